@@ -1,2 +1,30 @@
-//! Placeholder.
-fn main() {}
+//! The workspace's automation: `cargo xtask --help`.
+
+mod checkout;
+mod cli;
+mod commands;
+mod database;
+mod database_url;
+mod env_file;
+mod interrupt;
+mod migrations;
+mod problem;
+mod process;
+mod report;
+mod schema;
+mod server;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::report::Reporter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let reporter = Reporter::new(cli.format, cli.quiet);
+    let exit = commands::run(&cli.command, &reporter);
+    ExitCode::from(exit as u8)
+}

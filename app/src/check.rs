@@ -1,0 +1,167 @@
+//! `quickcart check`: are the settings complete, and are both databases there and as they should be?
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use quickcart_audit::{InspectError, Inspection};
+
+use crate::TABLES;
+use crate::cli::CheckArguments;
+use crate::database_url::DatabaseUrl;
+use crate::settings::{Problems, Settings};
+
+/// How the check ended; the numbers are `cargo xtask`'s as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Fine = 0,
+    Wrong = 1,
+    Unreachable = 6,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(outcome as u8)
+    }
+}
+
+/// Checks, prints what is found, and gives the process's exit code.
+pub fn run(arguments: &CheckArguments) -> ExitCode {
+    // The current folder can be gone. Then there is no workspace, and the environment has to have everything.
+    let start = std::env::current_dir().unwrap_or_else(|_| PathBuf::new());
+    let outcome = match Settings::load(&start) {
+        Ok(settings) => check_databases(&settings, arguments.deadline()),
+        Err(problems) => {
+            report_problems(&problems);
+            Outcome::Wrong
+        }
+    };
+    outcome.into()
+}
+
+fn report_problems(problems: &Problems) {
+    let mut text = "The settings are wrong:\n".to_owned();
+    for sentence in problems.sentences() {
+        text.push_str(&format!("  {sentence}\n"));
+    }
+    text.push_str(
+        "Put this right in the environment or in the workspace's .env; .env.ci shows every variable, and \
+         `cargo xtask db-setup` makes a .env of it.\n",
+    );
+    // Nobody is left to be told that the output is closed.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn check_databases(settings: &Settings, deadline: Duration) -> Outcome {
+    let (main, audit) = match inspect_both(settings, deadline) {
+        Ok(both) => both,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "The databases couldn't be inspected: {error}.");
+            return Outcome::Wrong;
+        }
+    };
+    let findings = [
+        Finding {
+            variable: "DATABASE_URL",
+            url: &settings.database_url,
+            result: main,
+        },
+        Finding {
+            variable: "AUDIT_DATABASE_URL",
+            url: &settings.audit_database_url,
+            result: audit,
+        },
+    ];
+    let mut outcome = Outcome::Fine;
+    let mut text = format!("The settings are fine ({}).\n", settings.environment);
+    for finding in &findings {
+        text.push_str(&format!("{finding}\n"));
+        outcome = outcome.max(finding.outcome());
+    }
+    let _ = io::stdout().write_all(text.as_bytes());
+    outcome
+}
+
+type InspectResult = Result<Inspection, InspectError>;
+
+/// Asks both databases at once, so that two which don't answer cost one deadline.
+fn inspect_both(settings: &Settings, deadline: Duration) -> io::Result<(InspectResult, InspectResult)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let main = settings.database_url.options();
+    let audit = settings.audit_database_url.options();
+    let both = runtime.block_on(async {
+        let main = tokio::spawn(async move { quickcart_audit::inspect_tables(main, &TABLES, deadline).await });
+        let audit = tokio::spawn(quickcart_audit::inspect(audit, deadline));
+        Ok((main.await?, audit.await?))
+    });
+    // A name that is still being looked up sits in a thread; dropping the runtime would wait for it.
+    runtime.shutdown_background();
+    both
+}
+
+/// What was found at one URL.
+struct Finding<'a> {
+    variable: &'a str,
+    url: &'a DatabaseUrl,
+    result: InspectResult,
+}
+
+impl Finding<'_> {
+    fn outcome(&self) -> Outcome {
+        match &self.result {
+            Ok(inspection) if inspection.is_as_expected() => Outcome::Fine,
+            Ok(_) => Outcome::Wrong,
+            Err(_) => Outcome::Unreachable,
+        }
+    }
+}
+
+impl fmt::Display for Finding<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { variable, url, result } = self;
+        write!(f, "{variable}: {url} ")?;
+        let inspection = match result {
+            Ok(inspection) => inspection,
+            Err(error) => {
+                let hint = match error {
+                    InspectError::LoginRefused(_) => format!("Correct the user and password in {variable}."),
+                    InspectError::NoSuchDatabase(_) => "`cargo xtask db-setup` makes it.".to_owned(),
+                    InspectError::Deadline(_) | InspectError::Other(_) => {
+                        "Is PostgreSQL running there? `cargo xtask db-setup` starts one on this machine.".to_owned()
+                    }
+                };
+                return write!(f, "can't be reached: {error}. {hint}");
+            }
+        };
+        let Inspection {
+            server_version,
+            tables,
+            missing,
+            unexpected,
+        } = inspection;
+        let plural = if tables.len() == 1 { "" } else { "s" };
+        write!(
+            f,
+            "is reachable (PostgreSQL {server_version}), {} table{plural}",
+            tables.len()
+        )?;
+        if missing.is_empty() {
+            f.write_str(", none missing")?;
+        } else {
+            write!(f, ", missing: {}", missing.join(", "))?;
+        }
+        if !unexpected.is_empty() {
+            write!(f, ", not expected: {}", unexpected.join(", "))?;
+        }
+        f.write_str(".")?;
+        if !missing.is_empty() {
+            f.write_str(" `cargo xtask db-setup` applies the migrations that make them.")?;
+        }
+        if !unexpected.is_empty() {
+            f.write_str(" `cargo xtask db-verify` says more of what doesn't belong there.")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! Drives `quickcart check` as a user would.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+#[cfg(unix)]
+mod cluster;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use assert_cmd::Command;
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::{contains, starts_with};
+use quickcart::settings::{Settings, VARIABLES};
+use tempfile::TempDir;
+
+/// Every secret of these tests has it in it, so that one look at the output finds any of them.
+const DISTINCTIVE: &str = "distinctive";
+
+/// A workspace with this `.env`.
+fn workspace(env: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("Cargo.toml"), "[workspace]\n").unwrap();
+    fs::write(folder.path().join(".env"), env).unwrap();
+    folder
+}
+
+fn env_file(main: &str, audit: &str) -> String {
+    format!(
+        "TELEGRAM_BOT_TOKEN=1:distinctive-token\n\
+         ADMIN_USER_IDS=123456789\n\
+         PAKASIR_API_KEY=distinctive-api-key\n\
+         PAKASIR_PROJECT_SLUG=test-project\n\
+         DATABASE_URL={main}\n\
+         AUDIT_DATABASE_URL={audit}\n\
+         SECRET_KEY=distinctive-secret-key-distinctive-secret-key\n\
+         ENCRYPTION_KEY=distinctive-encryption-key-distinctive-key\n\
+         ENVIRONMENT=testing\n\
+         DEBUG=true\n"
+    )
+}
+
+/// `quickcart check` in `folder`, with nothing of this process's settings.
+fn check(folder: &Path) -> Command {
+    let mut command = Command::cargo_bin("quickcart").unwrap();
+    command.arg("check").current_dir(folder);
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("PG") || VARIABLES.contains(&name))
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// The output must be free of secrets whatever else is expected of it.
+fn no_secret() -> impl predicates::Predicate<str> {
+    contains(DISTINCTIVE).not()
+}
+
+/// A port on which nothing listens. One that was free a moment ago could be another test's server by now; this one
+/// is never handed out.
+const CLOSED_PORT: u16 = 1;
+
+#[test]
+fn all_that_is_wrong_with_the_settings_is_reported_at_once() {
+    let folder = workspace(
+        "this line has distinctive words\n\
+         TELEGRAM_BOT_TOKEN=\n\
+         ADMIN_USER_IDS=1,distinctive\n\
+         PAKASIR_PROJECT_SLUG=test-project\n\
+         DATABASE_URL=postgresql+asyncpg://quickcart:distinctive@localhost/quickcart\n\
+         AUDIT_DATABASE_URL=postgres://quickcart:distinc/tive@localhost/quickcart_audit\n\
+         SECRET_KEY=distinctive\n\
+         ENCRYPTION_KEY=distinctive words\n\
+         ENVIRONMENT=production\n\
+         DEBUG=true\n",
+    );
+    let mut assert = check(folder.path()).assert().code(1).stdout("").stderr(no_secret());
+    for expected in [
+        ".env: line 1 is malformed",
+        ".env: line 8 is malformed",
+        "TELEGRAM_BOT_TOKEN is empty.",
+        "ADMIN_USER_IDS has no integer in place 2",
+        "PAKASIR_API_KEY is missing.",
+        "DATABASE_URL is in SQLAlchemy's form: write `postgres://` where it says `postgresql+asyncpg://`",
+        "AUDIT_DATABASE_URL is not a valid URL",
+        "SECRET_KEY has 11 characters",
+        "ENCRYPTION_KEY is missing.",
+        "DEBUG is true although ENVIRONMENT is production",
+    ] {
+        assert = assert.stderr(contains(expected));
+    }
+}
+
+#[test]
+fn an_unreachable_database_is_exit_code_6_and_both_are_reported() {
+    let port = CLOSED_PORT;
+    let url = |name: &str| format!("postgres://quickcart:distinctive@127.0.0.1:{port}/{name}");
+    let folder = workspace(&env_file(&url("quickcart"), &url("quickcart_audit")));
+    check(folder.path())
+        .assert()
+        .code(6)
+        .stdout(no_secret())
+        .stdout(contains(format!(
+            "DATABASE_URL: 127.0.0.1:{port}/quickcart can't be reached"
+        )))
+        .stdout(contains(format!(
+            "AUDIT_DATABASE_URL: 127.0.0.1:{port}/quickcart_audit can't be reached"
+        )))
+        .stdout(contains("cargo xtask db-setup"));
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up() {
+    // It takes connections, or lets them wait in its queue, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let url = |name: &str| format!("postgres://quickcart:distinctive@127.0.0.1:{port}/{name}");
+    let folder = workspace(&env_file(&url("quickcart"), &url("quickcart_audit")));
+    check(folder.path())
+        .args(["--timeout", "1"])
+        .assert()
+        .code(6)
+        .stdout(contains("no answer within 1 s"));
+}
+
+#[test]
+fn usage_is_exit_code_2() {
+    let folder = workspace("");
+    check(folder.path()).arg("--nonsense").assert().code(2);
+    check(folder.path()).args(["--timeout", "0"]).assert().code(2);
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let port = CLOSED_PORT;
+    let url = |name: &str| format!("postgres://quickcart:distinctive@127.0.0.1:{port}/{name}");
+    let folder = workspace(&env_file(&url("from_file"), &url("audit")));
+    check(folder.path())
+        .env("DATABASE_URL", url("from_env"))
+        .assert()
+        .code(6)
+        .stdout(contains("/from_env can't"));
+    check(folder.path())
+        .assert()
+        .code(6)
+        .stdout(contains("/from_file can't"));
+    let empty = "DATABASE_URL is empty in the environment, which wins over .env";
+    check(folder.path())
+        .env("DATABASE_URL", "")
+        .assert()
+        .code(1)
+        .stderr(contains(empty));
+    // Without any file the environment is enough.
+    fs::remove_file(folder.path().join(".env")).unwrap();
+    let text = env_file(&url("quickcart"), &url("audit"));
+    check(folder.path())
+        .envs(text.lines().map(|line| line.split_once('=').unwrap()))
+        .assert()
+        .code(6);
+}
+
+#[test]
+fn the_file_is_the_workspaces_and_no_parents() {
+    let port = CLOSED_PORT;
+    let url = |name: &str| format!("postgres://quickcart:distinctive@127.0.0.1:{port}/{name}");
+    let outer = workspace(&env_file(&url("quickcart"), &url("audit")));
+
+    // A member's folder, whose manifest has no [workspace], finds the root's file; its own is not read.
+    let member = outer.path().join("member/src");
+    fs::create_dir_all(&member).unwrap();
+    fs::write(outer.path().join("member/Cargo.toml"), "[package]\nname = \"member\"\n").unwrap();
+    fs::write(outer.path().join("member/.env"), "DATABASE_URL=nonsense\n").unwrap();
+    check(&member).assert().code(6);
+
+    // A workspace without a .env inside one that has it: all is missing.
+    let inner = outer.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    fs::write(inner.join("Cargo.toml"), "[workspace]\n").unwrap();
+    let mut assert = check(&inner)
+        .assert()
+        .code(1)
+        .stderr(starts_with("The settings are wrong:\n"));
+    for name in VARIABLES {
+        assert = assert.stderr(contains(format!("{name} is missing.")));
+    }
+}
+
+/// The contract of required variables is what db-setup makes a `.env` of: with it alone the app must be satisfied.
+#[test]
+fn the_contract_satisfies_the_settings() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.env.ci");
+    let contract: BTreeMap<String, String> = dotenvy::from_path_iter(path).unwrap().map(Result::unwrap).collect();
+    Settings::from_variables(&contract).unwrap();
+    let mut required = VARIABLES.map(str::to_owned);
+    required.sort();
+    assert_eq!(contract.into_keys().collect::<Vec<_>>(), required);
+}
+
+#[cfg(unix)]
+#[test]
+fn migrated_databases_are_fine_and_what_is_missing_or_too_many_is_named() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let Some(cluster) = cluster::Cluster::start().await else {
+            return;
+        };
+        let url = |name: &str| cluster.url("quickcart", name);
+        let folder = workspace(&env_file(&url("quickcart"), &url("quickcart_audit")));
+
+        check(folder.path())
+            .assert()
+            .code(6)
+            .stdout(no_secret())
+            .stdout(contains("\"quickcart\" does not exist"));
+
+        cluster.migrate("main", "quickcart").await;
+        cluster.migrate("audit", "quickcart_audit").await;
+        check(folder.path())
+            .assert()
+            .success()
+            .stdout(no_secret())
+            .stderr("")
+            .stdout(contains("/quickcart is reachable (PostgreSQL ").and(contains("), 7 tables, none missing.\n")))
+            .stdout(
+                contains("/quickcart_audit is reachable (PostgreSQL ").and(contains("), 3 tables, none missing.\n")),
+            );
+
+        // A schema off the search path holds nothing that concerns the check.
+        cluster
+            .execute(
+                "quickcart",
+                "quickcart",
+                "CREATE SCHEMA aside; CREATE TABLE aside.history ()",
+            )
+            .await;
+        check(folder.path()).assert().success();
+
+        cluster
+            .execute("quickcart", "quickcart", "DROP TABLE voucher_usage_cooldown")
+            .await;
+        cluster
+            .execute("quickcart", "quickcart_audit", "CREATE TABLE users ()")
+            .await;
+        check(folder.path())
+            .assert()
+            .code(1)
+            .stdout(contains(
+                "6 tables, missing: voucher_usage_cooldown. `cargo xtask db-setup`",
+            ))
+            .stdout(contains("4 tables, none missing, not expected: users."));
+
+        // One that isn't there counts for more than one that is wrong.
+        let nobody = cluster.url("nobody", "quickcart");
+        check(folder.path())
+            .env("DATABASE_URL", nobody)
+            .assert()
+            .code(6)
+            .stdout(contains("Correct the user and password"));
+    });
+}

@@ -1,0 +1,225 @@
+//! A private PostgreSQL for a test: made from nothing, on a free port of the loopback interface, gone afterwards.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, net};
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection};
+use tempfile::TempDir;
+
+/// A running PostgreSQL, stopped and removed when it is dropped.
+pub(crate) struct Cluster {
+    server: Child,
+    programs: Programs,
+    data: PathBuf,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// Starts one, or says why that can't be done here and gives `None`. With XTASK_NO_SKIP set that is a failure.
+    pub(crate) async fn start() -> Option<Self> {
+        let Some(programs) = Programs::find() else {
+            let why = "PostgreSQL's initdb and postgres are neither on PATH nor in /usr/lib/postgresql/*/bin";
+            assert!(
+                env::var_os("XTASK_NO_SKIP").is_none(),
+                "XTASK_NO_SKIP is set, and {why}"
+            );
+            println!("skipped: {why}");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        if let Some((user, group)) = programs.owner {
+            chown(folder.path(), Some(user), Some(group)).unwrap();
+        }
+        let data = folder.path().join("data");
+        let initdb = programs
+            .command("initdb", folder.path())
+            .args([
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync",
+                "-D",
+            ])
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(
+            initdb.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&initdb.stderr)
+        );
+
+        let port = net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let server = programs
+            .command("postgres", folder.path())
+            .arg("-D")
+            .arg(&data)
+            .args([
+                "-p",
+                &port.to_string(),
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "unix_socket_directories=",
+            ])
+            .args(["-c", "fsync=off"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut cluster = Self {
+            server,
+            programs,
+            data,
+            port,
+            folder,
+        };
+        cluster.wait_until_ready().await;
+        cluster
+            .execute("postgres", "postgres", "CREATE ROLE quickcart LOGIN CREATEDB")
+            .await;
+        Some(cluster)
+    }
+
+    async fn wait_until_ready(&mut self) {
+        let started = Instant::now();
+        while let Err(error) = PgConnection::connect(&self.url("postgres", "postgres")).await {
+            let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            assert!(self.server.try_wait().unwrap().is_none(), "postgres ended: {log}");
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "postgres isn't ready: {error}\n{log}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The URL of a database. Any password would do.
+    pub(crate) fn url(&self, user: &str, database: &str) -> String {
+        format!(
+            "postgres://{user}:distinctive-password@127.0.0.1:{}/{database}",
+            self.port
+        )
+    }
+
+    /// Connects as `user`.
+    pub(crate) async fn connect(&self, user: &str, database: &str) -> PgConnection {
+        PgConnection::connect(&self.url(user, database)).await.unwrap()
+    }
+
+    /// Runs a script as `user`.
+    pub(crate) async fn execute(&self, user: &str, database: &str, sql: &str) {
+        let mut connection = self.connect(user, database).await;
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// Creates a database as the ordinary role `quickcart`, and applies `migrations/<name>` to it as that role.
+    pub(crate) async fn migrate(&self, name: &str, database: &str) {
+        self.execute("quickcart", "postgres", &format!("CREATE DATABASE {database}"))
+            .await;
+        for file in migrations(name, ".up.sql") {
+            self.execute("quickcart", database, &fs::read_to_string(file).unwrap())
+                .await;
+        }
+    }
+}
+
+/// The files of `migrations/<name>` that end in `suffix`, in order.
+pub(crate) fn migrations(name: &str, suffix: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(name);
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.retain(|file| file.to_str().unwrap().ends_with(suffix));
+    files.sort();
+    assert!(!files.is_empty(), "no {suffix} files in migrations/{name}");
+    files
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A plain kill would leave the server's own children behind.
+        let stop = self
+            .programs
+            .command("pg_ctl", self.folder.path())
+            .args(["stop", "--silent", "--mode=immediate", "-D"])
+            .arg(&self.data)
+            .status();
+        if !stop.is_ok_and(|status| status.success()) {
+            let _ = self.server.kill();
+        }
+        let _ = self.server.wait();
+    }
+}
+
+/// Where PostgreSQL's programs are, and the user and group to run them as when this process is root.
+struct Programs {
+    folder: PathBuf,
+    owner: Option<(u32, u32)>,
+}
+
+impl Programs {
+    fn find() -> Option<Self> {
+        let mut folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
+        let mut installed: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
+        installed.sort_by_key(|version| version.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+        folders.extend(installed.iter().rev().map(|version| version.path().join("bin")));
+        let folder = folders.into_iter().find(|folder| {
+            ["initdb", "postgres", "pg_ctl"]
+                .iter()
+                .all(|program| folder.join(program).is_file())
+        })?;
+        Some(Self {
+            folder,
+            owner: unprivileged_user(),
+        })
+    }
+
+    fn command(&self, program: &str, folder: &Path) -> Command {
+        let mut command = Command::new(self.folder.join(program));
+        // A folder that the server's user may enter, whatever the test's own is.
+        command.current_dir(folder).stdin(Stdio::null());
+        if let Some((user, group)) = self.owner {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+}
+
+/// PostgreSQL refuses root: then the user `postgres`, else `nobody`.
+fn unprivileged_user() -> Option<(u32, u32)> {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    if id.stdout.trim_ascii() != b"0" {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let find = |name: &str| {
+        let fields: Vec<&str> = users
+            .lines()
+            .map(|line| line.split(':').collect())
+            .find(|f: &Vec<&str>| f[0] == name)?;
+        Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
+    };
+    find("postgres").or_else(|| find("nobody"))
+}

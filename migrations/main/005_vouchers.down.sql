@@ -1,0 +1,2 @@
+DROP TABLE voucher_usage_cooldown;
+DROP TABLE vouchers;

@@ -1,0 +1,124 @@
+//! What belongs to this checkout on this machine: a folder for its private cluster, a cache shared by all
+//! checkouts of this user, and a lock that two runs in one checkout take in turn.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::interrupt::Interrupt;
+use crate::problem::Problem;
+use crate::report::Reporter;
+
+/// Overrides the folder of this checkout's state.
+const STATE_VARIABLE: &str = "XTASK_STATE_DIR";
+
+/// Overrides the folder of the cache.
+const CACHE_VARIABLE: &str = "XTASK_CACHE_DIR";
+
+/// The folder of this checkout's state: `.xtask` at its root, unless `XTASK_STATE_DIR` says otherwise.
+pub(crate) fn state_dir(root: &Path) -> PathBuf {
+    chosen(STATE_VARIABLE).unwrap_or_else(|| root.join(".xtask"))
+}
+
+/// Whether the user chose the folder, so that no other may be taken in its place.
+pub(crate) fn state_dir_is_chosen() -> bool {
+    chosen(STATE_VARIABLE).is_some()
+}
+
+/// What is made once for all checkouts of a user: `XTASK_CACHE_DIR`, else the user's cache folder.
+pub(crate) fn cache_dir(as_root: bool) -> PathBuf {
+    let home = || chosen("HOME").map_or_else(std::env::temp_dir, |home| home.join(".cache"));
+    chosen(CACHE_VARIABLE).unwrap_or_else(|| {
+        let base = if as_root { PathBuf::from("/var/cache") } else { chosen("XDG_CACHE_HOME").unwrap_or_else(home) };
+        base.join("xtask")
+    })
+}
+
+fn chosen(variable: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
+    // Children run elsewhere: a relative folder is meant from here.
+    std::path::absolute(value).ok()
+}
+
+/// Makes the folder of the checkout's state; git ignores it also where `.gitignore` doesn't name it.
+///
+/// # Errors
+/// It can't be made.
+pub(crate) fn make_state_dir(root: &Path) -> Result<PathBuf> {
+    let dir = state_dir(root);
+    let made = std::fs::create_dir_all(&dir).and_then(|()| {
+        let ignore = dir.join(".gitignore");
+        if ignore.exists() { Ok(()) } else { std::fs::write(ignore, "*\n") }
+    });
+    made.map_err(|error| {
+        Problem::failed(format!("The folder {} can't be made: {error}.", dir.display()))
+            .remedy(format!("Make it writable, or name another one: {STATE_VARIABLE}=/some/folder"))
+    })?;
+    Ok(dir)
+}
+
+/// Held while `.env` or a server is made. The system lets go of it when the process ends, however it ends.
+pub(crate) struct CheckoutLock {
+    _file: File,
+}
+
+impl CheckoutLock {
+    /// Waits for it for as long as `patience`, with a notice that names the holder.
+    ///
+    /// # Errors
+    /// The folder can't be written to, or the holder kept it for too long.
+    pub(crate) fn take(root: &Path, patience: Duration, reporter: &Reporter, interrupt: &Interrupt) -> Result<Self> {
+        let path = make_state_dir(root)?.join("lock");
+        let failed = |error: std::io::Error| Problem::failed(format!("{} can't be locked: {error}.", path.display()));
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let deadline = Instant::now() + patience;
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(failed(error).into()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let mut holder = String::new();
+            drop(file.rewind().and_then(|()| file.read_to_string(&mut holder)));
+            let holder = if holder.trim().is_empty() { "another run".to_owned() } else { format!("process {}", holder.trim()) };
+            if Instant::now() >= deadline {
+                return Err(Problem::failed(format!(
+                    "{holder} has been setting up this checkout for {} s; it was not waited for any longer.",
+                    patience.as_secs()
+                ))
+                .remedy("Wait for it to end, or end it, and type the command again.")
+                .into());
+            }
+            if !told {
+                reporter.note(&format!("Waiting for {holder}, which is setting up this checkout."));
+                told = true;
+            }
+            interrupt.check()?;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        drop(file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id())));
+        Ok(Self { _file: file })
+    }
+}
+
+/// A name for what this checkout has outside its own folder: the folder's name, for people, and a hash of its
+/// path, so that two checkouts of one name don't share it.
+pub(crate) fn unique_name(root: &Path) -> String {
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let name = root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let plain = plain.trim_matches('-');
+    let hash = fnv1a(root.as_os_str().as_encoded_bytes());
+    format!("{}-{:08x}", if plain.is_empty() { "checkout" } else { plain }, hash >> 32)
+}
+
+/// The FNV-1a hash, <http://www.isthe.com/chongo/tech/comp/fnv/>: names have to stay the same with every release of
+/// Rust, which its own hashers don't promise.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}

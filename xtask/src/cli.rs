@@ -1,0 +1,78 @@
+//! Every argument and its help, declared once.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::Format;
+use crate::server::Choice;
+
+/// The workspace's automation: databases from nothing to proven, and everything that CI runs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 migrations pending, 4 schema differs, \
+                        5 history differs, 6 server or database not there, 130 interrupted.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Show problems only
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    /// How to show what happens [default: terminal on a terminal, else plain]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// From a fresh clone to every database migrated and proven
+    #[command(long_about = "From a fresh clone to every database migrated and proven: makes .env from .env.ci, finds or \
+                            starts PostgreSQL, makes the databases, applies the migrations, and proves that each \
+                            schema is what the repository says. Typed again, it changes nothing.")]
+    DbSetup(DbSetup),
+    /// Stop the PostgreSQL that db-setup started; its data is kept
+    DbStop,
+    /// Prove that each database's schema is the committed one, object by object
+    DbVerify(DbVerify),
+    /// Run everything that CI runs
+    Ci,
+}
+
+#[derive(Args)]
+pub(crate) struct DbSetup {
+    /// Where PostgreSQL comes from; with anything but auto, no other place is tried
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) server: Choice,
+
+    /// How long to wait for a server, and for another run, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Make and migrate databases also on a host that isn't this machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DbVerify {
+    /// Make the schema files anew, from scratch databases migrated from nothing
+    #[arg(long)]
+    pub(crate) write: bool,
+
+    /// Make scratch databases also on a host that isn't this machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
+        _ => Err("a whole number of seconds, from 1 to 86400".into()),
+    }
+}

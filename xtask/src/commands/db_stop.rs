@@ -1,0 +1,54 @@
+//! `cargo xtask db-stop`: stops the server that db-setup started, and keeps its data.
+
+use anyhow::Result;
+
+use super::Context;
+use crate::checkout::CheckoutLock;
+use crate::problem::Problems;
+use crate::report::Outcome;
+use crate::server::compose::Compose;
+#[cfg(unix)]
+use crate::server::local::Cluster;
+use crate::server::{Provider, Record};
+use crate::workspace::Workspace;
+
+/// How long another run in this checkout is waited for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Returns what may be typed next.
+pub(crate) async fn run(context: &Context<'_>) -> Result<Vec<String>> {
+    let Context { reporter, interrupt } = context;
+    // What is wrong with the migrations is of no matter to a server that is to be stopped.
+    let workspace = Workspace::find(&mut Problems::default())?;
+    let root = workspace.root.as_path();
+    let step = reporter.step("server");
+    let Some(recorded) = Record::read(root) else {
+        step.end(Outcome::Unchanged, "db-setup has started no server for this checkout; one that runs is left alone");
+        return Ok(Vec::new());
+    };
+    let _lock = CheckoutLock::take(root, PATIENCE, reporter, interrupt)?;
+    let mut stopped = Vec::new();
+    #[cfg(unix)]
+    {
+        let cluster = Cluster::locate(root)?;
+        if cluster.stop(interrupt).await? {
+            stopped.push(format!("the private cluster is stopped; its data stays in {}", cluster.dir().display()));
+        }
+    }
+    if recorded == Provider::Compose {
+        match Compose::find(root, interrupt)? {
+            Ok(compose) => {
+                if compose.stop(interrupt)? {
+                    stopped.push("the container is stopped; its volume is kept".to_owned());
+                }
+            }
+            Err(unusable) => reporter.warning(&format!("Docker could not be asked about a container: {}.", unusable.why)),
+        }
+    }
+    if stopped.is_empty() {
+        step.end(Outcome::Unchanged, "nothing of this checkout's runs");
+    } else {
+        step.end(Outcome::Done, &stopped.join(", "));
+    }
+    Ok(vec!["Start it again: cargo xtask db-setup".into()])
+}

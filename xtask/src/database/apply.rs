@@ -1,0 +1,231 @@
+//! Applies migrations: each file in its transaction together with its row in the history, unless it says
+//! `-- no-transaction`.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use futures_util::TryStreamExt;
+use sqlx::migrate::{Migrate, Migration};
+use sqlx::postgres::{PgConnection, PgDatabaseError, PgErrorPosition};
+use sqlx::{AssertSqlSafe, Connection, Row};
+
+use super::sql::identifier;
+use super::statements;
+use crate::migrations::MigrationFile;
+use crate::problem::Problem;
+use crate::workspace::{Database, HistoryTable};
+
+/// What was applied.
+pub(crate) struct Done {
+    pub(crate) stem: String,
+    pub(crate) took: Duration,
+}
+
+/// Applies what is pending, in order, and stops at the first that fails.
+///
+/// `progress` hears of each file before it is applied.
+///
+/// # Errors
+/// What the server says, with file, line and column, and the state that the database is in.
+pub(crate) async fn pending(
+    connection: &mut PgConnection,
+    database: &Database,
+    pending: &[&MigrationFile],
+    mut progress: impl FnMut(&str),
+) -> (Vec<Done>, Result<()>) {
+    let mut done = Vec::new();
+    if let Err(error) = prepare(connection, &database.history).await {
+        return (done, Err(error));
+    }
+    for file in pending {
+        progress(&file.stem());
+        let started = Instant::now();
+        let result = if file.migration.no_tx {
+            outside_transaction(connection, &database.history, &file.migration).await
+        } else {
+            in_transaction(connection, &database.history, &file.migration).await
+        };
+        if let Err(failure) = result {
+            return (done, Err(explain(file, &failure).into()));
+        }
+        done.push(Done { stem: file.stem(), took: started.elapsed() });
+    }
+    (done, Ok(()))
+}
+
+/// Makes the history and its schemas.
+async fn prepare(connection: &mut PgConnection, history: &HistoryTable) -> Result<()> {
+    for schema in &history.create_schemas {
+        connection.create_schema_if_not_exists(schema).await?;
+    }
+    connection.ensure_migrations_table(&history.name).await?;
+    Ok(())
+}
+
+/// A statement failed, after so many that did not.
+struct Failure {
+    statements_done: usize,
+    error: sqlx::Error,
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self { statements_done: 0, error }
+    }
+}
+
+/// The file and its row, or neither.
+async fn in_transaction(
+    connection: &mut PgConnection,
+    history: &HistoryTable,
+    migration: &Migration,
+) -> Result<(), Failure> {
+    let started = Instant::now();
+    let mut transaction = connection.begin().await?;
+    run(&mut transaction, migration).await?;
+    record(&mut transaction, history, migration).await?;
+    // sqlx adds the time after the commit, in a transaction of its own; in this one it costs no second flush.
+    finish(&mut transaction, history, migration, started.elapsed()).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The row is made first, as not finished: a run that is cut off is known by it, and begun again.
+async fn outside_transaction(
+    connection: &mut PgConnection,
+    history: &HistoryTable,
+    migration: &Migration,
+) -> Result<(), Failure> {
+    let started = Instant::now();
+    drop_remains(connection, history, migration).await?;
+    let statement = format!(
+        "INSERT INTO {} (version, description, success, checksum, execution_time) VALUES ($1, $2, FALSE, $3, -1)",
+        history.name
+    );
+    sqlx::query(AssertSqlSafe(statement))
+        .bind(migration.version)
+        .bind(&*migration.description)
+        .bind(&*migration.checksum)
+        .execute(&mut *connection)
+        .await?;
+    run(connection, migration).await?;
+    finish(connection, history, migration, started.elapsed()).await?;
+    Ok(())
+}
+
+/// Sends the file as it is, and counts the statements that are done.
+async fn run(connection: &mut PgConnection, migration: &Migration) -> Result<(), Failure> {
+    let mut statements_done = 0;
+    let mut results = sqlx::raw_sql(migration.sql.clone()).execute_many(connection);
+    loop {
+        match results.try_next().await {
+            Ok(Some(_)) => statements_done += 1,
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(Failure { statements_done, error }),
+        }
+    }
+}
+
+async fn record(connection: &mut PgConnection, history: &HistoryTable, migration: &Migration) -> Result<(), sqlx::Error> {
+    // "Skip" is sqlx's word for adding the row without running the file, which was done just now.
+    connection.skip(&history.name, migration).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) => error,
+        error => sqlx::Error::Migrate(Box::new(error)),
+    })
+}
+
+async fn finish(
+    connection: &mut PgConnection,
+    history: &HistoryTable,
+    migration: &Migration,
+    took: Duration,
+) -> Result<(), sqlx::Error> {
+    let statement = format!("UPDATE {} SET success = TRUE, execution_time = $1 WHERE version = $2", history.name);
+    sqlx::query(AssertSqlSafe(statement))
+        .bind(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX))
+        .bind(migration.version)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// A CREATE INDEX CONCURRENTLY that was cut off leaves its index behind: invalid, or whole but not recorded.
+/// Either way it holds nothing of anybody's, and is built anew. Only indexes of a run that is known to have been
+/// cut off, or invalid ones, are dropped.
+async fn drop_remains(
+    connection: &mut PgConnection,
+    history: &HistoryTable,
+    migration: &Migration,
+) -> Result<(), sqlx::Error> {
+    let statement = format!("DELETE FROM {} WHERE version = $1 AND NOT success", history.name);
+    let cut_off =
+        sqlx::query(AssertSqlSafe(statement)).bind(migration.version).execute(&mut *connection).await?.rows_affected() > 0;
+    let names = concurrent_indexes(migration.sql.as_str());
+    let remains = sqlx::query(
+        "SELECT namespace.nspname, class.relname FROM pg_index AS index \
+         JOIN pg_class AS class ON class.oid = index.indexrelid \
+         JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace \
+         WHERE class.relname = ANY($1) AND (NOT index.indisvalid OR $2)",
+    )
+    .bind(&names)
+    .bind(cut_off)
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in remains {
+        let (schema, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let statement = format!("DROP INDEX {}.{}", identifier(&schema), identifier(&name));
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The names of the indexes that a file builds concurrently.
+fn concurrent_indexes(sql: &str) -> Vec<String> {
+    let words: Vec<&str> = sql.split(|c: char| c.is_whitespace() || c == '(').filter(|word| !word.is_empty()).collect();
+    let is = |word: &str, other: &str| word.eq_ignore_ascii_case(other);
+    let mut names = Vec::new();
+    for (at, _) in words.iter().enumerate().filter(|(_, word)| is(word, "concurrently")) {
+        let mut rest = words[at + 1..].iter().skip_while(|word| ["if", "not", "exists"].iter().any(|skip| is(word, skip)));
+        if let Some(name) = rest.next().filter(|name| !is(name, "on")) {
+            let name = name.rsplit('.').next().unwrap_or(name);
+            names.push(match name.strip_prefix('"') {
+                Some(quoted) => quoted.trim_end_matches('"').to_owned(),
+                None => name.to_lowercase(),
+            });
+        }
+    }
+    names
+}
+
+/// What failed, where, and what the server says about it.
+fn explain(file: &MigrationFile, failure: &Failure) -> Problem {
+    let sql = file.migration.sql.as_str();
+    let starts = statements::starts(sql);
+    let statement = starts.get(failure.statements_done).or(starts.last()).copied().unwrap_or(0);
+    let mut position = sql[..statement].chars().count() + 1;
+    let Some(error) = failure.error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>()) else {
+        return in_file(&file.file, sql, position, &format!("{} failed: {}.", file.stem(), failure.error));
+    };
+    if let Some(PgErrorPosition::Original(exact)) = error.position() {
+        position = exact;
+    }
+    let mut problem = in_file(&file.file, sql, position, &format!("{} failed: {}.", file.stem(), error.message()));
+    problem = problem.details(error.detail().map(|detail| format!("Detail: {detail}")));
+    problem = problem.details(error.hint().map(|hint| format!("Hint: {hint}")));
+    problem = problem.details(error.r#where().map(|place| format!("Where: {place}")));
+    if file.migration.no_tx {
+        problem.detail("It says -- no-transaction: what it did before it failed is still there. The next run begins it again.")
+    } else {
+        problem.detail("Its transaction was rolled back: nothing of it was applied.")
+    }
+}
+
+/// A problem at a place in a file, with the line at fault and a mark below it.
+fn in_file(file: &Path, sql: &str, position: usize, what: &str) -> Problem {
+    let (line, column) = statements::line_and_column(sql, position);
+    let text = sql.lines().nth(line - 1).unwrap_or_default();
+    let number = line.to_string();
+    let mark = format!("{} | {}^", " ".repeat(number.len()), " ".repeat(column.saturating_sub(1)));
+    Problem::failed(what).at(file, line, Some(column)).detail(format!("{number} | {text}")).detail(mark)
+}

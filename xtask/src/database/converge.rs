@@ -1,0 +1,356 @@
+//! Brings the databases to where the repository says they are: made, migrated, proven.
+//!
+//! What is there already is only looked at: no lock is taken and nothing is written. Everything else happens under
+//! the setup lock, all databases side by side, each on a connection of its own; a failure in one doesn't stop the
+//! others.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use futures_util::future::join_all;
+use sqlx::postgres::PgConnection;
+
+use super::history::{self, History};
+use super::lock::SetupLock;
+use super::proof::{self, Measured};
+use super::session::{self, Opened};
+use super::{apply, create, scratch};
+use crate::database_url::DatabaseUrl;
+use crate::env_file::Settings;
+use crate::migrations::MigrationFile;
+use crate::problem::{Exit, Problem, Problems};
+use crate::report::{Outcome, Reporter, Step, human};
+use crate::workspace::{Database, Workspace};
+
+/// How long the cancelling after Ctrl-C may take.
+const CANCEL: Duration = Duration::from_secs(15);
+
+/// What is to be reached.
+pub(crate) struct Goal<'a> {
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) settings: &'a Settings,
+    /// The name of this run's sessions that write.
+    pub(crate) run: &'a str,
+    /// How long another run is waited for.
+    pub(crate) patience: Duration,
+    pub(crate) reporter: &'a Reporter,
+}
+
+/// Databases that are proven.
+pub(crate) struct Ready {
+    /// The server, such as `PostgreSQL 15.18 at localhost:5432`.
+    pub(crate) server: String,
+    databases: Vec<Proven>,
+}
+
+/// A database that is proven.
+struct Proven {
+    /// The repository's name for it, and the server's.
+    name: String,
+    database: String,
+    applied: usize,
+    measured: Measured,
+    took: Duration,
+    /// What was done, if anything was.
+    done: Option<String>,
+}
+
+impl Ready {
+    /// What was done, and the listings.
+    pub(crate) fn show(&self, reporter: &Reporter) {
+        for proven in self.databases.iter().filter(|proven| proven.done.is_none()) {
+            let Proven { name, database, applied, .. } = proven;
+            let what = format!("{database} is as it should be: {applied} migrations applied, schema proven");
+            reporter.step_took(name, Outcome::Unchanged, &what, proven.took);
+        }
+        for proven in &self.databases {
+            reporter.tables(&proven.database, &proven.measured.listed());
+        }
+        if self.databases.iter().all(|proven| proven.done.is_none()) {
+            reporter.note("Nothing was to be done; nothing was changed.");
+        }
+    }
+}
+
+/// Looks whether everything is there and proven. Nothing is written, and no lock is taken.
+///
+/// # Errors
+/// A server fails a query in a way that setting up would not mend.
+pub(crate) async fn already_there(workspace: &Workspace, settings: &Settings) -> Result<Option<Ready>> {
+    let looks = join_all(workspace.databases.iter().zip(&settings.urls).map(|(database, url)| look(workspace, database, url)));
+    let mut databases = Vec::new();
+    let mut server = String::new();
+    for looked in looks.await {
+        let Some((proven, version)) = looked? else { return Ok(None) };
+        server = version;
+        databases.push(proven);
+    }
+    Ok(Some(Ready { server, databases }))
+}
+
+async fn look(workspace: &Workspace, database: &Database, url: &DatabaseUrl) -> Result<Option<(Proven, String)>> {
+    let started = Instant::now();
+    let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else { return Ok(None) };
+    let version = connection.server_version_num().map_or_else(String::new, |number| format!(" {}.{}", number / 10_000, number % 10_000));
+    let rows = history::read(&mut connection, &database.history).await?;
+    let history = History::compare(database, &rows);
+    if !history.pending.is_empty() || history.problem(database, url).is_some() {
+        return Ok(None);
+    }
+    let measured = proof::measure(&mut connection, &database.history).await?;
+    session::close(connection).await;
+    match proof::compare(&workspace.root, database, &measured) {
+        Ok(differences) if differences.is_empty() => {}
+        _ => return Ok(None),
+    }
+    let proven = Proven {
+        name: database.name.clone(),
+        database: url.database.clone(),
+        applied: history.applied,
+        measured,
+        took: started.elapsed(),
+        done: None,
+    };
+    Ok(Some((proven, format!("PostgreSQL{version} at {}", url.address))))
+}
+
+/// A database on its way.
+struct Open<'a> {
+    database: &'a Database,
+    url: &'a DatabaseUrl,
+    connection: PgConnection,
+    rows: Vec<history::Applied>,
+    made: bool,
+    step: Step<'a>,
+}
+
+impl Goal<'_> {
+    /// Makes, migrates and proves.
+    ///
+    /// # Errors
+    /// All problems of all databases, and the state that each is in.
+    pub(crate) async fn reach(&self) -> Result<Ready> {
+        let mut locks = self.lock_servers().await?;
+        for lock in &mut locks {
+            for name in scratch::sweep(lock.connection(), &self.settings.urls).await? {
+                self.reporter.note(&format!("Dropped {name}, a scratch database that was left behind."));
+            }
+        }
+        let result = self.reach_locked().await;
+        for lock in locks {
+            lock.release().await;
+        }
+        result
+    }
+
+    /// One lock for each server, always in the same order: two runs can't wait for each other.
+    async fn lock_servers(&self) -> Result<Vec<SetupLock>> {
+        let mut servers: Vec<&DatabaseUrl> = Vec::new();
+        for url in &self.settings.urls {
+            if !servers.iter().any(|other| other.address.same_server(&url.address)) {
+                servers.push(url);
+            }
+        }
+        servers.sort_by_key(|url| url.address.to_string());
+        let folder = self.workspace.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name: String = format!("xtask db-setup {} in {folder}", std::process::id()).chars().take(60).collect();
+        let mut locks = Vec::new();
+        for url in servers {
+            locks.push(SetupLock::take(url, &name, self.patience, self.reporter).await?);
+        }
+        Ok(locks)
+    }
+
+    async fn reach_locked(&self) -> Result<Ready> {
+        let mut opened = Vec::new();
+        let mut problems = Problems::default();
+        for result in join_all(self.pairs().map(|(database, url)| self.open(database, url))).await {
+            match result {
+                Ok(open) => opened.push(open),
+                Err(error) => problems.0.extend(Problems::of(error).0),
+            }
+        }
+        // Nothing is applied anywhere before every history is known to be good.
+        problems.0.extend(opened.iter().filter_map(|open| History::compare(open.database, &open.rows).problem(open.database, open.url)));
+        problems.into_result()?;
+
+        let mut databases = Vec::new();
+        let mut problems = Problems::default();
+        let mut states = Vec::new();
+        for (state, result) in join_all(opened.into_iter().map(|open| self.migrate_and_prove(open))).await {
+            states.push(state);
+            match result {
+                Ok(proven) => databases.push(proven),
+                Err(error) => problems.0.extend(Problems::of(error).0),
+            }
+        }
+        if let Some(last) = problems.0.last_mut() {
+            last.details.push("The databases now:".into());
+            last.details.extend(states.into_iter().map(|state| format!("  {state}")));
+            if last.exit == Exit::Failed {
+                last.remedies.push("Mend the migration, and type again: cargo xtask db-setup".into());
+            }
+        }
+        problems.into_result()?;
+        Ok(Ready { server: String::new(), databases })
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&Database, &DatabaseUrl)> {
+        self.workspace.databases.iter().zip(&self.settings.urls)
+    }
+
+    /// Makes the database if it isn't there, ends what runs that are gone left in it, and reads its history.
+    async fn open<'a>(&'a self, database: &'a Database, url: &'a DatabaseUrl) -> Result<Open<'a>> {
+        let step = self.reporter.step(&database.name);
+        let mut made = false;
+        let mut connection = match session::open(url.options(self.run)).await {
+            Opened::Session(connection) => connection,
+            Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
+            Opened::Missing => {
+                step.doing(&format!("making {}", url.database));
+                made = create::database(url, self.run).await?;
+                match session::open(url.options(self.run)).await {
+                    Opened::Session(connection) => connection,
+                    Opened::Missing => {
+                        let what = format!("{} was dropped as soon as it was made.", url.database);
+                        return Err(Problem::unavailable(what).remedy("Type it again: cargo xtask db-setup").into());
+                    }
+                    Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
+                }
+            }
+        };
+        if !made {
+            session::end_orphans(&mut connection).await?;
+            create::check(&mut connection, url).await?;
+        }
+        let rows = history::read(&mut connection, &database.history).await?;
+        Ok(Open { database, url, connection, rows, made, step })
+    }
+
+    /// Returns a line on the state that the database is in, whatever comes of it.
+    async fn migrate_and_prove(&self, open: Open<'_>) -> (String, Result<Proven>) {
+        let Open { database, url, mut connection, rows, made, step } = open;
+        let started = Instant::now();
+        let history = History::compare(database, &rows);
+        let (total, before) = (database.migrations.len(), history.applied);
+        let mut applied = before;
+        let progress = |stem: &str| {
+            applied += 1;
+            step.doing(&format!("migration {applied} of {total}: {stem}"));
+        };
+        let (done, result) = apply_pending(&mut connection, database, &history.pending, progress).await;
+        let now = before + done.len();
+        let state = format!("{} ({}): {now} of {total} migrations applied", url.database, database.name);
+        if let Err(error) = result {
+            step.end(Outcome::Failed, &format!("{}: {now} of {total} migrations applied", url.database));
+            return (state, Err(error));
+        }
+        let result = self.prove(&mut connection, database, url).await;
+        session::close(connection).await;
+        let what = summary(url, made, &done);
+        match result {
+            Ok(measured) => {
+                let what_done = if made || !done.is_empty() { Some(what) } else { None };
+                if let Some(what) = &what_done {
+                    step.end(Outcome::Done, &format!("{what}, schema proven"));
+                    for apply::Done { stem, took } in &done {
+                        self.reporter.note(&format!("         {stem} ({})", human(*took)));
+                    }
+                }
+                let (name, database) = (database.name.clone(), url.database.clone());
+                let took = started.elapsed();
+                (state, Ok(Proven { name, database, applied: now, measured, took, done: what_done }))
+            }
+            Err(error) => {
+                step.end(Outcome::Failed, &format!("{what}, but the schema isn't proven"));
+                (format!("{state}; its schema isn't proven"), Err(error))
+            }
+        }
+    }
+
+    async fn prove(&self, connection: &mut PgConnection, database: &Database, url: &DatabaseUrl) -> Result<Measured> {
+        let measured = proof::measure(connection, &database.history).await?;
+        let differences = proof::compare(&self.workspace.root, database, &measured)?;
+        if differences.is_empty() {
+            return Ok(measured);
+        }
+        Err(proof::explain(database, url, &measured, &differences, self.run).await.into())
+    }
+}
+
+async fn apply_pending(
+    connection: &mut PgConnection,
+    database: &Database,
+    pending: &[&MigrationFile],
+    progress: impl FnMut(&str),
+) -> (Vec<apply::Done>, Result<()>) {
+    if pending.is_empty() {
+        return (Vec::new(), Ok(()));
+    }
+    apply::pending(connection, database, pending, progress).await
+}
+
+fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {
+    let migrations = match done.len() {
+        0 => "no migration to apply".to_owned(),
+        1 => "1 migration applied".to_owned(),
+        count => format!("{count} migrations applied"),
+    };
+    format!("{} {}{migrations}", url.database, if made { "made, " } else { "was there, " })
+}
+
+/// Says what would be done to databases whose server answers. Nothing is written.
+///
+/// # Errors
+/// A server fails a query.
+pub(crate) async fn plan(workspace: &Workspace, settings: &Settings, reporter: &Reporter) -> Result<()> {
+    for (database, url) in workspace.databases.iter().zip(&settings.urls) {
+        let step = reporter.step(&database.name);
+        let total = database.migrations.len();
+        let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
+            step.end(Outcome::Done, &format!("would make {} and apply {total} migrations", url.database));
+            continue;
+        };
+        let rows = history::read(&mut connection, &database.history).await?;
+        session::close(connection).await;
+        let history = History::compare(database, &rows);
+        if let Some(problem) = history.problem(database, url) {
+            return Err(problem.into());
+        }
+        let pending: Vec<_> = history.pending.iter().map(|file| file.stem()).collect();
+        if pending.is_empty() {
+            step.end(Outcome::Unchanged, &format!("{}: all {total} migrations are applied; would prove the schema", url.database));
+        } else {
+            step.end(Outcome::Done, &format!("{}: would apply {}", url.database, pending.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+/// After Ctrl-C: cancels what this run has under way on the servers, and waits until it is gone.
+pub(crate) async fn cancel(settings: &Settings, run: &str) -> Problem {
+    let cancelled = tokio::time::timeout(CANCEL, async {
+        let mut all = true;
+        for url in &settings.urls {
+            let ended = async {
+                let mut connection = session::maintenance(url, session::READER).await?;
+                session::end_run(&mut connection, run).await?;
+                session::close(connection).await;
+                anyhow::Ok(())
+            };
+            all &= ended.await.is_ok();
+        }
+        all
+    });
+    let interrupted = Problem::new(Exit::Interrupted, "Interrupted.");
+    if cancelled.await == Ok(true) {
+        interrupted
+            .detail("What was under way was cancelled on the server. No migration is half applied: each is there with its")
+            .detail("row in the history, or not at all.")
+            .remedy("Type it again, and it goes on from there: cargo xtask db-setup")
+    } else {
+        interrupted.detail(format!(
+            "The server did not confirm that what was under way is cancelled. See: SELECT * FROM pg_stat_activity WHERE application_name = '{run}';"
+        ))
+    }
+}

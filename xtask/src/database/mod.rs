@@ -1,0 +1,12 @@
+//! The databases themselves: sessions, the setup lock, creation, history, migration, scratch databases, the proof.
+
+pub(crate) mod apply;
+pub(crate) mod converge;
+pub(crate) mod create;
+pub(crate) mod history;
+pub(crate) mod lock;
+pub(crate) mod proof;
+pub(crate) mod scratch;
+pub(crate) mod session;
+pub(crate) mod sql;
+mod statements;

@@ -1,0 +1,134 @@
+//! The proof: what is in a database, object by object, equals what the repository says.
+//!
+//! When it doesn't, a scratch database migrated from nothing tells whose fault it is: the live database drifted, or
+//! the committed file is stale.
+
+use std::path::Path;
+
+use anyhow::Result;
+use sqlx::postgres::PgConnection;
+
+use super::scratch::Scratch;
+use super::session::{self, Opened};
+use super::{apply, history};
+use crate::database_url::DatabaseUrl;
+use crate::problem::{Exit, Problem};
+use crate::report::ListedTable;
+use crate::schema::{self, Catalog, Difference, Table};
+use crate::workspace::{Database, HistoryTable};
+
+/// What is in a database.
+pub(crate) struct Measured {
+    pub(crate) catalog: Catalog,
+    pub(crate) tables: Vec<Table>,
+}
+
+impl Measured {
+    /// The tables that `\dt` lists.
+    pub(crate) fn listed(&self) -> Vec<ListedTable<'_>> {
+        self.tables.iter().map(|Table { schema, name, kind, owner }| ListedTable { schema, name, kind, owner }).collect()
+    }
+}
+
+/// Reads what is in a database.
+///
+/// # Errors
+/// The server fails the query; then the connection isn't to be used any more.
+pub(crate) async fn measure(connection: &mut PgConnection, table: &HistoryTable) -> Result<Measured> {
+    let (schema, table) = table.parts();
+    let (catalog, tables) = Catalog::read(connection, &schema::History { schema, table }).await?;
+    Ok(Measured { catalog, tables })
+}
+
+/// Holds what was measured against the committed file.
+///
+/// # Errors
+/// `Err` says that nothing could be compared: there is no file, it can't be read, or nothing was measured.
+pub(crate) fn compare(root: &Path, database: &Database, measured: &Measured) -> Result<Vec<Difference>, Problem> {
+    let file = database.schema_file.display();
+    let committed = committed(root, database)?.ok_or_else(|| {
+        Problem::new(Exit::SchemaDiffers, format!("{}: there is no {file}, so nothing proves the schema.", database.name))
+            .remedy("Make it from the migrations, and commit it: cargo xtask db-verify --write")
+    })?;
+    if measured.catalog.is_empty() {
+        return Err(Problem::new(Exit::SchemaDiffers, format!("{}: the database is empty; there is nothing to prove.", database.name)));
+    }
+    Ok(schema::compare(&committed, &measured.catalog))
+}
+
+/// The committed schema; `None` if there is no file.
+fn committed(root: &Path, database: &Database) -> Result<Option<Catalog>, Problem> {
+    match std::fs::read_to_string(root.join(&database.schema_file)) {
+        Ok(text) => Ok(Some(Catalog::parse(&text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(Problem::new(Exit::SchemaDiffers, format!("{} can't be read: {error}.", database.schema_file.display())))
+        }
+    }
+}
+
+/// What the migrations make of an empty database.
+///
+/// # Errors
+/// No scratch database can be made, or a migration fails in it.
+pub(crate) async fn from_nothing(database: &Database, url: &DatabaseUrl, run: &str) -> Result<Catalog> {
+    let scratch = Scratch::create(url, run).await?;
+    let result = migrate_and_measure(&scratch, database).await;
+    let discarded = scratch.discard().await;
+    let catalog = result?;
+    discarded?;
+    Ok(catalog)
+}
+
+async fn migrate_and_measure(scratch: &Scratch, database: &Database) -> Result<Catalog> {
+    let mut connection = match session::open(scratch.options()).await {
+        Opened::Session(connection) => connection,
+        Opened::Missing => return Err(Problem::failed("A scratch database was gone as soon as it was made.").into()),
+        Opened::Failed(answer) => return Err(Problem::unavailable(format!("A scratch database can't be opened: {answer:?}.")).into()),
+    };
+    let all = history::History::compare(database, &[]).pending;
+    apply::pending(&mut connection, database, &all, |_| {}).await.1?;
+    let measured = measure(&mut connection, &database.history).await?;
+    session::close(connection).await;
+    Ok(measured.catalog)
+}
+
+/// Why a database isn't what the repository says, and what mends it.
+pub(crate) async fn explain(
+    database: &Database,
+    url: &DatabaseUrl,
+    measured: &Measured,
+    differences: &[Difference],
+    run: &str,
+) -> Problem {
+    let file = database.schema_file.display();
+    let name = &url.database;
+    let (what, remedies) = match from_nothing(database, url, run).await {
+        Ok(fresh) if schema::compare(&fresh, &measured.catalog).is_empty() => (
+            format!("{}: {file} is stale: the database is what the migrations make, and the file says something else.", database.name),
+            vec!["Make it anew, look at the change, and commit it: cargo xtask db-verify --write".to_owned()],
+        ),
+        Ok(fresh) => {
+            let stale = if schema::compare(&fresh, &measured.catalog).len() == differences.len() {
+                String::new()
+            } else {
+                format!(" {file} isn't what the migrations make either.")
+            };
+            let mut remedies = vec!["Put the change into a migration, or take it back in the database.".to_owned()];
+            if !stale.is_empty() {
+                remedies.push("The file: cargo xtask db-verify --write".to_owned());
+            }
+            (format!("{}: {name} drifted: it isn't what the migrations make.{stale}", database.name), remedies)
+        }
+        Err(error) => (
+            format!("{}: {name} isn't what {file} says.", database.name),
+            vec![format!("Whether the database or the file is at fault can't be told: {}", first_line(&error))],
+        ),
+    };
+    let problem = Problem::new(Exit::SchemaDiffers, what).details(differences.iter().map(ToString::to_string));
+    remedies.into_iter().fold(problem, Problem::remedy)
+}
+
+fn first_line(error: &anyhow::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}

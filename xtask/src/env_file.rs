@@ -1,0 +1,334 @@
+//! The settings: `.env`, held against the contract in `.env.ci`, under the variables of the process's environment.
+//!
+//! The file is `<root>/.env` and no parent's. One that exists is only ever read.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::database_url::DatabaseUrl;
+use crate::problem::{Problem, Problems};
+
+/// The settings file and the contract that it has to keep, at the workspace root.
+pub(crate) const FILE: &str = ".env";
+pub(crate) const CONTRACT: &str = ".env.ci";
+
+/// What is to become the new `.env`.
+#[derive(Clone)]
+pub(crate) struct NewFile {
+    text: String,
+}
+
+/// The URLs of the databases, in their order, and the file that is to be made if there is none.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) urls: Vec<DatabaseUrl>,
+    /// There is no `.env` yet: this is what it will be.
+    pub(crate) new_file: Option<NewFile>,
+    /// How many variables the contract requires.
+    pub(crate) required: usize,
+    /// Whether every URL comes from the new file and none from the process's environment.
+    pub(crate) urls_from_file: bool,
+    /// What this run wrote into the `.env` that it made.
+    written: Option<String>,
+}
+
+/// A file's variables and what is wrong with its lines.
+struct Parsed {
+    values: BTreeMap<String, String>,
+    problems: Vec<Problem>,
+}
+
+impl Settings {
+    /// Reads them. All that is wrong is added to `problems`; then the URLs may be fewer than the variables.
+    pub(crate) fn load(root: &Path, url_variables: &[&str], problems: &mut Problems) -> Self {
+        let contract = read(root, CONTRACT).unwrap_or_else(|problem| {
+            problems.0.push(problem);
+            None
+        });
+        let file = read(root, FILE).unwrap_or_else(|problem| {
+            problems.0.push(problem);
+            None
+        });
+        let new_file = match (&file, &contract) {
+            (None, Some(text)) if !file_exists(root) => Some(NewFile { text: text.clone() }),
+            _ => None,
+        };
+        let contract_values = contract.as_deref().map(|text| parse(CONTRACT, text));
+        let parsed = match &file {
+            Some(text) => parse(FILE, text),
+            None => contract.as_deref().map_or_else(Parsed::none, |text| parse(CONTRACT, text)),
+        };
+        problems.0.extend(parsed.problems);
+
+        let required: Vec<&str> = contract_values
+            .iter()
+            .flat_map(|contract| contract.values.keys().map(String::as_str))
+            .chain(url_variables.iter().copied().filter(|variable| {
+                contract_values.as_ref().is_none_or(|contract| !contract.values.contains_key(*variable))
+            }))
+            .collect();
+        let values = under_environment(&required, parsed.values);
+        missing_or_empty(&required, &values, file.is_some(), contract.is_some(), problems);
+
+        let mut urls = Vec::new();
+        for variable in url_variables {
+            match values.get(*variable).filter(|value| !value.is_empty()).map(|value| DatabaseUrl::parse(variable, value)) {
+                Some(Ok(url)) => urls.push(url),
+                Some(Err(problem)) => problems.0.push(problem),
+                None => {}
+            }
+        }
+        same_database(&urls, problems);
+        let urls_from_file = url_variables.iter().all(|variable| std::env::var_os(variable).is_none());
+        Self { urls, new_file, required: required.len(), urls_from_file, written: None }
+    }
+
+    /// Moves every URL of the server at `from` to another port, in the new file as well.
+    pub(crate) fn set_port(&mut self, from: &crate::database_url::Address, port: u16) {
+        let Some(new_file) = &mut self.new_file else { return };
+        for url in self.urls.iter_mut().filter(|url| url.address.same_server(from)) {
+            let value = parse(CONTRACT, &new_file.text).values.remove(&url.variable).unwrap_or_default();
+            url.set_port(port);
+            new_file.replace(&url.variable, &value, url.with_password());
+        }
+    }
+}
+
+impl Settings {
+    /// Makes `.env` if there is none. Returns whether it was made: not when another run has made one meanwhile.
+    ///
+    /// # Errors
+    /// The folder can't be written to.
+    pub(crate) fn create_file(&mut self, root: &Path, scratch_dir: &Path) -> Result<bool> {
+        let Some(new_file) = &self.new_file else { return Ok(false) };
+        let made = new_file.create(root, scratch_dir)?;
+        self.written = made.then(|| new_file.text.clone());
+        Ok(made)
+    }
+
+    /// Whether this run made `.env`, with URLs whose port is ours to choose.
+    pub(crate) fn made_file(&self) -> bool {
+        self.written.is_some() && self.urls_from_file
+    }
+
+    /// Writes the `.env` that this run made once more, if it still is what this run wrote.
+    ///
+    /// # Errors
+    /// It was changed meanwhile, or can't be written.
+    pub(crate) fn rewrite(&mut self, root: &Path) -> Result<()> {
+        let (Some(new_file), Some(written)) = (&self.new_file, &self.written) else { return Ok(()) };
+        let failed = |why: String| Problem::failed(format!("The port in {FILE} can't be changed: {why}."));
+        let target = root.join(FILE);
+        let now = std::fs::read_to_string(&target).map_err(|error| failed(error.to_string()))?;
+        if now != *written {
+            return Err(failed("it was changed since it was made".into()).into());
+        }
+        let aside = root.join(format!("{FILE}.{}", std::process::id()));
+        drop(std::fs::remove_file(&aside));
+        write_private(&aside, &new_file.text)
+            .and_then(|()| std::fs::rename(&aside, &target))
+            .map_err(|error| failed(error.to_string()))?;
+        self.written = Some(new_file.text.clone());
+        Ok(())
+    }
+}
+
+impl Parsed {
+    fn none() -> Self {
+        Self { values: BTreeMap::new(), problems: Vec::new() }
+    }
+}
+
+impl NewFile {
+    /// Puts a variable's new value where its old one stands.
+    fn replace(&mut self, variable: &str, old: &str, new: &str) {
+        let mut text = String::with_capacity(self.text.len() + new.len());
+        for line in self.text.split_inclusive('\n') {
+            let key = line.trim_start().strip_prefix("export ").unwrap_or(line).trim_start();
+            let ours = key.strip_prefix(variable).is_some_and(|rest| rest.trim_start().starts_with('='));
+            if ours && line.contains(old) {
+                text.push_str(&line.replacen(old, new, 1));
+            } else if ours {
+                let ending = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
+                text.push_str(&format!("{variable}='{new}'{ending}"));
+            } else {
+                text.push_str(line);
+            }
+        }
+        self.text = text;
+    }
+
+    /// Makes `.env`, whole or not at all, readable by its owner only.
+    ///
+    /// Returns whether it was made: `false` when another run has made one meanwhile, which is left as it is.
+    ///
+    /// # Errors
+    /// The folder can't be written to.
+    fn create(&self, root: &Path, scratch_dir: &Path) -> Result<bool> {
+        let target = root.join(FILE);
+        let failed =
+            |error: std::io::Error| Problem::failed(format!("{FILE} can't be made in {}: {error}.", root.display()));
+        // Written aside and linked into place: linking is exclusive, and a run that is killed leaves no half file.
+        let aside = scratch_dir.join(format!("env-{}", std::process::id()));
+        drop(std::fs::remove_file(&aside));
+        write_private(&aside, &self.text).map_err(failed)?;
+        let linked = std::fs::hard_link(&aside, &target);
+        drop(std::fs::remove_file(&aside));
+        match linked {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            // A file system without hard links: exclusive all the same, if not whole when killed in between.
+            Err(_) => match write_private(&target, &self.text) {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+                Err(error) => Err(failed(error).into()),
+            },
+        }
+    }
+}
+
+/// Makes a new file that only its owner can read.
+pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Whether there is a `.env`, also one that can't be read or a link that leads nowhere.
+fn file_exists(root: &Path) -> bool {
+    root.join(FILE).symlink_metadata().is_ok()
+}
+
+/// A file's text; `None` if it isn't there.
+fn read(root: &Path, name: &str) -> Result<Option<String>, Problem> {
+    match std::fs::read(root.join(name)) {
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| {
+            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
+            Problem::failed("This line isn't UTF-8.").at(name, line, None).remedy("Save the file as UTF-8.")
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound && root.join(name).symlink_metadata().is_err() => Ok(None),
+        Err(error) => Err(Problem::failed(format!("{} can't be read: {error}.", root.join(name).display()))),
+    }
+}
+
+/// Parses with dotenvy, a statement at a time, so that every bad line is found and has its number.
+fn parse(name: &str, text: &str) -> Parsed {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if is_well_formed(text) {
+        return Parsed { values: values_of(text), problems: Vec::new() };
+    }
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let mut good = String::new();
+    let mut problems = Vec::new();
+    let mut first = 0;
+    while first < lines.len() {
+        // A quoted value may go on for several lines: the shortest run of lines that parses is a statement.
+        let complete = (first + 1..=lines.len()).take_while(|end| {
+            *end == first + 1 || lines[first].contains(['"', '\''])
+        }).find(|end| {
+            is_well_formed(&lines[first..*end].concat())
+        });
+        if let Some(end) = complete {
+            good.push_str(&lines[first..end].concat());
+            if !good.ends_with('\n') {
+                good.push('\n');
+            }
+            first = end;
+        } else {
+            // The line itself may hold a secret: only its number and its name are shown.
+            let key = lines[first].split_once('=').map(|(key, _)| key.trim().trim_start_matches("export ").trim());
+            let named = |key: &&str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            let what = key.filter(named).map_or_else(
+                || "This line isn't NAME=value.".to_owned(),
+                |key| format!("The value of {key} can't be read."),
+            );
+            problems.push(
+                Problem::failed(what)
+                    .at(name, first + 1, None)
+                    .remedy("A value with spaces, # or quotes has to stand in quotes: NAME=\"a value\"."),
+            );
+            first += 1;
+        }
+    }
+    Parsed { values: values_of(&good), problems }
+}
+
+fn is_well_formed(text: &str) -> bool {
+    dotenvy::from_read_iter(text.as_bytes()).all(|item| item.is_ok())
+}
+
+fn values_of(text: &str) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    for (key, value) in dotenvy::from_read_iter(text.as_bytes()).flatten() {
+        // The first one counts, as for dotenvy itself.
+        values.entry(key).or_insert(value);
+    }
+    values
+}
+
+/// The values that count: those of the process's environment win.
+fn under_environment(required: &[&str], mut values: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    for variable in required {
+        if let Some(value) = std::env::var_os(variable) {
+            values.insert((*variable).to_owned(), value.to_string_lossy().into_owned());
+        }
+    }
+    values
+}
+
+fn missing_or_empty(
+    required: &[&str],
+    values: &BTreeMap<String, String>,
+    has_file: bool,
+    has_contract: bool,
+    problems: &mut Problems,
+) {
+    let place = |variable: &&str| if std::env::var_os(variable).is_some() { "the environment" } else { FILE };
+    for variable in required {
+        match values.get(*variable) {
+            Some(value) if !value.trim().is_empty() => {}
+            Some(_) => problems.0.push(
+                Problem::failed(format!("{variable} is empty in {}.", place(variable)))
+                    .remedy(example(variable, has_contract)),
+            ),
+            None if has_file => problems.0.push(
+                Problem::failed(format!("{variable} is missing in {FILE}.")).remedy(example(variable, has_contract)),
+            ),
+            None => problems.0.push(
+                Problem::failed(format!("{variable} isn't set, and there is neither {FILE} nor {CONTRACT} to take it from."))
+                    .remedy(example(variable, has_contract)),
+            ),
+        }
+    }
+}
+
+fn example(variable: &str, has_contract: bool) -> String {
+    if has_contract {
+        format!("Take its line over from {CONTRACT}: grep '^{variable}=' {CONTRACT}")
+    } else {
+        format!("Write it into {FILE}: {variable}=…")
+    }
+}
+
+/// Two variables that name one database would have both sets of migrations applied to it.
+fn same_database(urls: &[DatabaseUrl], problems: &mut Problems) {
+    for (index, url) in urls.iter().enumerate() {
+        let same = |other: &&DatabaseUrl| other.database == url.database && other.address.same_server(&url.address);
+        if let Some(other) = urls[..index].iter().find(same) {
+            problems.0.push(
+                Problem::failed(format!(
+                    "{} and {} name the same database, \"{}\" at {}.",
+                    other.variable, url.variable, url.database, url.address
+                ))
+                .remedy(format!("Give {} a database of its own.", url.variable)),
+            );
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Ctrl-C and the signals that ask to end.
+//!
+//! The first one ends the command in order: children are stopped, statements are cancelled on the server and
+//! the exit code is 130. The second one ends the process at once.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
+use anyhow::{Context, Result};
+
+use crate::problem::{Exit, Problem};
+
+/// Whether somebody asked to end.
+#[derive(Clone)]
+pub(crate) struct Interrupt {
+    asked: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// When the handlers can't be installed.
+    pub(crate) fn listen() -> Result<Self> {
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in ending_signals() {
+            // In this order: a second signal finds the flag set and ends the process.
+            signal_hook::flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, Arc::clone(&asked))
+                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&asked)))
+                .context("the handler for Ctrl-C can't be installed")?;
+        }
+        Ok(Self { asked })
+    }
+
+    /// For loops that wait without a runtime.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        if self.asked.load(Ordering::Relaxed) { Err(interrupted()) } else { Ok(()) }
+    }
+
+    /// Runs `work` until it is done or somebody asks to end; then `work` is dropped where it stands.
+    ///
+    /// # Errors
+    /// Those of `work`, or a [`Problem`] with [`Exit::Interrupted`].
+    pub(crate) async fn guard<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut work = pin!(work);
+        let mut signals = listen_async()?;
+        poll_fn(|context| {
+            if signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready())
+                || self.asked.load(Ordering::Relaxed)
+            {
+                return Poll::Ready(Err(interrupted().into()));
+            }
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+}
+
+/// Whether an error says that somebody asked to end.
+pub(crate) fn is_interruption(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Problem>().is_some_and(|problem| problem.exit == Exit::Interrupted)
+}
+
+fn interrupted() -> Problem {
+    Problem::new(Exit::Interrupted, "Interrupted.")
+}
+
+#[cfg(unix)]
+fn ending_signals() -> [i32; 3] {
+    use nix::sys::signal::Signal;
+    [Signal::SIGINT as i32, Signal::SIGTERM as i32, Signal::SIGHUP as i32]
+}
+
+#[cfg(not(unix))]
+fn ending_signals() -> [i32; 1] {
+    [2] // SIGINT, the only one of the three that Windows has.
+}
+
+#[cfg(unix)]
+fn listen_async() -> Result<Vec<tokio::signal::unix::Signal>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
+        .into_iter()
+        .map(|kind| signal(kind).context("the handler for Ctrl-C can't be installed"))
+        .collect()
+}
+
+#[cfg(not(unix))]
+fn listen_async() -> Result<Vec<tokio::signal::windows::CtrlC>> {
+    Ok(vec![tokio::signal::windows::ctrl_c().context("the handler for Ctrl-C can't be installed")?])
+}

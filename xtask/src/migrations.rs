@@ -1,0 +1,177 @@
+//! The migration files of a database: `NNN_name.up.sql` with `NNN_name.down.sql`, or plain `NNN_name.sql`.
+//!
+//! sqlx silently ignores a file whose name it does not understand, so the names are checked here, all of them;
+//! what is in the files is read by sqlx, so that checksums are the ones that its own tools compute.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sqlx::migrate::{Migration, MigrationType, ResolveConfig, resolve_blocking_with_config};
+
+use crate::problem::{Problem, Problems};
+
+/// A migration that is applied going up.
+#[derive(Clone)]
+pub(crate) struct MigrationFile {
+    /// Relative to the workspace root.
+    pub(crate) file: PathBuf,
+    pub(crate) migration: Migration,
+    /// The checksums that the file would have with CRLF and with LF line endings.
+    pub(crate) other_endings: [Vec<u8>; 2],
+}
+
+impl MigrationFile {
+    /// The file's name without its ending: `003_orders`.
+    pub(crate) fn stem(&self) -> String {
+        let name = self.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        name.trim_end_matches(".sql").trim_end_matches(".up").to_owned()
+    }
+}
+
+/// The migrations in `dir` that go up, in the order of their versions. What is wrong with the folder or with a
+/// file is added to `problems`.
+pub(crate) fn read(root: &Path, dir: &Path, config: &ResolveConfig, problems: &mut Problems) -> Vec<MigrationFile> {
+    let before = problems.0.len();
+    check_names(root, dir, problems);
+    if problems.0.len() > before {
+        return Vec::new();
+    }
+    let resolved = match resolve_blocking_with_config(dir, config) {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            problems.0.push(Problem::failed(format!("The migrations can't be read: {error}.")));
+            return Vec::new();
+        }
+    };
+    let goes_up = |migration: &Migration| {
+        matches!(migration.migration_type, MigrationType::Simple | MigrationType::ReversibleUp)
+    };
+    resolved
+        .into_iter()
+        .filter(|(migration, _)| goes_up(migration))
+        .map(|(migration, path)| {
+            let name = path.file_name().unwrap_or_default();
+            let file = dir.strip_prefix(root).unwrap_or(dir).join(name);
+            let lf = migration.sql.as_str().replace("\r\n", "\n");
+            let checksum = |sql: &str| {
+                let sql: String = sql.chars().filter(|c| !config.ignored_chars().any(|ignored| ignored == *c)).collect();
+                sqlx::migrate::Migration::new(
+                    0,
+                    "".into(),
+                    MigrationType::Simple,
+                    sqlx::SqlSafeStr::into_sql_str(sqlx::AssertSqlSafe(sql)),
+                    false,
+                )
+                .checksum
+                .into_owned()
+            };
+            let other_endings = [checksum(&lf.replace('\n', "\r\n")), checksum(&lf)];
+            MigrationFile { file, migration, other_endings }
+        })
+        .collect()
+}
+
+/// What a migration file's name says.
+struct Name<'a> {
+    version: i64,
+    description: &'a str,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Up,
+    Down,
+    Simple,
+}
+
+fn parse_name(name: &str) -> Option<Name<'_>> {
+    let (version, rest) = name.split_once('_')?;
+    let rest = rest.strip_suffix(".sql")?;
+    let (description, kind) = if let Some(description) = rest.strip_suffix(".up") {
+        (description, Kind::Up)
+    } else if let Some(description) = rest.strip_suffix(".down") {
+        (description, Kind::Down)
+    } else {
+        (rest, Kind::Simple)
+    };
+    let digits = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
+    let version = if digits { version.parse().ok()? } else { return None };
+    (version > 0 && !description.is_empty()).then_some(Name { version, description, kind })
+}
+
+fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
+    let shown = dir.strip_prefix(root).unwrap_or(dir);
+    let entries = std::fs::read_dir(dir).and_then(|entries| {
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<std::io::Result<Vec<_>>>()
+    });
+    let mut names = match entries {
+        Ok(names) => names,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            problems.0.push(
+                Problem::failed(format!("The migrations folder {} is missing.", shown.display()))
+                    .remedy(format!("git checkout -- {}", shown.display()))
+                    .remedy("or name the folder that there is in sqlx.toml, [migrate] migrations-dir."),
+            );
+            return;
+        }
+        Err(error) => {
+            let what = format!("The migrations folder {} can't be read: {error}.", shown.display());
+            problems.0.push(Problem::failed(what));
+            return;
+        }
+    };
+    // A README or a hidden file is nobody's migration; what looks like one has to be one.
+    names.retain(|name| {
+        let sql = Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"));
+        !name.starts_with('.') && (sql || name.starts_with(|c: char| c.is_ascii_digit()))
+    });
+    names.sort();
+    if names.is_empty() {
+        problems.0.push(
+            Problem::failed(format!("The migrations folder {} holds no migration.", shown.display()))
+                .remedy(format!("git checkout -- {}", shown.display())),
+        );
+    }
+    let mut versions: BTreeMap<i64, Vec<(&str, Name<'_>)>> = BTreeMap::new();
+    for name in &names {
+        match parse_name(name) {
+            Some(parsed) => versions.entry(parsed.version).or_default().push((name, parsed)),
+            None => problems.0.push(
+                Problem::failed(format!("{} isn't named as a migration.", shown.join(name).display()))
+                    .detail("A migration is NNN_name.up.sql with NNN_name.down.sql, where NNN is its version.")
+                    .remedy("Rename it, or move it out of the folder."),
+            ),
+        }
+    }
+    for files in versions.values() {
+        check_version(shown, files, problems);
+    }
+}
+
+/// One version is one migration: an up with its down, or a simple file.
+fn check_version(shown: &Path, files: &[(&str, Name<'_>)], problems: &mut Problems) {
+    let of = |kind| files.iter().filter(move |(_, name)| name.kind == kind);
+    let path = |name: &str| shown.join(name).display().to_string();
+    let going_up: Vec<_> = of(Kind::Up).chain(of(Kind::Simple)).collect();
+    let one_name = files.iter().all(|(_, name)| name.description == files[0].1.description);
+    if going_up.len() > 1 || of(Kind::Down).count() > 1 || !one_name {
+        let all: Vec<_> = files.iter().map(|(file, _)| path(file)).collect();
+        problems.0.push(
+            Problem::failed(format!("Version {} is there more than once: {}.", files[0].1.version, all.join(", ")))
+                .remedy("Give the newer migration the next free number."),
+        );
+    } else if let (Some((up, _)), None) = (of(Kind::Up).next(), of(Kind::Down).next()) {
+        let down = path(&up.replace(".up.sql", ".down.sql"));
+        problems.0.push(
+            Problem::failed(format!("{} has no {down} beside it.", path(up)))
+                .remedy(format!("Write {down}: the statements that undo it.")),
+        );
+    } else if let (Some((down, _)), None) = (of(Kind::Down).next(), of(Kind::Up).next()) {
+        let up = path(&down.replace(".down.sql", ".up.sql"));
+        problems.0.push(
+            Problem::failed(format!("{} has no {up} beside it.", path(down)))
+                .remedy(format!("git checkout -- {up}, or delete the lone file.")),
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! What happens, as events, and the three ways to show them: on a terminal, as plain lines, as JSON lines.
+//!
+//! Progress and problems go to stderr, results to stdout; with `--format json` every event is a line on stdout.
+//! Quiet on success, whole on failure: what a step did is one line with its time.
+
+mod github;
+mod text;
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::problem::{Exit, Location, Problem, Problems};
+use text::Text;
+
+/// How events are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Lines with colours and a spinner; the default on a terminal.
+    Terminal,
+    /// Lines without either; the default elsewhere.
+    Plain,
+    /// One JSON object a line, on stdout.
+    Json,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    /// It did something.
+    Done,
+    /// There was nothing to do.
+    Unchanged,
+    /// It was left for a reason that it names, and something else was tried.
+    Left,
+    /// It failed.
+    Failed,
+}
+
+/// A table as psql's `\dt` lists it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ListedTable<'a> {
+    pub(crate) schema: &'a str,
+    pub(crate) name: &'a str,
+    #[serde(rename = "type")]
+    pub(crate) kind: &'a str,
+    pub(crate) owner: &'a str,
+}
+
+/// Something that happened.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum Event<'a> {
+    /// A step has something to do that takes time.
+    Doing { step: &'a str, what: &'a str },
+    /// A step ended.
+    Step { step: &'a str, outcome: Outcome, what: &'a str, seconds: f64 },
+    /// Something worth knowing.
+    Note { text: &'a str },
+    /// Something that may surprise later.
+    Warning { text: &'a str },
+    /// The tables of a database.
+    Tables { database: &'a str, tables: &'a [ListedTable<'a>] },
+    /// A result that stands for itself.
+    Result { text: &'a str },
+    /// Something that is wrong.
+    Problem {
+        what: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        location: Option<&'a Location>,
+        details: &'a [String],
+        remedies: &'a [String],
+        exit_code: i32,
+    },
+    /// The command ended.
+    Finished { command: &'a str, exit_code: i32, seconds: f64, next: &'a [String] },
+}
+
+/// Shows events.
+pub(crate) struct Reporter {
+    renderer: Renderer,
+    quiet: bool,
+    github: bool,
+    started: Instant,
+}
+
+enum Renderer {
+    Text(Text),
+    Json,
+}
+
+impl Reporter {
+    /// `format` as the user asked for it, else what fits the place where stderr goes.
+    pub(crate) fn new(format: Option<Format>, quiet: bool) -> Self {
+        let on_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        let terminal = std::io::stderr().is_terminal() && !on_github;
+        let format = format.unwrap_or(if terminal { Format::Terminal } else { Format::Plain });
+        let renderer = match format {
+            Format::Terminal => Renderer::Text(Text::for_terminal(terminal)),
+            Format::Plain => Renderer::Text(Text::plain()),
+            Format::Json => Renderer::Json,
+        };
+        Self { renderer, quiet, github: on_github && format != Format::Json, started: Instant::now() }
+    }
+
+    /// A step begins. Dropped without an end, it shows nothing.
+    pub(crate) fn step<'a>(&'a self, name: &'a str) -> Step<'a> {
+        Step { reporter: self, name, started: Instant::now() }
+    }
+
+    /// A step that ended some time ago.
+    pub(crate) fn step_took(&self, step: &str, outcome: Outcome, what: &str, took: Duration) {
+        self.show(&Event::Step { step, outcome, what, seconds: took.as_secs_f64() });
+    }
+
+    pub(crate) fn note(&self, text: &str) {
+        self.show(&Event::Note { text });
+    }
+
+    pub(crate) fn warning(&self, text: &str) {
+        self.show(&Event::Warning { text });
+        if self.github {
+            github::warning(text);
+        }
+    }
+
+    pub(crate) fn tables(&self, database: &str, tables: &[ListedTable<'_>]) {
+        self.show(&Event::Tables { database, tables });
+    }
+
+    pub(crate) fn result(&self, text: &str) {
+        self.show(&Event::Result { text });
+    }
+
+    /// Shows all problems, also when quiet.
+    pub(crate) fn problems(&self, problems: &Problems) {
+        for problem in &problems.0 {
+            let Problem { exit, what, location, details, remedies } = problem;
+            let exit_code = *exit as i32;
+            self.show(&Event::Problem { what, location: location.as_ref(), details, remedies, exit_code });
+            if self.github {
+                github::error(problem);
+            }
+        }
+    }
+
+    /// The last event of a command: how it ended, and what may be typed next.
+    pub(crate) fn finished(&self, command: &str, exit: Exit, next: &[String]) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.show(&Event::Finished { command, exit_code: exit as i32, seconds, next });
+    }
+
+    fn show(&self, event: &Event<'_>) {
+        let problem = matches!(event, Event::Problem { .. });
+        match &self.renderer {
+            Renderer::Json => {
+                if let Ok(line) = serde_json::to_string(event) {
+                    // A reader that went away ends the lines, not the work.
+                    let _ = writeln!(std::io::stdout().lock(), "{line}");
+                }
+            }
+            Renderer::Text(text) if problem || !self.quiet => text.show(event),
+            Renderer::Text(_) => {}
+        }
+    }
+}
+
+/// A step under way.
+pub(crate) struct Step<'a> {
+    reporter: &'a Reporter,
+    name: &'a str,
+    started: Instant,
+}
+
+impl Step<'_> {
+    /// What it does now, if that takes time: the spinner's text.
+    pub(crate) fn doing(&self, what: &str) {
+        self.reporter.show(&Event::Doing { step: self.name, what });
+    }
+
+    /// It ended.
+    pub(crate) fn end(self, outcome: Outcome, what: &str) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.reporter.show(&Event::Step { step: self.name, outcome, what, seconds });
+    }
+}
+
+/// A time as people read it: `8 ms`, `1.32 s`, `2 min 5 s`.
+pub(crate) fn human(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 0.9995 {
+        format!("{:.0} ms", seconds * 1000.0)
+    } else if seconds < 60.0 {
+        format!("{seconds:.2} s")
+    } else {
+        format!("{} min {} s", time.as_secs() / 60, time.as_secs() % 60)
+    }
+}

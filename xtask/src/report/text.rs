@@ -1,0 +1,175 @@
+//! Events as lines of text, with or without a terminal's colours and spinner.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use console::Style;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Event, ListedTable, Outcome, human};
+
+/// Shows events as lines.
+pub(super) struct Text {
+    /// The marks and colours of a terminal; plain words without.
+    styled: bool,
+    /// A spinner, where there is a terminal to draw it on.
+    spinner: Option<RefCell<Spinner>>,
+}
+
+#[derive(Default)]
+struct Spinner {
+    bar: Option<ProgressBar>,
+    /// What each step under way does now.
+    doing: BTreeMap<String, String>,
+}
+
+impl Text {
+    pub(super) fn plain() -> Self {
+        Self { styled: false, spinner: None }
+    }
+
+    /// `spinner`: whether stderr is a terminal. <https://no-color.org>: a `NO_COLOR` that isn't empty means no colours.
+    pub(super) fn for_terminal(spinner: bool) -> Self {
+        let styled = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { styled, spinner: spinner.then(RefCell::default) }
+    }
+
+    pub(super) fn show(&self, event: &Event<'_>) {
+        match event {
+            Event::Doing { step, what } => self.doing(step, what),
+            Event::Step { step, outcome, what, seconds } => {
+                self.done(step);
+                self.err(&self.step_line(step, *outcome, what, *seconds));
+            }
+            Event::Note { text } => self.err(&format!("  {text}")),
+            Event::Warning { text } => self.err(&format!("{} {text}", self.paint("warning:", &Style::new().yellow()))),
+            Event::Tables { database, tables } => self.out(&listing(database, tables)),
+            Event::Result { text } => self.out(text),
+            Event::Problem { what, location, details, remedies, .. } => {
+                let mut lines = self.paint("error:", &Style::new().red().bold());
+                if let Some(location) = location {
+                    lines.push_str(&format!(" {location}:"));
+                }
+                lines.push_str(&format!(" {what}"));
+                for line in details.iter().flat_map(|detail| detail.lines()) {
+                    lines.push_str(&format!("\n    {line}"));
+                }
+                for remedy in *remedies {
+                    for (index, line) in remedy.lines().enumerate() {
+                        lines.push_str(if index == 0 { "\n  → " } else { "\n    " });
+                        lines.push_str(line);
+                    }
+                }
+                self.err(&lines);
+            }
+            Event::Finished { command, exit_code, seconds, next } => {
+                self.stop_spinner();
+                let time = human(Duration::from_secs_f64(*seconds));
+                let end = if *exit_code == 0 {
+                    format!("{} {command} took {time}.", self.paint("Done:", &Style::new().green().bold()))
+                } else {
+                    let failed = self.paint("Failed:", &Style::new().red().bold());
+                    format!("{failed} {command} ended after {time} with exit code {exit_code}.")
+                };
+                let next = next.iter().map(|line| format!("\n  {line}")).collect::<String>();
+                self.err(&format!("{end}{next}"));
+            }
+        }
+    }
+
+    fn step_line(&self, step: &str, outcome: Outcome, what: &str, seconds: f64) -> String {
+        let (mark, word, style) = match outcome {
+            Outcome::Done => ("✓", "done", Style::new().green()),
+            Outcome::Unchanged => ("✓", "ok", Style::new().green()),
+            Outcome::Left => ("-", "left", Style::new().yellow()),
+            Outcome::Failed => ("✗", "FAILED", Style::new().red()),
+        };
+        let mark = if self.styled { self.paint(mark, &style) } else { format!("{word:<6}") };
+        let time = self.paint(&format!("({})", human(Duration::from_secs_f64(seconds))), &Style::new().dim());
+        format!("{mark} {step:<9} {what} {time}")
+    }
+
+    fn paint(&self, text: &str, style: &Style) -> String {
+        style.clone().force_styling(self.styled).apply_to(text).to_string()
+    }
+
+    fn doing(&self, step: &str, what: &str) {
+        let Some(spinner) = &self.spinner else { return };
+        let mut spinner = spinner.borrow_mut();
+        spinner.doing.insert(step.to_owned(), what.to_owned());
+        let message = spinner.message();
+        let bar = spinner.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        bar.set_message(message);
+    }
+
+    fn done(&self, step: &str) {
+        let Some(spinner) = &self.spinner else { return };
+        let mut spinner = spinner.borrow_mut();
+        spinner.doing.remove(step);
+        if spinner.doing.is_empty() {
+            if let Some(bar) = spinner.bar.take() {
+                bar.finish_and_clear();
+            }
+        } else if let Some(bar) = &spinner.bar {
+            bar.set_message(spinner.message());
+        }
+    }
+
+    fn stop_spinner(&self) {
+        if let Some(bar) = self.spinner.as_ref().and_then(|spinner| spinner.borrow_mut().bar.take()) {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Writes around the spinner. A reader that went away ends the lines, not the work.
+    fn err(&self, lines: &str) {
+        self.around_spinner(|| drop(writeln!(std::io::stderr().lock(), "{lines}")));
+    }
+
+    fn out(&self, lines: &str) {
+        self.around_spinner(|| drop(writeln!(std::io::stdout().lock(), "{lines}")));
+    }
+
+    fn around_spinner(&self, write: impl FnOnce()) {
+        match self.spinner.as_ref().and_then(|spinner| spinner.borrow().bar.clone()) {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+impl Spinner {
+    fn message(&self) -> String {
+        self.doing.iter().map(|(step, what)| format!("{step}: {what}")).collect::<Vec<_>>().join(" · ")
+    }
+}
+
+/// The listing of psql's `\dt`: the same columns, and the number of rows.
+fn listing(database: &str, tables: &[ListedTable<'_>]) -> String {
+    let header = ["Schema", "Name", "Type", "Owner"];
+    let rows: Vec<[&str; 4]> = tables.iter().map(|t| [t.schema, t.name, t.kind, t.owner]).collect();
+    let width =
+        |column: usize| rows.iter().map(|row| row[column]).chain([header[column]]).map(|c| c.chars().count()).max();
+    let widths: Vec<usize> = (0..4).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = format!("\n List of tables in {database}\n");
+    let centred = |cell: &str, width: usize| format!("{cell:^width$}");
+    let line: Vec<String> = header.iter().zip(&widths).map(|(cell, width)| centred(cell, *width)).collect();
+    text.push_str(&format!(" {}\n", line.join(" | ").trim_end()));
+    let rule: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
+    text.push_str(&format!("{}\n", rule.join("+")));
+    for row in &rows {
+        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(&format!(" {}\n", line.join(" | ").trim_end()));
+    }
+    text.push_str(&format!("({} {})", rows.len(), if rows.len() == 1 { "row" } else { "rows" }));
+    text
+}

@@ -1,0 +1,102 @@
+-- What is read of every database, in one round trip: the simple query protocol takes all of these statements at
+-- once. Each row says in its first column what it is; rows.rs takes the columns in the order in which they stand.
+--
+-- Joins are avoided, the program does them: a session reads these catalogs once, so that planning a join costs
+-- more than executing it. What initdb made has oids below 16384, and of that only the schema public (2200) can
+-- differ. 99 is pg_toast; what belongs to some session's temporary schema is left out.
+
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+
+-- What psql's \dt lists, under the search path that the session has by default.
+SELECT 'listed', oid, pg_catalog.pg_get_userbyid(relowner)
+FROM pg_catalog.pg_class
+WHERE oid >= 16384 AND relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(oid);
+
+-- From here on every name that is not PostgreSQL's own is qualified, and a literal is written in one way only.
+SET LOCAL search_path = '';
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL datestyle = 'ISO, YMD';
+SET LOCAL intervalstyle = 'postgres';
+SET LOCAL timezone = 'UTC';
+SET LOCAL extra_float_digits = 1;
+SET LOCAL bytea_output = 'hex';
+SET LOCAL lc_monetary = 'C';
+SET LOCAL jit = off;
+
+SELECT 'schema', oid, quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp_)';
+
+SELECT 'relation', oid, relnamespace, quote_ident(relname), relkind, relpersistence = 'u', relispartition, relam,
+    CASE WHEN reloftype <> 0 THEN format_type(reloftype, NULL) END, relrowsecurity, relforcerowsecurity,
+    relreplident, reltoastrelid, array_to_string(reloptions, E'\n'),
+    CASE WHEN relispartition THEN pg_get_expr(relpartbound, oid) END,
+    CASE WHEN relkind = 'p' THEN pg_get_partkeydef(oid) WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END
+FROM pg_class
+WHERE oid >= 16384 AND relpersistence <> 't' AND (relnamespace <> 99 OR reloptions IS NOT NULL);
+
+SELECT 'inheritance', inhrelid, inhparent, inhseqno FROM pg_inherits;
+
+SELECT 'column', attrelid, attnum, quote_ident(attname), atttypid, format_type(atttypid, atttypmod), attnotnull,
+    attislocal, attidentity, attgenerated, attcompression, attlen = -1, attstorage, attcollation,
+    CASE WHEN attcollation <> 0 THEN attcollation::regcollation::text END, array_to_string(attoptions, E'\n')
+FROM pg_attribute
+WHERE attnum > 0 AND NOT attisdropped AND attrelid = ANY (ARRAY(
+    SELECT oid FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'c') AND relpersistence <> 't'));
+
+SELECT 'default', oid, adrelid, adnum, pg_get_expr(adbin, adrelid) FROM pg_attrdef;
+
+-- Not 'n', NOT NULL, which is listed from PostgreSQL 18 on, and not 't', a constraint trigger.
+SELECT 'constraint', oid, conrelid, contypid, quote_ident(conname), contype, conindid, conparentid, conislocal,
+    pg_get_constraintdef(oid)
+FROM pg_constraint
+WHERE oid >= 16384 AND contype IN ('c', 'p', 'u', 'x', 'f');
+
+SELECT 'index', indexrelid, indrelid, indisvalid, indisclustered, indisreplident,
+    CASE WHEN NOT indisprimary THEN pg_get_indexdef(indexrelid) END
+FROM pg_index
+WHERE indexrelid = ANY (ARRAY(
+    SELECT oid FROM pg_class
+    WHERE oid >= 16384 AND relkind IN ('i', 'I') AND relnamespace <> 99 AND relpersistence <> 't'));
+
+SELECT 'sequence', seqrelid, format_type(seqtypid, NULL), seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle
+FROM pg_sequence;
+
+-- Of the built-in types those whose columns are not stored or collated as most are.
+SELECT 'type', oid, typnamespace, quote_ident(typname), typtype, typrelid, CASE WHEN typlen = -1 THEN typelem ELSE 0 END,
+    typstorage, typcollation, typnotnull,
+    CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) END, typbasetype,
+    CASE WHEN typcollation <> 0 THEN typcollation::regcollation::text END,
+    CASE WHEN typtype = 'd' THEN pg_get_expr(typdefaultbin, 0) END
+FROM pg_type
+WHERE oid >= 16384
+    OR typtype = 'b' AND (typcollation NOT IN (0, 100) OR typstorage <> CASE typlen WHEN -1 THEN 'x'::"char" ELSE 'p' END);
+
+SELECT 'routine', oid, oid::regprocedure::text, prokind, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END
+FROM pg_proc AS p
+WHERE oid >= 16384 AND NOT EXISTS (
+    SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e');
+
+SELECT 'trigger', oid, tgrelid, quote_ident(tgname), tgenabled, tgparentid, tgisinternal, tgconstraint,
+    CASE WHEN NOT tgisinternal THEN pg_get_triggerdef(oid) END
+FROM pg_trigger
+WHERE oid >= 16384 AND (NOT tgisinternal OR tgenabled <> 'O');
+
+SELECT 'extension', oid, extnamespace, quote_ident(extname) FROM pg_extension WHERE extname <> 'plpgsql';
+
+SELECT 'comment', classoid, objoid, objsubid, description
+FROM pg_description
+WHERE objoid >= 16384 OR objoid = 2200 AND classoid = 'pg_namespace'::regclass;
+
+SELECT 'dependency', classid, objid, refclassid, refobjid, refobjsubid, deptype
+FROM pg_depend
+WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200);
+
+-- Kinds that may depend on nothing that is not built in: is there any?
+SELECT 'unusual', EXISTS (SELECT FROM pg_cast WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_language WHERE oid >= 16384)
+    OR EXISTS (SELECT FROM pg_am WHERE oid >= 16384)
+    OR pg_relation_size('pg_foreign_data_wrapper') + pg_relation_size('pg_publication')
+        + pg_relation_size('pg_subscription') + pg_relation_size('pg_transform') > 0;
+
+SELECT 'end';
+
+COMMIT;

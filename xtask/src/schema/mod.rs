@@ -1,0 +1,106 @@
+//! Proof by content: a database's schema as canonical DDL, and how it differs from the committed one.
+//!
+//! The catalog is read in one round trip (`catalog.sql`; a second one, `unusual.sql`, only where there is something
+//! unusual, such as a view or an enum), rendered, and compared with `schema/<name>.sql` as text: equal texts are the
+//! proof. The text has no oids and no versions in it, is sorted bytewise, and loads into an empty database, which
+//! then has the same catalog.
+//!
+//! Not covered on purpose: owners and privileges (names of roles differ between machines), tablespaces, statistics
+//! targets, comments on and versions of extensions (they come with the server's installation), large objects and the
+//! positions of sequences (they are data), and comments on databases and roles (they are the server's). Operators,
+//! casts, collations, text search, foreign data, publications and the like are compared by name only. The query of a
+//! view is written by the server, and PostgreSQL 16 began to qualify fewer of its columns: a schema with views has to
+//! be written and verified by servers on the same side of it.
+
+mod compare;
+mod model;
+mod object;
+mod parse;
+mod read;
+mod render;
+mod repair;
+mod rows;
+mod table_diff;
+
+use anyhow::Result;
+use sqlx::postgres::PgConnection;
+
+pub(crate) use compare::{Difference, DifferenceKind, compare};
+use model::Model;
+
+/// What every schema file begins with.
+const HEAD: &str = "\
+-- Generated from the migrations by `cargo xtask db-verify --write`: do not edit, but write a migration.
+-- It loads into an empty database with psql.
+
+SET check_function_bodies = false;
+";
+
+/// Follows the name of an object whose kind is not rendered.
+const NAME_ONLY: &str = ": not rendered, compared by name only";
+
+/// What is left out of a catalog: the history table of the migrations, and the schema made for it if it holds nothing
+/// else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct History<'a> {
+    /// The schema of the table; none means that it is found on the search path.
+    pub(crate) schema: Option<&'a str>,
+    /// The table's name.
+    pub(crate) table: &'a str,
+}
+
+/// A table as psql's `\dt` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Table {
+    /// The schema that it is in.
+    pub(crate) schema: String,
+    /// Its name, without quotes.
+    pub(crate) name: String,
+    /// `table` or `partitioned table`.
+    pub(crate) kind: String,
+    /// The role that owns it.
+    pub(crate) owner: String,
+}
+
+/// The objects of a database in canonical order, each as its statements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Catalog {
+    text: String,
+}
+
+impl Catalog {
+    /// Reads the catalog of a database, and what `\dt` lists there, under the search path that the connection has.
+    ///
+    /// # Errors
+    /// When the server refuses or answers in part. The connection is in no transaction afterwards.
+    pub(crate) async fn read(connection: &mut PgConnection, history: &History<'_>) -> Result<(Self, Vec<Table>)> {
+        let rows = read::rows(connection).await?;
+        let model = Model::new(&rows, history);
+        let mut text = HEAD.to_owned();
+        for object in render::objects(&model, history) {
+            text.push_str("\n-- ");
+            text.push_str(&object.header);
+            text.push('\n');
+            for statement in object.statements {
+                text.push_str(&statement);
+                text.push('\n');
+            }
+        }
+        Ok((Self::parse(&text), model.listed()))
+    }
+
+    /// Takes the text of a schema file. CRLF counts as LF.
+    pub(crate) fn parse(text: &str) -> Self {
+        Self { text: if text.contains('\r') { text.replace("\r\n", "\n") } else { text.to_owned() } }
+    }
+
+    /// The text of the schema file.
+    pub(crate) fn to_sql(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether there is no object at all. Two such catalogs are equal and prove nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.trim().is_empty() || self.text.trim() == HEAD.trim()
+    }
+}

@@ -1,0 +1,248 @@
+//! The rows, joined: which objects belong to the schema, what they are called, what belongs to whom.
+
+use std::collections::{HashMap, HashSet};
+
+use super::rows::{Column, Constraint, Dependency, Id, Listed, Oid, Relation, Rows, Sequence, Type, class};
+use super::{History, Table};
+
+/// Looks things up among the rows of a catalog.
+pub(super) struct Model<'r> {
+    pub(super) rows: &'r Rows,
+    schemas: HashMap<Oid, &'r str>,
+    relations: HashMap<Oid, &'r Relation>,
+    types: HashMap<Oid, &'r Type>,
+    columns: HashMap<Oid, Vec<&'r Column>>,
+    defaults: HashMap<(Oid, i64), &'r str>,
+    constraints: HashMap<Oid, Vec<&'r Constraint>>,
+    sequences: HashMap<Oid, &'r Sequence>,
+    comments: HashMap<(Oid, Oid, i64), &'r str>,
+    members: HashMap<Id, Oid>,
+    owned: HashMap<Oid, &'r Dependency>,
+    excluded: HashSet<Oid>,
+}
+
+impl<'r> Model<'r> {
+    /// Joins the rows. The history of the migrations and what belongs to extensions is left out.
+    pub(super) fn new(rows: &'r Rows, history: &History<'_>) -> Self {
+        let mut model = Self {
+            rows,
+            schemas: rows.schemas.iter().map(|schema| (schema.oid, schema.name.as_str())).collect(),
+            relations: rows.relations.iter().map(|relation| (relation.oid, relation)).collect(),
+            types: rows.types.iter().map(|of_type| (of_type.oid, of_type)).collect(),
+            columns: HashMap::new(),
+            defaults: HashMap::new(),
+            constraints: HashMap::new(),
+            sequences: rows.sequences.iter().map(|sequence| (sequence.oid, sequence)).collect(),
+            comments: HashMap::new(),
+            members: HashMap::new(),
+            owned: HashMap::new(),
+            excluded: HashSet::new(),
+        };
+        for column in &rows.columns {
+            model.columns.entry(column.relation).or_default().push(column);
+        }
+        for columns in model.columns.values_mut() {
+            columns.sort_unstable_by_key(|column| column.number);
+        }
+        for default in &rows.defaults {
+            model.defaults.insert((default.relation, default.column), &default.expression);
+        }
+        for constraint in &rows.constraints {
+            let owner = if constraint.relation > 0 { constraint.relation } else { constraint.domain };
+            model.constraints.entry(owner).or_default().push(constraint);
+        }
+        for constraints in model.constraints.values_mut() {
+            constraints.sort_unstable_by_key(|constraint| ("puxcf".find(constraint.kind), &constraint.name));
+        }
+        for comment in &rows.comments {
+            model.comments.insert((comment.class, comment.oid, comment.column), &comment.text);
+        }
+        for dependency in &rows.dependencies {
+            if dependency.kind == 'e' {
+                model.members.insert((dependency.class, dependency.oid), dependency.on_oid);
+            } else if (dependency.class, dependency.on_class) == (class::RELATION, class::RELATION)
+                && dependency.on_column > 0
+                && "ai".contains(dependency.kind)
+                && model.sequences.contains_key(&dependency.oid)
+            {
+                model.owned.insert(dependency.oid, dependency);
+            }
+        }
+        model.excluded = model.find_excluded(history);
+        model
+    }
+
+    /// Relations that are no part of the schema: an extension's, the history, and what is in a temporary schema.
+    fn find_excluded(&self, history: &History<'_>) -> HashSet<Oid> {
+        let listed: HashSet<Oid> = self.rows.listed.iter().map(|listed| listed.oid).collect();
+        let is_history = |relation: &Relation| {
+            "rp".contains(relation.kind)
+                && unquote(&relation.name) == history.table
+                && match history.schema {
+                    Some(schema) => self.schemas.get(&relation.schema).is_some_and(|name| unquote(name) == schema),
+                    None => listed.contains(&relation.oid),
+                }
+        };
+        let relations = self.rows.relations.iter();
+        let mut excluded: HashSet<Oid> = relations
+            .filter(|relation| {
+                !self.schemas.contains_key(&relation.schema)
+                    || self.members.contains_key(&(class::RELATION, relation.oid))
+                    || is_history(relation)
+            })
+            .map(|relation| relation.oid)
+            .collect();
+        // Sequences that belong to a column of such a table.
+        let owned = self.owned.iter().filter(|(_, owner)| excluded.contains(&owner.on_oid)).map(|(oid, _)| *oid);
+        let owned: Vec<Oid> = owned.collect();
+        excluded.extend(owned);
+        excluded
+    }
+
+    /// The relation, where it is a part of the schema.
+    pub(super) fn relation(&self, oid: Oid) -> Option<&'r Relation> {
+        self.relations.get(&oid).copied().filter(|_| !self.excluded.contains(&oid))
+    }
+
+    /// All relations of these kinds that are a part of the schema.
+    pub(super) fn relations<'s>(&'s self, kinds: &'s str) -> impl Iterator<Item = &'r Relation> + use<'s, 'r> {
+        let relations = self.rows.relations.iter();
+        relations.filter(move |relation| kinds.contains(relation.kind) && !self.excluded.contains(&relation.oid))
+    }
+
+    /// A relation's qualified name, also of one that is left out.
+    pub(super) fn relation_name(&self, oid: Oid) -> String {
+        self.relations.get(&oid).map_or_else(|| "?".to_owned(), |relation| self.qualified(relation.schema, &relation.name))
+    }
+
+    /// A name with its schema's before it.
+    pub(super) fn qualified(&self, schema: Oid, name: &str) -> String {
+        format!("{}.{name}", self.schema(schema))
+    }
+
+    /// A schema's name.
+    pub(super) fn schema(&self, oid: Oid) -> &'r str {
+        self.schemas.get(&oid).copied().unwrap_or("?")
+    }
+
+    /// A type made by users, or a built-in one that is out of the ordinary.
+    pub(super) fn type_of(&self, oid: Oid) -> Option<&'r Type> {
+        self.types.get(&oid).copied()
+    }
+
+    /// The columns of a table, view or composite type, in their physical order.
+    pub(super) fn columns(&self, relation: Oid) -> &[&'r Column] {
+        self.columns.get(&relation).map_or(&[], Vec::as_slice)
+    }
+
+    /// A column's default, or the expression that it is generated by.
+    pub(super) fn default(&self, column: &Column) -> Option<&'r str> {
+        self.defaults.get(&(column.relation, column.number)).copied()
+    }
+
+    /// A table's or domain's constraints: keys first, foreign keys last, by name.
+    pub(super) fn constraints(&self, owner: Oid) -> &[&'r Constraint] {
+        self.constraints.get(&owner).map_or(&[], Vec::as_slice)
+    }
+
+    /// The sequence's properties.
+    pub(super) fn sequence(&self, oid: Oid) -> Option<&'r Sequence> {
+        self.sequences.get(&oid).copied()
+    }
+
+    /// The column that a sequence belongs to: `i` as its identity, `a` by OWNED BY.
+    pub(super) fn owner_of(&self, sequence: Oid) -> Option<&'r Dependency> {
+        self.owned.get(&sequence).copied()
+    }
+
+    /// The sequences that belong to a table's columns: `i` as identities, `a` by OWNED BY.
+    pub(super) fn owned_by(&self, table: Oid, kind: char) -> Vec<(Oid, i64)> {
+        let owned = self.owned.iter().filter(|(_, owner)| owner.on_oid == table && owner.kind == kind);
+        let mut owned: Vec<_> = owned.map(|(oid, owner)| (*oid, owner.on_column)).collect();
+        owned.sort_unstable_by_key(|(oid, column)| (*column, self.relation_name(*oid)));
+        owned
+    }
+
+    /// The comment on an object (column 0) or one of its columns.
+    pub(super) fn comment(&self, class: Oid, oid: Oid, column: i64) -> Option<&'r str> {
+        self.comments.get(&(class, oid, column)).copied()
+    }
+
+    /// The extension that an object was made by.
+    pub(super) fn extension_of(&self, id: Id) -> Option<Oid> {
+        self.members.get(&id).copied()
+    }
+
+    /// The same for parts of an operator class, which only depend on something that was made by an extension.
+    pub(super) fn is_part_of_extension(&self, id: Id) -> bool {
+        let is_member = |id: &Id| self.members.contains_key(id);
+        let parts_of = |id: Id| {
+            let dependencies = self.rows.dependencies.iter();
+            dependencies
+                .filter(move |dependency| (dependency.class, dependency.oid) == id && "ai".contains(dependency.kind))
+                .map(|dependency| (dependency.on_class, dependency.on_oid))
+        };
+        is_member(&id) || (class::OPERATOR_CLASS_MEMBER.contains(&id.0) && parts_of(id).any(|part| is_member(&part)))
+    }
+
+    /// The tables that a table inherits from or is a partition of, or the index that an index is attached to.
+    pub(super) fn parents(&self, child: Oid) -> Vec<Oid> {
+        let mut parents: Vec<_> = self.rows.inheritance.iter().filter(|inheritance| inheritance.child == child).collect();
+        parents.sort_unstable_by_key(|inheritance| inheritance.position);
+        parents.into_iter().map(|inheritance| inheritance.parent).collect()
+    }
+
+    /// What `\dt` lists, in its order.
+    pub(super) fn listed(&self) -> Vec<Table> {
+        let table = |listed: &Listed| {
+            let relation = self.relations.get(&listed.oid)?;
+            let schema = unquote(self.schemas.get(&relation.schema)?);
+            let kind = if relation.kind == 'p' { "partitioned table" } else { "table" };
+            let shown = !matches!(schema.as_str(), "pg_catalog" | "information_schema");
+            let (name, owner) = (unquote(&relation.name), listed.owner.clone());
+            shown.then(|| Table { schema, name, kind: kind.to_owned(), owner })
+        };
+        let mut tables: Vec<_> = self.rows.listed.iter().filter_map(table).collect();
+        tables.sort_unstable();
+        tables
+    }
+
+    /// The options of the table that a table's large values are stored in.
+    pub(super) fn toast_options(&self, relation: &Relation) -> Option<&'r str> {
+        self.relations.get(&relation.toast)?.options.as_deref()
+    }
+
+    /// The name of an access method.
+    pub(super) fn access_method(&self, oid: Oid) -> &'r str {
+        self.rows.access_methods.iter().find(|method| method.oid == oid).map_or("?", |method| &method.name)
+    }
+}
+
+/// A name as it is, without the quotes that SQL may need.
+pub(super) fn unquote(name: &str) -> String {
+    match name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => name.to_owned(),
+    }
+}
+
+/// A string as a literal on one line.
+pub(super) fn literal(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return format!("'{}'", text.replace('\'', "''"));
+    }
+    let mut literal = String::from("E'");
+    for character in text.chars() {
+        match character {
+            '\'' => literal.push_str("''"),
+            '\\' => literal.push_str("\\\\"),
+            '\n' => literal.push_str("\\n"),
+            '\r' => literal.push_str("\\r"),
+            '\t' => literal.push_str("\\t"),
+            other if other.is_control() => literal.push_str(&format!("\\u{:04x}", u32::from(other))),
+            other => literal.push(other),
+        }
+    }
+    literal.push('\'');
+    literal
+}

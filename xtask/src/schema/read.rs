@@ -1,0 +1,60 @@
+//! Asks the server for the rows of the catalog.
+
+use anyhow::{Context, Result, ensure};
+use sqlx::postgres::PgConnection;
+
+use super::rows::{Rows, class};
+
+const COMMON: &str = include_str!("catalog.sql");
+const UNUSUAL: &str = include_str!("unusual.sql");
+
+/// Reads everything: one round trip, and a second one where the first has found something unusual.
+pub(super) async fn rows(connection: &mut PgConnection) -> Result<Rows> {
+    let mut rows = Rows::default();
+    query(connection, COMMON, &mut rows).await?;
+    if has_unusual(&rows) {
+        query(connection, UNUSUAL, &mut rows).await?;
+    }
+    Ok(rows)
+}
+
+/// Runs the statements of one file, which are a transaction of their own, and adds what they answer.
+async fn query(connection: &mut PgConnection, statements: &'static str, rows: &mut Rows) -> Result<()> {
+    let ends = rows.ends;
+    let answer = sqlx::raw_sql(statements).fetch_all(&mut *connection).await;
+    if answer.is_err() {
+        // The rest of the statements, with the COMMIT, was skipped: the session is in a failed transaction. An
+        // error here would only repeat the first one.
+        let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
+    }
+    for row in answer.context("the catalog of the database can't be read; nothing has been compared")? {
+        rows.add(&row)?;
+    }
+    // Nothing measured must never look like nothing found.
+    ensure!(
+        rows.ends == ends + 1 && !rows.schemas.is_empty(),
+        "the server has answered only a part of the catalog query; nothing has been compared. Run the command again"
+    );
+    Ok(())
+}
+
+/// Whether there is any object of the kinds that `unusual.sql` reads.
+fn has_unusual(rows: &Rows) -> bool {
+    const READ: [u32; 8] = [
+        class::RELATION,
+        class::TYPE,
+        class::PROC,
+        class::CONSTRAINT,
+        class::DEFAULT,
+        class::TRIGGER,
+        class::SCHEMA,
+        class::EXTENSION,
+    ];
+    rows.unusual.iter().any(|unusual| unusual.found)
+        || rows.relations.iter().any(|relation| relation.method > 0 && relation.method != 2 && "rm".contains(relation.kind))
+        || rows.types.iter().any(|of_type| "erm".contains(of_type.kind))
+        || rows.routines.iter().any(|routine| routine.kind == 'a')
+        || rows.dependencies.iter().any(|dependency| {
+            dependency.kind != 'e' && dependency.class != class::DEFAULT_PRIVILEGES && !READ.contains(&dependency.class)
+        })
+}

@@ -1,0 +1,220 @@
+//! The objects of a catalog as canonical DDL: one way to write each thing, the same in every version of PostgreSQL.
+
+mod attached;
+mod column;
+mod table;
+mod types;
+
+use super::model::{Model, literal};
+use super::object::{self, Object, Rank, one_line};
+use super::rows::{Id, Oid, Relation, class};
+use super::{History, NAME_ONLY};
+
+/// The comment that a schema named public has from the start.
+const STANDARD_PUBLIC: &str = "standard public schema";
+
+/// All objects, in order.
+pub(super) fn objects(model: &Model<'_>, history: &History<'_>) -> Vec<Object> {
+    let mut objects = Vec::new();
+    schemas(model, &mut objects);
+    extensions(model, &mut objects);
+    types::all(model, &mut objects);
+    routines(model, &mut objects);
+    for relation in model.relations("S") {
+        sequence(model, relation, &mut objects);
+    }
+    for relation in model.relations("rp") {
+        objects.push(table::table(model, relation));
+    }
+    for relation in model.relations("vm") {
+        objects.push(view(model, relation));
+    }
+    attached::all(model, &mut objects);
+    by_name_only(model, &mut objects);
+    drop_history_schema(model, history, &mut objects);
+    object::sort(objects, model)
+}
+
+/// `COMMENT ON`, where there is a comment. `column` is 0 for the object itself.
+fn comment(model: &Model<'_>, (class, oid): Id, column: i64, target: &str) -> Option<String> {
+    model.comment(class, oid, column).map(|text| format!("COMMENT ON {target} IS {};", literal(text)))
+}
+
+/// Options as the catalog has them, `name=value` each on a line, for a list in parentheses.
+fn options(text: &str, prefix: &str) -> Vec<String> {
+    let option = |line: &str| {
+        let (name, value) = line.split_once('=').unwrap_or((line, "true"));
+        let word = !value.is_empty() && value.chars().all(|character| character.is_ascii_alphabetic() || character == '_');
+        let number = value.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+            && value.chars().all(|c| c.is_ascii_digit() || c == '.' || c == '-');
+        let value = if word || number { value.to_owned() } else { literal(value) };
+        format!("{prefix}{name}={value}")
+    };
+    let mut options: Vec<String> = text.lines().map(option).collect();
+    options.sort_unstable();
+    options
+}
+
+fn schemas(model: &Model<'_>, objects: &mut Vec<Object>) {
+    let mut public = false;
+    for schema in &model.rows.schemas {
+        let id = (class::SCHEMA, schema.oid);
+        let mut object = Object::new(id, Rank::Schema, "schema", &schema.name);
+        if schema.name == "public" {
+            public = true;
+            // One that was dropped and created again has no comment; that is no difference worth a name.
+            if model.comment(class::SCHEMA, schema.oid, 0) != Some(STANDARD_PUBLIC) {
+                object.statements.extend(comment(model, id, 0, "SCHEMA public"));
+            }
+            if object.statements.is_empty() {
+                continue;
+            }
+        } else if schema.oid < 16384 || model.extension_of(id).is_some() {
+            continue;
+        } else {
+            object.statements.push(format!("CREATE SCHEMA {};", schema.name));
+            object.statements.extend(comment(model, id, 0, &format!("SCHEMA {}", schema.name)));
+        }
+        objects.push(object);
+    }
+    if !public {
+        let mut object = Object::new((class::SCHEMA, 0), Rank::Schema, "schema", "public");
+        object.statements.push("DROP SCHEMA public;".to_owned());
+        objects.push(object);
+    }
+}
+
+/// The schema made for the history is none of the migrations' objects, unless something else is in it.
+fn drop_history_schema(model: &Model<'_>, history: &History<'_>, objects: &mut Vec<Object>) {
+    let schema = model.rows.schemas.iter().find(|schema| {
+        schema.name != "public" && Some(super::model::unquote(&schema.name).as_str()) == history.schema
+    });
+    let Some(schema) = schema else { return };
+    let owners = object::owners(objects, model);
+    let used = model.rows.dependencies.iter().any(|dependency| {
+        (dependency.on_class, dependency.on_oid) == (class::SCHEMA, schema.oid)
+            && owners.contains_key(&(dependency.class, dependency.oid))
+    });
+    if !used {
+        objects.retain(|object| object.id != (class::SCHEMA, schema.oid));
+    }
+}
+
+/// Extensions with their schemas; their versions and comments come from the server's installation.
+fn extensions(model: &Model<'_>, objects: &mut Vec<Object>) {
+    for extension in &model.rows.extensions {
+        let mut object = Object::new((class::EXTENSION, extension.oid), Rank::Extension, "extension", &extension.name);
+        object.statements.push(format!("CREATE EXTENSION {} WITH SCHEMA {};", extension.name, model.schema(extension.schema)));
+        objects.push(object);
+    }
+}
+
+fn routines(model: &Model<'_>, objects: &mut Vec<Object>) {
+    for routine in &model.rows.routines {
+        let id = (class::PROC, routine.oid);
+        let kind = match routine.kind {
+            'a' => "aggregate",
+            'p' => "procedure",
+            _ => "function",
+        };
+        let mut object = Object::new(id, Rank::Routine, kind, &routine.signature);
+        if let Some(definition) = &routine.definition {
+            object.statements.push(format!("{};", definition.trim_end()));
+        }
+        if let Some(aggregate) = model.rows.aggregates.iter().find(|aggregate| aggregate.oid == routine.oid) {
+            let arguments = aggregate.arguments.as_deref().unwrap_or("*");
+            object.statements.push(format!("CREATE AGGREGATE {}({arguments}) (\n    {}\n);", aggregate.name, aggregate.parts));
+        }
+        // An aggregate without arguments is written with a star.
+        let target = format!("{} {}", kind.to_uppercase(), routine.signature);
+        let target = if kind == "aggregate" { target.replace("()", "(*)") } else { target };
+        object.statements.extend(comment(model, id, 0, &target));
+        objects.push(object);
+    }
+}
+
+/// A sequence, unless it is a column's identity. OWNED BY is said after the table.
+fn sequence(model: &Model<'_>, relation: &Relation, objects: &mut Vec<Object>) {
+    let Some(sequence) = model.sequence(relation.oid) else { return };
+    if model.owner_of(relation.oid).is_some_and(|owner| owner.kind == 'i') {
+        return;
+    }
+    let name = model.qualified(relation.schema, &relation.name);
+    let mut object = Object::new((class::RELATION, relation.oid), Rank::Sequence, "sequence", &name);
+    let unlogged = if relation.unlogged { "UNLOGGED " } else { "" };
+    let mut statement = format!("CREATE {unlogged}SEQUENCE {name} AS {}", sequence.type_name);
+    for option in column::sequence_options(sequence) {
+        statement.push_str("\n    ");
+        statement.push_str(&option);
+    }
+    statement.push(';');
+    object.statements.push(statement);
+    object.statements.extend(comment(model, object.id, 0, &format!("SEQUENCE {name}")));
+    objects.push(object);
+}
+
+fn view(model: &Model<'_>, relation: &Relation) -> Object {
+    let name = model.qualified(relation.schema, &relation.name);
+    let kind = if relation.kind == 'm' { "materialized view" } else { "view" };
+    let mut object = Object::new((class::RELATION, relation.oid), Rank::View, kind, &name);
+    let sql_kind = kind.to_uppercase();
+    let mut statement = format!("CREATE {sql_kind} {name}");
+    if relation.kind == 'm' && relation.method != 2 {
+        statement.push_str(&format!(" USING {}", model.access_method(relation.method)));
+    }
+    let mut with = relation.options.as_deref().map_or_else(Vec::new, |text| options(text, ""));
+    with.extend(model.toast_options(relation).map_or_else(Vec::new, |text| options(text, "toast.")));
+    if !with.is_empty() {
+        statement.push_str(&format!(" WITH ({})", with.join(", ")));
+    }
+    let query = relation.definition.as_deref().unwrap_or_default().trim_end().trim_end_matches(';');
+    object.statements.push(format!("{statement} AS\n{query};"));
+    for column in model.columns(relation.oid) {
+        if let Some(default) = model.default(column) {
+            object.statements.push(format!("ALTER VIEW {name} ALTER COLUMN {} SET DEFAULT {default};", column.name));
+        }
+        if relation.kind == 'm' {
+            object.statements.extend(column::settings(model, &name, column));
+        }
+    }
+    object.statements.extend(comment(model, object.id, 0, &format!("{sql_kind} {name}")));
+    object.statements.extend(column_comments(model, relation.oid, &name));
+    object
+}
+
+/// The comments on a relation's columns.
+fn column_comments(model: &Model<'_>, relation: Oid, name: &str) -> Vec<String> {
+    let columns = model.columns(relation).iter();
+    let statement = |column: &&super::rows::Column| {
+        comment(model, (class::RELATION, relation), column.number, &format!("COLUMN {name}.{}", column.name))
+    };
+    columns.filter_map(statement).collect()
+}
+
+/// Objects of kinds that are not rendered must be seen all the same.
+fn by_name_only(model: &Model<'_>, objects: &mut Vec<Object>) {
+    let mut add = |id: Id, kind: &str, name: &str| {
+        let mut object = Object::new(id, Rank::Other, kind, name);
+        object.header.push_str(NAME_ONLY);
+        if let Some(text) = model.comment(id.0, id.1, 0) {
+            object.statements.push(format!("-- its comment: {}", literal(text)));
+        }
+        objects.push(object);
+    };
+    for relation in model.relations("f") {
+        add((class::RELATION, relation.oid), "foreign table", &model.qualified(relation.schema, &relation.name));
+    }
+    for of_type in &model.rows.types {
+        let id = (class::TYPE, of_type.oid);
+        let made_here = of_type.oid >= 16384 && of_type.element == 0 && "bp".contains(of_type.kind);
+        if made_here && model.extension_of(id).is_none() {
+            add(id, "base type", &model.qualified(of_type.schema, &of_type.name));
+        }
+    }
+    for other in &model.rows.others {
+        let id = (other.class, other.oid);
+        if !model.is_part_of_extension(id) {
+            add(id, &one_line(&other.kind), &other.identity);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What statements are about, and the statements that undo a difference.
+//!
+//! Nothing is proposed that would drop data: a table, column, sequence or schema too many is only named.
+
+use super::NAME_ONLY;
+use super::compare::Aspect;
+use super::parse::words;
+
+/// What a statement below a header is about. Keywords are the only words in capitals that have no quotes.
+pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
+    let name = header.trim_end_matches(NAME_ONLY);
+    let aspect = |object: String, of| Aspect { object, of };
+    let this = |of| Aspect { object: name.to_owned(), of };
+    if let Some(remark) = statement.strip_prefix("-- ") {
+        return match remark {
+            _ if remark.starts_with("invalid: the index of constraint ") => this("validity of a constraint's index"),
+            _ if remark.starts_with("invalid") => this("validity"),
+            _ if remark.starts_with("not enforced") => this("enforcement"),
+            _ => aspect(format!("comment on {name}"), ""),
+        };
+    }
+    let words: Vec<&str> = words(statement.trim_end_matches(';')).into_iter().filter(|word| *word != "ONLY").collect();
+    match words.as_slice() {
+        ["COMMENT", "ON", rest @ ..] => {
+            let target = rest.iter().take_while(|word| **word != "IS");
+            let lower = |word: &&str| if word.contains(['"', '(', '.']) { (*word).to_owned() } else { word.to_lowercase() };
+            aspect(format!("comment on {}", target.map(lower).collect::<Vec<_>>().join(" ")), "")
+        }
+        ["ALTER", "TABLE", table, rest @ ..] => match rest {
+            ["ADD", "CONSTRAINT", constraint, ..] if !header.starts_with("foreign key ") => {
+                aspect(format!("constraint {constraint} on {table}"), "")
+            }
+            ["ALTER", "COLUMN", column, "SET", "STORAGE", ..] => aspect(format!("column {table}.{column}"), "storage"),
+            ["ALTER", "COLUMN", column, _, "DEFAULT", ..] => aspect(format!("column {table}.{column}"), "default"),
+            ["ALTER", "COLUMN", column, "SET", "NOT", ..] => aspect(format!("column {table}.{column}"), "nullability"),
+            ["ALTER", "COLUMN", column, ..] => aspect(format!("column {table}.{column}"), "options"),
+            ["REPLICA", "IDENTITY", ..] => aspect(format!("table {table}"), "replica identity"),
+            ["ENABLE", "ROW", ..] => aspect(format!("table {table}"), "row level security"),
+            ["FORCE", "ROW", ..] => aspect(format!("table {table}"), "forced row level security"),
+            ["CLUSTER", ..] => aspect(format!("table {table}"), "clustering"),
+            ["INHERIT", ..] => this("inheritance"),
+            ["ATTACH", ..] => this("partition"),
+            ["OF", ..] => this("row type"),
+            ["ENABLE" | "DISABLE", ..] => this("state"),
+            _ => this(""),
+        },
+        ["ALTER", "SEQUENCE", sequence, "OWNED", ..] => aspect(format!("sequence {sequence}"), "owner"),
+        ["ALTER", "INDEX", index, "ATTACH", ..] => aspect(format!("index {index}"), "partitions"),
+        ["ALTER", "EVENT", ..] => this("state"),
+        ["ALTER", "DOMAIN", domain, "ADD", "CONSTRAINT", constraint, ..] => {
+            aspect(format!("constraint {constraint} on domain {domain}"), "")
+        }
+        ["ALTER", "VIEW", view, "ALTER", "COLUMN", column, ..] => aspect(format!("column {view}.{column}"), "default"),
+        _ => this(""),
+    }
+}
+
+/// Repairs an object that only one side has: `expected` and `actual` are all of its statements.
+pub(super) fn object(header: &str, expected: Option<&str>, actual: Option<&str>) -> Option<String> {
+    if header.is_empty() || header.ends_with(NAME_ONLY) {
+        return None;
+    }
+    match (expected, actual) {
+        (Some(expected), None) => Some(expected.to_owned()),
+        (None, Some(_)) => drop_object(header),
+        _ => None,
+    }
+}
+
+/// `DROP`, for what holds no data.
+fn drop_object(header: &str) -> Option<String> {
+    let kinds = [
+        "index", "view", "materialized view", "function", "procedure", "trigger", "rule", "policy", "statistics", "domain",
+        "event trigger", "foreign key", "constraint",
+    ];
+    let kind = kinds.iter().find(|kind| header.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')))?;
+    let name = &header[kind.len() + 1..];
+    if matches!(*kind, "foreign key" | "constraint") {
+        let (constraint, table) = name.rsplit_once(" on ")?;
+        return Some(format!("ALTER TABLE {table} DROP CONSTRAINT {constraint};"));
+    }
+    let name = if *kind == "statistics" { name.rsplit_once(" on ")?.0 } else { name };
+    let name = if matches!(*kind, "trigger" | "rule" | "policy") {
+        let (object, table) = name.rsplit_once(" on ")?;
+        format!("{object} ON {table}")
+    } else {
+        name.to_owned()
+    };
+    Some(format!("DROP {} {name};", kind.to_uppercase()))
+}
+
+/// Repairs one statement of an object that both sides have.
+pub(super) fn statement(header: &str, about: &Aspect, expected: Option<&str>, actual: Option<&str>) -> Option<String> {
+    if about.object.starts_with("comment on ") {
+        return match (expected, actual) {
+            (Some(expected), _) if expected.starts_with("COMMENT ON ") => Some(expected.to_owned()),
+            (None, Some(actual)) => {
+                let target = &actual[..actual.find(" IS ")?];
+                Some(format!("{target} IS NULL;"))
+            }
+            _ => None,
+        };
+    }
+    match (about.of, expected, actual) {
+        ("", Some(expected), Some(actual)) => replace(header, &about.object, expected, actual),
+        ("", Some(expected), None) => Some(expected.to_owned()),
+        ("", None, Some(_)) => drop_object(&about.object),
+        ("validity", None, _) => Some(format!("REINDEX INDEX {};", header.strip_prefix("index ")?)),
+        ("inheritance" | "partition" | "row type" | "partitions" | "nullability" | "validity" | "enforcement", ..) => None,
+        (_, Some(expected), _) => Some(expected.to_owned()),
+        (of, None, Some(actual)) => undo(of, actual),
+        (_, None, None) => None,
+    }
+}
+
+/// The statement that takes a property back to its default.
+fn undo(of: &str, actual: &str) -> Option<String> {
+    let (before, after) = match of {
+        "replica identity" => (" REPLICA IDENTITY ", " REPLICA IDENTITY DEFAULT"),
+        "row level security" => (" ENABLE ROW ", " DISABLE ROW LEVEL SECURITY"),
+        "forced row level security" => (" FORCE ROW ", " NO FORCE ROW LEVEL SECURITY"),
+        "clustering" => (" CLUSTER ON ", " SET WITHOUT CLUSTER"),
+        "owner" => (" OWNED BY ", " OWNED BY NONE"),
+        "state" => {
+            let state = [" DISABLE", " ENABLE REPLICA", " ENABLE ALWAYS"].into_iter().find(|state| actual.contains(state))?;
+            return Some(actual.replacen(state, " ENABLE", 1));
+        }
+        _ => return None,
+    };
+    Some(format!("{}{after};", &actual[..actual.find(before)?]))
+}
+
+/// The statements that put the expected definition in the place of the one that is there.
+fn replace(header: &str, object: &str, expected: &str, actual: &str) -> Option<String> {
+    let kind = header.split(' ').next()?;
+    match kind {
+        "function" | "procedure" => Some(expected.to_owned()),
+        "view" => Some(expected.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)),
+        "enum" => labels(header, expected, actual),
+        "index" | "materialized" | "trigger" | "rule" | "policy" | "statistics" | "event" | "foreign" => {
+            Some(format!("{}\n{expected}", drop_object(object)?))
+        }
+        _ => None,
+    }
+}
+
+/// `ADD VALUE` for each label that an enum lacks. None can be taken away, or moved.
+fn labels(header: &str, expected: &str, actual: &str) -> Option<String> {
+    let list = |statement: &str| -> Vec<String> {
+        let lines = statement.lines().filter_map(|line| line.strip_prefix("    "));
+        lines.map(|line| line.trim_end_matches(',').to_owned()).collect()
+    };
+    let (expected, actual) = (list(expected), list(actual));
+    let common: Vec<_> = expected.iter().filter(|label| actual.contains(label)).collect();
+    if !common.into_iter().eq(actual.iter()) {
+        return None;
+    }
+    let name = header.strip_prefix("enum ")?;
+    let mut statements = Vec::new();
+    for (index, label) in expected.iter().enumerate().filter(|(_, label)| !actual.contains(label)) {
+        let place = match index.checked_sub(1).and_then(|before| expected.get(before)) {
+            Some(before) => format!("AFTER {before}"),
+            None => actual.first().map_or_else(String::new, |first| format!("BEFORE {first}")),
+        };
+        statements.push(format!("ALTER TYPE {name} ADD VALUE {label} {place};").replace(" ;", ";"));
+    }
+    Some(statements.join("\n"))
+}

@@ -1,0 +1,186 @@
+//! The rows of `catalog.sql` and `unusual.sql`, typed: each struct has its fields in the order of its columns.
+
+use anyhow::{Context, Result, bail};
+use sqlx::postgres::PgRow;
+use sqlx::{Row, ValueRef};
+
+/// An object's number; different catalogs may use the same one.
+pub(super) type Oid = u32;
+
+/// An object: the catalog it is in, and its number there.
+pub(super) type Id = (Oid, Oid);
+
+/// The numbers of the catalogs themselves, the same in every version of PostgreSQL.
+pub(super) mod class {
+    pub(in crate::schema) const TYPE: u32 = 1247;
+    pub(in crate::schema) const PROC: u32 = 1255;
+    pub(in crate::schema) const RELATION: u32 = 1259;
+    pub(in crate::schema) const OPERATOR_CLASS_MEMBER: [u32; 2] = [2602, 2603];
+    pub(in crate::schema) const DEFAULT: u32 = 2604;
+    pub(in crate::schema) const CONSTRAINT: u32 = 2606;
+    pub(in crate::schema) const SCHEMA: u32 = 2615;
+    pub(in crate::schema) const RULE: u32 = 2618;
+    pub(in crate::schema) const TRIGGER: u32 = 2620;
+    pub(in crate::schema) const EXTENSION: u32 = 3079;
+    pub(in crate::schema) const POLICY: u32 = 3256;
+    pub(in crate::schema) const STATISTICS: u32 = 3381;
+    pub(in crate::schema) const EVENT_TRIGGER: u32 = 3466;
+    pub(in crate::schema) const DEFAULT_PRIVILEGES: u32 = 826;
+}
+
+/// A value in PostgreSQL's text format. Only optional ones may be NULL.
+trait Field: Sized {
+    fn parse(value: Option<&str>) -> Option<Self>;
+}
+
+impl Field for String {
+    fn parse(value: Option<&str>) -> Option<Self> {
+        value.map(str::to_owned)
+    }
+}
+
+impl Field for Option<String> {
+    fn parse(value: Option<&str>) -> Option<Self> {
+        Some(value.filter(|text| !text.is_empty()).map(str::to_owned))
+    }
+}
+
+impl Field for Oid {
+    fn parse(value: Option<&str>) -> Option<Self> {
+        value?.parse().ok()
+    }
+}
+
+impl Field for i64 {
+    fn parse(value: Option<&str>) -> Option<Self> {
+        value?.parse().ok()
+    }
+}
+
+impl Field for bool {
+    fn parse(value: Option<&str>) -> Option<Self> {
+        Some(value? == "t")
+    }
+}
+
+/// PostgreSQL's `"char"`; the empty one is a space here.
+impl Field for char {
+    fn parse(value: Option<&str>) -> Option<Self> {
+        Some(value?.chars().next().unwrap_or(' '))
+    }
+}
+
+fn value<T: Field>(row: &PgRow, index: usize, name: &str) -> Result<T> {
+    let raw = row.try_get_raw(index)?;
+    let text = if raw.is_null() { None } else { Some(raw.as_str().map_err(anyhow::Error::from_boxed)?) };
+    T::parse(text).with_context(|| {
+        let text = text.unwrap_or("NULL");
+        format!("the catalog has {text:?} as `{name}`; was the schema changed while it was read? Run the command again")
+    })
+}
+
+/// Declares a struct for each kind of row, and `Rows`, which has them all.
+macro_rules! rows {
+    ($($(#[$doc:meta])* $tag:literal $list:ident: $name:ident { $($field:ident: $type:ty),* $(,)? })*) => {
+        $(
+            $(#[$doc])*
+            pub(super) struct $name { $(pub(super) $field: $type),* }
+
+            impl $name {
+                fn read(row: &PgRow) -> Result<Self> {
+                    let mut index = 0;
+                    $(
+                        index += 1;
+                        let $field = value(row, index, concat!($tag, ".", stringify!($field)))?;
+                    )*
+                    let _ = index;
+                    Ok(Self { $($field),* })
+                }
+            }
+        )*
+
+        /// All rows, by kind.
+        #[derive(Default)]
+        pub(super) struct Rows {
+            $(pub(super) $list: Vec<$name>,)*
+            /// How often a whole set of statements has been answered.
+            pub(super) ends: usize,
+        }
+
+        impl Rows {
+            /// Files one row under the kind that its first column names.
+            pub(super) fn add(&mut self, row: &PgRow) -> Result<()> {
+                let raw = row.try_get_raw(0)?;
+                match raw.as_str().map_err(anyhow::Error::from_boxed)? {
+                    $($tag => self.$list.push($name::read(row)?),)*
+                    "end" => self.ends += 1,
+                    other => bail!("the catalog query has answered with a row of the unknown kind {other:?}"),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+rows! {
+    /// A table that `\dt` lists.
+    "listed" listed: Listed { oid: Oid, owner: String }
+    "schema" schemas: Schema { oid: Oid, name: String }
+    /// A table, index, sequence, view, composite type ...: `definition` is a view's query or a partition key.
+    "relation" relations: Relation {
+        oid: Oid, schema: Oid, name: String, kind: char, unlogged: bool, partition: bool, method: Oid,
+        of_type: Option<String>, row_security: bool, force_row_security: bool, replica_identity: char, toast: Oid,
+        options: Option<String>, bound: Option<String>, definition: Option<String>,
+    }
+    "inheritance" inheritance: Inheritance { child: Oid, parent: Oid, position: i64 }
+    "column" columns: Column {
+        relation: Oid, number: i64, name: String, type_oid: Oid, type_name: String, not_null: bool, local: bool,
+        identity: char, generated: char, compression: char, varlena: bool, storage: char, collation: Oid,
+        collation_name: Option<String>, options: Option<String>,
+    }
+    "default" defaults: Default { oid: Oid, relation: Oid, column: i64, expression: String }
+    "constraint" constraints: Constraint {
+        oid: Oid, relation: Oid, domain: Oid, name: String, kind: char, index: Oid, parent: Oid, local: bool,
+        definition: String,
+    }
+    "index" indexes: Index {
+        oid: Oid, relation: Oid, valid: bool, clustered: bool, replica_identity: bool, definition: Option<String>,
+    }
+    "sequence" sequences: Sequence {
+        oid: Oid, type_name: String, start: i64, increment: i64, min: i64, max: i64, cache: i64, cycle: bool,
+    }
+    /// A type. `base` and what follows belong to domains.
+    "type" types: Type {
+        oid: Oid, schema: Oid, name: String, kind: char, relation: Oid, element: Oid, storage: char, collation: Oid,
+        not_null: bool, base: Option<String>, base_oid: Oid, collation_name: Option<String>, default: Option<String>,
+    }
+    "routine" routines: Routine { oid: Oid, signature: String, kind: char, definition: Option<String> }
+    "trigger" triggers: Trigger {
+        oid: Oid, relation: Oid, name: String, enabled: char, parent: Oid, internal: bool, constraint: Oid,
+        definition: Option<String>,
+    }
+    "extension" extensions: Extension { oid: Oid, schema: Oid, name: String }
+    "comment" comments: Comment { class: Oid, oid: Oid, column: i64, text: String }
+    "dependency" dependencies: Dependency {
+        class: Oid, oid: Oid, on_class: Oid, on_oid: Oid, on_column: i64, kind: char,
+    }
+    "unusual" unusual: Unusual { found: bool }
+    "label" labels: Label { of_type: Oid, literal: String }
+    "range" ranges: Range {
+        oid: Oid, multirange: Oid, subtype: String, multirange_name: String, operator_class: Option<String>,
+        collation: Option<String>, canonical: Option<String>, difference: Option<String>,
+    }
+    "aggregate" aggregates: Aggregate { oid: Oid, name: String, arguments: Option<String>, parts: String }
+    "rule" rules: Rule { oid: Oid, relation: Oid, name: String, enabled: char, definition: Option<String> }
+    "policy" policies: Policy {
+        oid: Oid, relation: Oid, name: String, command: char, permissive: bool, roles: Option<String>,
+        using: Option<String>, check: Option<String>,
+    }
+    "statistics" statistics: Statistics { oid: Oid, relation: Oid, schema: Oid, name: String, definition: String }
+    "event trigger" event_triggers: EventTrigger {
+        oid: Oid, name: String, event: String, function: String, enabled: char, tags: Option<String>,
+    }
+    /// An object of a kind that is compared by name only.
+    "other" others: Other { class: Oid, oid: Oid, kind: String, identity: String }
+    "access method" access_methods: AccessMethod { oid: Oid, name: String }
+}

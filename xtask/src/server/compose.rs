@@ -1,0 +1,319 @@
+//! PostgreSQL in a container: the service `db` of `compose.yaml`, through `docker compose` or a standalone
+//! `docker-compose`.
+//!
+//! The container is started with `up -d` and asked for its readiness by us: `--wait` only notices it at the health
+//! check's interval. User, password, database and port reach compose through the environment.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::{StartError, readiness};
+use crate::checkout;
+use crate::database_url::DatabaseUrl;
+use crate::interrupt::Interrupt;
+use crate::problem::Problem;
+use crate::process::{Child, Ended};
+
+/// The compose file, at the workspace root.
+const FILE: &str = "compose.yaml";
+/// Its service.
+const SERVICE: &str = "db";
+/// The image, unless `POSTGRES_IMAGE` names another; the same default stands in `compose.yaml`.
+const IMAGE: &str = "postgres:15-alpine";
+
+/// How long a question to the engine may take: a wedged one never answers.
+const QUESTION: Duration = Duration::from_secs(10);
+/// How long `up` may take when the image is there.
+const UP: Duration = Duration::from_secs(90);
+/// How long `up` may take when it has to pull the image first.
+const PULL: Duration = Duration::from_secs(600);
+/// How long `stop` may take: Docker kills the container after 10 s.
+const STOP: Duration = Duration::from_secs(45);
+
+/// A compose that works, and the project that it manages for this checkout.
+pub(crate) struct Compose {
+    /// `docker compose` or `docker-compose`.
+    command: Vec<String>,
+    root: PathBuf,
+    /// Tells the containers and the volume of two checkouts apart, also of two in folders of the same name.
+    project: String,
+    image_is_there: bool,
+}
+
+/// Why there is no compose here, and what would mend it.
+pub(crate) struct Unusable {
+    pub(crate) why: String,
+    pub(crate) remedy: String,
+}
+
+impl Compose {
+    /// Looks for one, without starting anything.
+    ///
+    /// # Errors
+    /// `Err` is Ctrl-C only; everything else is a reason for not using compose.
+    pub(crate) fn find(root: &Path, interrupt: &Interrupt) -> Result<Result<Self, Unusable>> {
+        let unusable = |why: &str, remedy: &str| Ok(Err(Unusable { why: why.into(), remedy: remedy.into() }));
+        if !root.join(FILE).is_file() {
+            return unusable(&format!("there is no {FILE} here"), &format!("git checkout -- {FILE}"));
+        }
+        let docker = which::which("docker").ok();
+        let standalone = which::which("docker-compose").ok();
+        if docker.is_none() && standalone.is_none() {
+            return unusable("Docker isn't installed", "Install it: https://docs.docker.com/get-started/get-docker/");
+        }
+        if let Some(host) = remote_engine(docker.as_deref(), interrupt) {
+            return unusable(
+                &format!("Docker's engine is on another machine ({host}), where nothing is started unasked"),
+                "docker context use default, and unset DOCKER_HOST",
+            );
+        }
+        // Together they take as long as the slowest of them.
+        let (plugin, image, standalone_works) = std::thread::scope(|scope| {
+            let ask = |program: &Path, args: &[&str]| Child::new(program, QUESTION).args(args.iter().copied()).run(interrupt);
+            let image = image();
+            let plugin = docker.as_deref().map(|docker| scope.spawn(move || ask(docker, &["compose", "version", "--short"])));
+            let engine = docker
+                .as_deref()
+                .map(|docker| scope.spawn(move || ask(docker, &["image", "inspect", "--format", "{{.Id}}", &image])));
+            let standalone =
+                standalone.as_deref().map(|program| scope.spawn(move || ask(program, &["version", "--short"])));
+            let ended = |thread: Option<std::thread::ScopedJoinHandle<'_, Result<Ended>>>| thread.and_then(|t| t.join().ok());
+            (ended(plugin), ended(engine), ended(standalone))
+        });
+        interrupt.check()?;
+        let works = |ended: &Option<Result<Ended>>| matches!(ended, Some(Ok(ended)) if ended.status.success());
+        let command = if works(&plugin) {
+            vec!["docker".to_owned(), "compose".to_owned()]
+        } else if works(&standalone_works) {
+            vec!["docker-compose".to_owned()]
+        } else if let Some(Err(error)) = &plugin {
+            return unusable(&format!("Docker doesn't answer: {error}"), "Restart Docker, and look at its log.");
+        } else {
+            return unusable(
+                "Docker is here, but neither its compose plugin nor docker-compose",
+                "Install the plugin: https://docs.docker.com/compose/install/linux/",
+            );
+        };
+        let image_is_there = match image {
+            Some(Err(error)) => return unusable(&format!("Docker doesn't answer: {error}"), "Restart Docker, and look at its log."),
+            Some(Ok(ended)) if ended.status.success() => true,
+            Some(Ok(ended)) if ended.stderr.contains("permission denied") => {
+                return unusable(
+                    "this user may not talk to Docker's engine",
+                    "sudo usermod --append --groups docker $USER, then log in again",
+                );
+            }
+            Some(Ok(ended)) if !ended.stderr.to_lowercase().contains("no such image") => {
+                let said = first_line(&ended.stderr);
+                return unusable(&format!("Docker's engine doesn't run: {said}"), "Start it: sudo systemctl start docker, or Docker Desktop");
+            }
+            _ => false,
+        };
+        let project = checkout::unique_name(root);
+        Ok(Ok(Self { command, root: root.to_owned(), project, image_is_there }))
+    }
+
+    /// What would be run.
+    pub(crate) fn describe(&self) -> String {
+        let pull = if self.image_is_there { "" } else { ", which it pulls first" };
+        format!("{} up -d {SERVICE} with {}{pull}", self.command.join(" "), image())
+    }
+
+    /// Starts the container, from nothing if need be, and waits until PostgreSQL in it is ready.
+    ///
+    /// # Errors
+    /// [`StartError::Unusable`] if the image can't be had, [`StartError::PortTaken`], or what failed, with the
+    /// container's last log lines.
+    pub(crate) async fn start(
+        &self,
+        url: &DatabaseUrl,
+        patience: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<String, StartError> {
+        let deadline = if self.image_is_there { UP } else { PULL };
+        let up = self.compose(deadline, Some(url)).args(["up", "-d", SERVICE]);
+        let ended = up.run(interrupt)?;
+        if !ended.status.success() {
+            return Err(self.explain_up(&up, &ended, interrupt));
+        }
+        let mut next_look = Instant::now() + Duration::from_secs(1);
+        let alive = async || {
+            interrupt.check()?;
+            if Instant::now() < next_look {
+                return Ok(());
+            }
+            next_look = Instant::now() + Duration::from_secs(1);
+            match self.state(interrupt)?.as_str() {
+                "exited" | "dead" | "restarting" => {
+                    Err(self.with_log(Problem::unavailable("The container ended while it was starting."), interrupt).into())
+                }
+                _ => Ok(()),
+            }
+        };
+        match readiness::wait(&url.options("xtask"), Instant::now() + patience, alive).await? {
+            readiness::Answer::Ready(version) => Ok(version),
+            readiness::Answer::NoDatabase => Ok(String::new()),
+            readiness::Answer::Refused(said) => Err(StartError::Failed(self.other_password(&said, url).into())),
+            readiness::Answer::Never(said) | readiness::Answer::Nothing(said) | readiness::Answer::NotYet(said) => {
+                let problem = Problem::unavailable(format!("PostgreSQL in the container can't be used: {said}."));
+                Err(StartError::Failed(self.with_log(problem, interrupt).into()))
+            }
+        }
+    }
+
+    /// Stops the container and keeps its volume. Returns whether one ran.
+    ///
+    /// # Errors
+    /// Compose fails, or doesn't end.
+    pub(crate) fn stop(&self, interrupt: &Interrupt) -> Result<bool> {
+        if self.state(interrupt)? != "running" {
+            return Ok(false);
+        }
+        let stop = self.compose(STOP, None).args(["stop", SERVICE]);
+        let ended = stop.run(interrupt)?;
+        if !ended.status.success() {
+            return Err(Problem::failed(format!("`{stop}` failed.")).details(lines(&ended.stderr)).into());
+        }
+        Ok(true)
+    }
+
+    /// Whether this checkout's container listens on that port.
+    pub(crate) fn publishes(&self, port: u16, interrupt: &Interrupt) -> Result<bool> {
+        let ended = self.compose(QUESTION, None).args(["port", SERVICE, "5432"]).run(interrupt)?;
+        Ok(ended.status.success() && ended.stdout.trim().ends_with(&format!(":{port}")))
+    }
+
+    /// The data belongs to whoever had it made: another password in the URL does not open it.
+    pub(crate) fn other_password(&self, said: &str, url: &DatabaseUrl) -> Problem {
+        let volume = format!("{}_data", self.project);
+        Problem::unavailable(format!("The container's PostgreSQL refuses the login of {}: {said}.", url.variable))
+            .detail(format!(
+                "Its data, in the volume {volume}, was made with another user or password than {} has now.",
+                url.variable
+            ))
+            .remedy(format!("Put the old ones back into {}", url.variable))
+            .remedy(format!(
+                "or begin with an empty server, which deletes all of its data: {} -p {} down && docker volume rm {volume}",
+                self.bare_command(),
+                self.project
+            ))
+    }
+
+    /// `docker compose` needs values for the file's variables even to take something down.
+    fn bare_command(&self) -> String {
+        let values = "POSTGRES_USER=x POSTGRES_PASSWORD=x POSTGRES_DB=x POSTGRES_PORT=1";
+        format!("{values} {}", self.command.join(" "))
+    }
+
+    fn explain_up(&self, up: &Child, ended: &Ended, interrupt: &Interrupt) -> StartError {
+        let said = ended.stderr.to_lowercase();
+        if said.contains("port is already allocated") || said.contains("address already in use") {
+            return StartError::PortTaken;
+        }
+        let has_image = || {
+            let docker = which::which("docker").ok()?;
+            let ended = Child::new(docker, QUESTION).args(["image", "inspect", &image()]).run(interrupt).ok()?;
+            Some(ended.status.success())
+        };
+        if !self.image_is_there && has_image() != Some(true) {
+            return StartError::Unusable(Unusable {
+                why: format!("the image {} can't be had: {}", image(), last_line(&ended.stderr)),
+                remedy: format!("docker pull {}, or name another image: POSTGRES_IMAGE=…", image()),
+            });
+        }
+        let problem = Problem::unavailable(format!("`{up}` failed.")).details(lines(&ended.stderr));
+        StartError::Failed(self.with_log(problem, interrupt).into())
+    }
+
+    /// The container's state, such as `running` or `exited`; empty if there is none.
+    fn state(&self, interrupt: &Interrupt) -> Result<String> {
+        let ended = self.compose(QUESTION, None).args(["ps", "-a", "-q", SERVICE]).run(interrupt)?;
+        let Some(id) = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
+            return Ok(String::new());
+        };
+        let inspect = Child::new("docker", QUESTION).args(["inspect", "--format", "{{.State.Status}}", id]);
+        Ok(inspect.run(interrupt)?.stdout.trim().to_owned())
+    }
+
+    fn with_log(&self, problem: Problem, interrupt: &Interrupt) -> Problem {
+        let logs = self.compose(QUESTION, None).args(["logs", "--no-color", "--tail", "15", SERVICE]);
+        match logs.run(interrupt) {
+            Ok(ended) if !ended.stdout.trim().is_empty() => {
+                problem.detail("The end of the container's log:").details(lines(&ended.stdout))
+            }
+            _ => problem,
+        }
+    }
+
+    /// Compose on this checkout's project. It reads no `.env`: what is in there is for the shop, and a value that
+    /// compose can't parse would stop it.
+    fn compose(&self, deadline: Duration, url: Option<&DatabaseUrl>) -> Child {
+        let program = which::which(&self.command[0]).unwrap_or_else(|_| PathBuf::from(&self.command[0]));
+        let placeholder = || "unused".to_owned();
+        let (user, password, database, port) = match url {
+            Some(url) => (url.user.clone(), url.password.clone(), url.database.clone(), url.address.port),
+            None => (placeholder(), placeholder(), placeholder(), 1),
+        };
+        Child::new(program, deadline)
+            .args(&self.command[1..])
+            .args(["--env-file", "/dev/null", "--project-name", &self.project, "--file", FILE])
+            .dir(&self.root)
+            .env("POSTGRES_USER", user)
+            .env("POSTGRES_PASSWORD", password)
+            .env("POSTGRES_DB", database)
+            .env("POSTGRES_PORT", port.to_string())
+            .env("POSTGRES_IMAGE", image())
+    }
+}
+
+fn image() -> String {
+    std::env::var("POSTGRES_IMAGE").ok().filter(|image| !image.is_empty()).unwrap_or_else(|| IMAGE.to_owned())
+}
+
+/// Where Docker's engine is, if that isn't this machine: through `DOCKER_HOST`, or the context in use.
+fn remote_engine(docker: Option<&Path>, interrupt: &Interrupt) -> Option<String> {
+    let host = match std::env::var("DOCKER_HOST") {
+        Ok(host) if !host.is_empty() => host,
+        // Reads files only; the engine isn't asked. The default context is this machine.
+        _ if !has_contexts() => return None,
+        _ => {
+            let format = "{{.Endpoints.docker.Host}}";
+            let ended = Child::new(docker?, QUESTION).args(["context", "inspect", "--format", format]).run(interrupt);
+            ended.ok()?.stdout.trim().to_owned()
+        }
+    };
+    let (scheme, rest) = host.split_once("://")?;
+    let name = rest.split(['/', '?']).next().unwrap_or_default();
+    let name = name.rsplit_once('@').map_or(name, |(_, name)| name);
+    let name = name.rsplit_once(':').map_or(name, |(name, _)| name).trim_matches(['[', ']']);
+    let address = crate::database_url::Address { host: name.to_owned(), port: 0 };
+    let local = matches!(scheme, "unix" | "npipe" | "fd") || (scheme == "tcp" && address.is_loopback());
+    // The user's name and whatever else stands before the host is nobody's business.
+    (!local).then(|| format!("{scheme}://{name}"))
+}
+
+/// Whether another context than the default one may be in use.
+fn has_contexts() -> bool {
+    if std::env::var_os("DOCKER_CONTEXT").is_some_and(|context| !context.is_empty()) {
+        return true;
+    }
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker"));
+    let config = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home);
+    config.is_some_and(|dir| {
+        std::fs::read_to_string(dir.join("config.json")).is_ok_and(|text| text.contains("currentContext"))
+    })
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn first_line(text: &str) -> String {
+    lines(text).into_iter().next().unwrap_or_default()
+}
+
+fn last_line(text: &str) -> String {
+    lines(text).pop().unwrap_or_default()
+}

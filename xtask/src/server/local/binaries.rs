@@ -1,0 +1,128 @@
+//! PostgreSQL's binaries on this machine: the newest from 15 on.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::interrupt::Interrupt;
+use crate::problem::Problem;
+use crate::process::Child;
+
+/// The oldest major version that the project's migrations are written for.
+const OLDEST: u32 = 15;
+
+/// Names the folder of PostgreSQL's binaries, where they are in none of the usual places.
+const VARIABLE: &str = "XTASK_PG_BINDIR";
+
+/// Where distributions put them: Debian, Red Hat, PostgreSQL's own `make install`, Homebrew on ARM and on Intel,
+/// MacPorts, Postgres.app. Most of these are not on PATH.
+const USUAL: [&str; 7] = [
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/local/pgsql/bin",
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/opt/postgresql*/bin",
+    "/opt/local/lib/postgresql*/bin",
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
+];
+
+/// A folder with `postgres` and `initdb`.
+#[derive(Clone, Debug)]
+pub(crate) struct Binaries {
+    pub(crate) dir: PathBuf,
+    /// Major and minor version.
+    version: (u32, u32),
+    /// What `postgres --version` says, in full: it tells packagings of one version apart.
+    pub(crate) full_version: String,
+}
+
+impl Binaries {
+    /// The newest that there is; of the major version `required`, if a cluster was made by that one.
+    ///
+    /// # Errors
+    /// There is none, with the places that were looked at; or `XTASK_PG_BINDIR` names a folder without them.
+    pub(crate) fn find(required: Option<u32>, interrupt: &Interrupt) -> Result<Self> {
+        if let Some(dir) = std::env::var_os(VARIABLE).filter(|dir| !dir.is_empty()) {
+            let dir = PathBuf::from(dir);
+            return Self::inspect(&dir, interrupt)?.ok_or_else(|| {
+                Problem::unavailable(format!("{VARIABLE} is {}, but postgres and initdb aren't there.", dir.display()))
+                    .remedy(format!("Name the folder that has them, or take {VARIABLE} out of the environment."))
+                    .into()
+            });
+        }
+        let mut found = Vec::new();
+        for dir in candidates() {
+            found.extend(Self::inspect(&dir, interrupt)?);
+        }
+        let seen: Vec<_> = found.iter().map(|b| format!("{} in {}", b.version(), b.dir.display())).collect();
+        let fits = |binaries: &Self| match required {
+            Some(major) => binaries.version.0 == major,
+            None => binaries.version.0 >= OLDEST,
+        };
+        found.into_iter().filter(fits).max_by_key(|binaries| binaries.version).ok_or_else(|| {
+            let what = match required {
+                Some(major) => format!("This checkout's cluster was made by PostgreSQL {major}, which isn't installed."),
+                None => format!("PostgreSQL {OLDEST} or newer isn't installed here."),
+            };
+            let problem = Problem::unavailable(what)
+                .detail(if seen.is_empty() { "Found: nothing.".into() } else { format!("Found: {}.", seen.join(", ")) })
+                .detail(format!("Looked on PATH and in {}.", USUAL.join(", ")));
+            install_remedies().into_iter().fold(problem, Problem::remedy).into()
+        })
+    }
+
+    /// What is in a folder; `None` if it isn't PostgreSQL.
+    fn inspect(dir: &Path, interrupt: &Interrupt) -> Result<Option<Self>> {
+        let postgres = dir.join("postgres");
+        if !postgres.is_file() || !dir.join("initdb").is_file() {
+            return Ok(None);
+        }
+        let Ok(ended) = Child::new(postgres, Duration::from_secs(10)).args(["--version"]).run(interrupt) else {
+            interrupt.check()?;
+            return Ok(None);
+        };
+        let full_version = ended.stdout.trim().to_owned();
+        Ok(parse_version(&full_version).map(|version| Self { dir: dir.to_owned(), version, full_version }))
+    }
+
+    /// Such as `15.18`.
+    pub(crate) fn version(&self) -> String {
+        format!("{}.{}", self.version.0, self.version.1)
+    }
+
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+}
+
+/// The folders to look at, each once: links to one folder are one.
+fn candidates() -> BTreeSet<PathBuf> {
+    let on_path = which::which_all("postgres").into_iter().flatten().filter_map(|program| program.canonicalize().ok());
+    let on_path = on_path.filter_map(|program| program.parent().map(Path::to_owned));
+    let usual = USUAL.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten().flatten();
+    on_path.chain(usual.filter_map(|dir| dir.canonicalize().ok())).collect()
+}
+
+/// `postgres (PostgreSQL) 15.18 (Debian …)` is 15 and 18; `19beta1` is 19 and 0.
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let version = text.split("(PostgreSQL) ").nth(1)?.split_whitespace().next()?;
+    let number = |text: &str| {
+        let digits = text.find(|c: char| !c.is_ascii_digit()).map_or(text, |end| &text[..end]);
+        digits.parse().ok()
+    };
+    let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
+    Some((number(major)?, number(minor).unwrap_or(0)))
+}
+
+fn install_remedies() -> Vec<String> {
+    let install = match std::env::consts::OS {
+        "macos" => "brew install postgresql@15",
+        "linux" if Path::new("/etc/debian_version").exists() => "sudo apt-get install postgresql",
+        "linux" if Path::new("/etc/redhat-release").exists() => "sudo dnf install postgresql-server",
+        "linux" if Path::new("/etc/arch-release").exists() => "sudo pacman -S postgresql",
+        _ => "https://www.postgresql.org/download/",
+    };
+    vec![format!("Install it: {install}"), format!("or name the folder of its binaries: {VARIABLE}=/some/bin")]
+}

@@ -1,0 +1,225 @@
+//! The files of a private cluster: where they are, and how they get there from a cache of initdb's result.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::account::Account;
+use super::binaries::Binaries;
+use crate::checkout;
+use crate::env_file::write_private;
+use crate::interrupt::Interrupt;
+use crate::problem::Problem;
+use crate::process::Child;
+
+/// The superuser of a private cluster. Nobody but this program logs in as it.
+pub(crate) const SUPERUSER: &str = "postgres";
+
+/// How long initdb may take: it is bound by the disk.
+const INITDB_DEADLINE: Duration = Duration::from_secs(120);
+
+/// The locales to try, best first: one that every machine has, so that the order of rows is the same on all.
+const LOCALES: [&str; 2] = ["C.UTF-8", "C"];
+
+/// Changes when what is cached changes its form, so that an older cache isn't used.
+const CACHE_FORMAT: u32 = 1;
+
+/// A private cluster's folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    /// Holds `data`, `log` and the superuser's password.
+    pub(crate) dir: PathBuf,
+}
+
+impl Files {
+    /// Where this checkout's cluster is, or would be: in the folder of its state, or for root in a system folder
+    /// when the account that runs PostgreSQL couldn't get there.
+    ///
+    /// # Errors
+    /// `XTASK_STATE_DIR` names a folder that the account can't get to.
+    pub(crate) fn locate(root: &Path, account: &Account) -> Result<Self> {
+        let own = checkout::state_dir(root).join("postgres");
+        let Account::Other { name, .. } = account else { return Ok(Self { dir: own }) };
+        if account.can_reach(&own) {
+            return Ok(Self { dir: own });
+        }
+        if checkout::state_dir_is_chosen() {
+            return Err(Problem::unavailable(format!(
+                "PostgreSQL has to run as {name}, who can't get to {}.",
+                own.display()
+            ))
+            .remedy("Choose another XTASK_STATE_DIR, or let others pass through the folders above it.")
+            .into());
+        }
+        Ok(Self { dir: Path::new("/var/lib/xtask").join(checkout::unique_name(root)) })
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    fn password_file(&self) -> PathBuf {
+        self.dir.join("superuser-password")
+    }
+
+    /// The major version that made the cluster; `None` if there is no cluster.
+    pub(crate) fn made_by(&self) -> Option<u32> {
+        fs::read_to_string(self.data().join("PG_VERSION")).ok()?.trim().parse().ok()
+    }
+
+    /// The superuser's password.
+    pub(crate) fn password(&self) -> Result<String> {
+        fs::read_to_string(self.password_file()).map_err(|error| {
+            Problem::unavailable(format!("{} can't be read: {error}.", self.password_file().display()))
+                .detail("It lets this command into the checkout's private cluster, which holds its data.")
+                .into()
+        })
+    }
+
+    /// The log's last lines.
+    pub(crate) fn log_tail(&self, lines: usize) -> Vec<String> {
+        let log = fs::read(self.log()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let all: Vec<&str> = log.lines().collect();
+        all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
+    }
+
+    /// Makes the cluster's files: a copy of the cached ones, else through initdb, which then are cached.
+    ///
+    /// What another run left half made is replaced: `data` itself appears whole or not at all.
+    ///
+    /// # Errors
+    /// A folder can't be written to, or initdb fails, with what it says.
+    pub(crate) fn create(&self, binaries: &Binaries, account: &Account, interrupt: &Interrupt) -> Result<()> {
+        let failed = |error: io::Error| {
+            Problem::failed(format!("The cluster can't be made in {}: {error}.", self.dir.display()))
+        };
+        make_dir(&self.dir, 0o755).map_err(failed)?;
+        let new = self.dir.join("data.new");
+        let cached = checkout::cache_dir(account.is_other()).join(cache_key(binaries));
+        remove_dir(&new).map_err(failed)?;
+        if copy_cached(&cached, &new, &self.password_file(), account).is_err() {
+            // Whatever is wrong with the cache: initdb makes everything anew.
+            remove_dir(&new).map_err(failed)?;
+            self.initdb(&new, binaries, account, interrupt)?;
+            // A cache that can't be written only costs time.
+            drop(fill_cache(&cached, &new, &self.password_file()));
+        }
+        fs::rename(&new, self.data()).map_err(failed)?;
+        Ok(())
+    }
+
+    fn initdb(&self, data: &Path, binaries: &Binaries, account: &Account, interrupt: &Interrupt) -> Result<()> {
+        let failed = |error: io::Error| Problem::failed(format!("initdb can't be run in {}: {error}.", self.dir.display()));
+        let password = random_hex(24).map_err(failed)?;
+        drop(fs::remove_file(self.password_file()));
+        write_private(&self.password_file(), &password).map_err(failed)?;
+        let mut said = String::new();
+        for locale in LOCALES {
+            remove_dir(data).map_err(failed)?;
+            fs::DirBuilder::new().mode(0o700).create(data).map_err(failed)?;
+            account.own(data).map_err(failed)?;
+            let handed = self.dir.join("password.new");
+            drop(fs::remove_file(&handed));
+            write_private(&handed, &password).and_then(|()| account.own(&handed)).map_err(failed)?;
+            let initdb = Child::new(binaries.program("initdb"), INITDB_DEADLINE)
+                .args([OsStr::new("--pgdata"), data.as_os_str(), OsStr::new("--pwfile"), handed.as_os_str()])
+                .args(flags(locale))
+                .dir(Path::new("/"))
+                .account(account.clone());
+            let ended = initdb.run(interrupt);
+            drop(fs::remove_file(&handed));
+            let ended = ended?;
+            if ended.status.success() {
+                return Ok(());
+            }
+            said = ended.stderr;
+        }
+        drop(remove_dir(data));
+        let said: Vec<_> = said.lines().map(str::to_owned).collect();
+        Err(Problem::failed(format!("{} failed.", binaries.program("initdb").display())).details(said).into())
+    }
+}
+
+/// `--no-sync`: a machine that crashes in the first seconds of a new, empty cluster loses nothing.
+fn flags(locale: &str) -> Vec<String> {
+    let locale = format!("--locale={locale}");
+    let username = format!("--username={SUPERUSER}");
+    ["--auth=scram-sha-256", "--encoding=UTF8", "--no-sync", "--no-instructions", &locale, &username]
+        .map(str::to_owned)
+        .into()
+}
+
+fn cache_key(binaries: &Binaries) -> String {
+    let flags: Vec<_> = LOCALES.iter().flat_map(|locale| flags(locale)).collect();
+    let all = format!("{CACHE_FORMAT} {} {} {}", binaries.full_version, binaries.dir.display(), flags.join(" "));
+    format!("initdb-{}-{:016x}", binaries.version(), checkout::fnv1a(all.as_bytes()))
+}
+
+fn copy_cached(cached: &Path, data: &Path, password_file: &Path, account: &Account) -> io::Result<()> {
+    let password = fs::read_to_string(cached.join("superuser-password"))?;
+    copy_dir(&cached.join("data"), data, account)?;
+    drop(fs::remove_file(password_file));
+    write_private(password_file, &password)
+}
+
+/// Published by a rename: another run sees it whole or not at all.
+fn fill_cache(cached: &Path, data: &Path, password_file: &Path) -> io::Result<()> {
+    let parent = cached.parent().unwrap_or(cached);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    let new = cached.with_extension(format!("new-{}", std::process::id()));
+    remove_dir(&new)?;
+    fs::DirBuilder::new().mode(0o700).create(&new)?;
+    let filled = copy_dir(data, &new.join("data"), &Account::Own)
+        .and_then(|()| fs::copy(password_file, new.join("superuser-password")).map(drop))
+        .and_then(|()| fs::rename(&new, cached));
+    if filled.is_err() {
+        drop(remove_dir(&new));
+    }
+    filled
+}
+
+fn copy_dir(from: &Path, to: &Path, account: &Account) -> io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).create(to)?;
+    account.own(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_dir(&entry.path(), &target, account)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+            fs::set_permissions(&target, fs::Permissions::from_mode(0o600))?;
+            account.own(&target)?;
+        }
+    }
+    Ok(())
+}
+
+fn make_dir(dir: &Path, mode: u32) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(mode).create(dir)
+}
+
+fn remove_dir(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Random bytes from the system, as hexadecimal digits.
+fn random_hex(bytes: usize) -> io::Result<String> {
+    use io::Read;
+    let mut random = vec![0; bytes];
+    fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,25 @@
+//! Which server this checkout last started, so that `db-stop` stops that one and the next run starts it again.
+
+use std::path::Path;
+
+use super::Provider;
+use crate::checkout;
+
+const FILE: &str = "server";
+
+/// Reads and writes the name of the provider in the folder of the checkout's state.
+pub(crate) struct Record;
+
+impl Record {
+    pub(crate) fn read(root: &Path) -> Option<Provider> {
+        let text = std::fs::read_to_string(checkout::state_dir(root).join(FILE)).ok()?;
+        [Provider::Compose, Provider::Local].into_iter().find(|provider| provider.name() == text.trim())
+    }
+
+    /// Best effort: without it the ladder is climbed in its usual order.
+    pub(crate) fn write(root: &Path, provider: Provider) {
+        if Self::read(root) != Some(provider) {
+            drop(checkout::make_state_dir(root).map(|dir| std::fs::write(dir.join(FILE), provider.name())));
+        }
+    }
+}

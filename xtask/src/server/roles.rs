@@ -1,0 +1,65 @@
+//! The roles that the URLs name: made where the server is ours, asked for where it isn't.
+
+use anyhow::Result;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, Connection};
+
+use super::readiness::{self, Answer};
+use crate::database::sql::{identifier, literal};
+use crate::database_url::DatabaseUrl;
+use crate::problem::Problem;
+
+/// Lets everybody in whom the URLs name, on a server of our own: makes the role that is missing, and gives the one
+/// that is there the URL's password.
+///
+/// A role may log in and make databases, and nothing else: these servers are on the loopback interface, where
+/// every user of the machine can try a password that stands in a public file.
+///
+/// # Errors
+/// The superuser isn't let in, or a statement fails.
+pub(crate) async fn let_in(superuser: &PgConnectOptions, urls: &[DatabaseUrl]) -> Result<()> {
+    let mut connection = xtask_connect::connect(superuser.clone()).await.map_err(|error| {
+        Problem::unavailable(format!("The server that was started doesn't let its superuser in: {error}."))
+    })?;
+    let mut done: Vec<&str> = Vec::new();
+    for url in urls {
+        if !done.contains(&url.user.as_str()) {
+            let_one_in(&mut connection, url).await?;
+            done.push(&url.user);
+        }
+    }
+    drop(connection.close().await);
+    Ok(())
+}
+
+async fn let_one_in(superuser: &mut PgConnection, url: &DatabaseUrl) -> Result<()> {
+    let exists = sqlx::query("SELECT FROM pg_roles WHERE rolname = $1")
+        .bind(&url.user)
+        .fetch_optional(&mut *superuser)
+        .await?
+        .is_some();
+    let (role, password) = (identifier(&url.user), literal(&url.password));
+    if !exists {
+        let statement = format!("CREATE ROLE {role} LOGIN CREATEDB PASSWORD {password}");
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(superuser).await?;
+    } else if matches!(readiness::ask(url.options("xtask")).await, Answer::Refused(_)) {
+        let statement = format!("ALTER ROLE {role} LOGIN PASSWORD {password}");
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(superuser).await?;
+    }
+    Ok(())
+}
+
+/// A server that isn't ours refuses a login. With passwords PostgreSQL says the same of a role that is missing and
+/// of a password that is wrong.
+pub(crate) fn refused(url: &DatabaseUrl, said: &str) -> Problem {
+    let role = identifier(&url.user);
+    let (host, port) = (&url.address.host, url.address.port);
+    Problem::unavailable(format!("PostgreSQL at {} refuses the login of {}: {said}.", url.address, url.variable))
+        .detail(format!("The role {role} is missing there, or has another password than {} says.", url.variable))
+        .remedy(format!(
+            "Make the role, as a superuser of that server (psql -h {host} -p {port} -U postgres postgres):\n\
+             CREATE ROLE {role} LOGIN CREATEDB PASSWORD '<the password in {variable}>';\n\
+             or, if it is there: ALTER ROLE {role} LOGIN CREATEDB PASSWORD '<the password in {variable}>';",
+            variable = url.variable
+        ))
+}

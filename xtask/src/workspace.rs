@@ -1,0 +1,241 @@
+//! The workspace root, and the databases that its `sqlx.toml` files describe.
+//!
+//! A database is a workspace member with a `sqlx.toml`. sqlx's macros, sqlx-cli and this program all read that
+//! one file. A workspace without any, but with a plain `migrations/`, is one database on `DATABASE_URL`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Deserialize;
+use sqlx_core::config::Config;
+
+use crate::migrations::{self, MigrationFile};
+use crate::problem::{Problem, Problems};
+
+/// A cargo workspace and its databases.
+pub(crate) struct Workspace {
+    /// The folder of the workspace's `Cargo.toml`.
+    pub(crate) root: PathBuf,
+    /// Sorted by the order of the workspace's members; never empty.
+    pub(crate) databases: Vec<Database>,
+}
+
+/// A database as the repository describes it.
+pub(crate) struct Database {
+    /// The name of its migrations folder.
+    pub(crate) name: String,
+    /// The variable that holds its URL.
+    pub(crate) url_variable: String,
+    pub(crate) history: HistoryTable,
+    /// In the order of their versions.
+    pub(crate) migrations: Vec<MigrationFile>,
+    /// What its schema has to be: `schema/<name>.sql`, relative to the root.
+    pub(crate) schema_file: PathBuf,
+}
+
+/// Where a database records the migrations that were applied to it.
+pub(crate) struct HistoryTable {
+    /// As `sqlx.toml` writes it: `_sqlx.migrations`.
+    pub(crate) name: String,
+    /// Schemas to create before the table.
+    pub(crate) create_schemas: Vec<String>,
+}
+
+impl HistoryTable {
+    /// Schema and table, without quotes.
+    pub(crate) fn parts(&self) -> (Option<&str>, &str) {
+        let bare = |part| str::trim_matches(part, '"');
+        match self.name.split_once('.') {
+            Some((schema, table)) => (Some(bare(schema)), bare(table)),
+            None => (None, bare(&self.name)),
+        }
+    }
+}
+
+/// The part of a `Cargo.toml` that matters here.
+#[derive(Deserialize)]
+struct Manifest {
+    workspace: Option<WorkspaceTable>,
+    package: Option<toml::Table>,
+}
+
+#[derive(Deserialize)]
+struct WorkspaceTable {
+    #[serde(default)]
+    members: Vec<String>,
+    #[serde(default)]
+    exclude: Vec<String>,
+}
+
+impl Workspace {
+    /// The workspace that the current folder belongs to, with everything that is wrong with its databases' files
+    /// collected in `problems`.
+    ///
+    /// # Errors
+    /// There is no workspace, its manifest can't be read, or it describes no database.
+    pub(crate) fn find(problems: &mut Problems) -> Result<Self> {
+        let start = std::env::current_dir()
+            .map_err(|error| Problem::failed(format!("The current folder can't be read: {error}.")))?;
+        let (root, manifest) = find_root(&start)?;
+        let mut databases = Vec::new();
+        for member in members(&root, &manifest)? {
+            let file = member.join("sqlx.toml");
+            if file.is_file() {
+                match Database::read(&root, &member, &file, problems) {
+                    Ok(database) => databases.push(database),
+                    Err(problem) => problems.0.push(problem),
+                }
+            }
+        }
+        if databases.is_empty() && problems.0.is_empty() {
+            databases.push(Database::plain(&root, problems)?);
+        }
+        same_names(&databases, problems);
+        Ok(Self { root, databases })
+    }
+
+    /// The variables of the databases' URLs, in the order of the databases.
+    pub(crate) fn url_variables(&self) -> Vec<&str> {
+        self.databases.iter().map(|database| database.url_variable.as_str()).collect()
+    }
+
+    /// A path as messages show it: relative to the root where it lies below it.
+    pub(crate) fn shown<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
+    }
+}
+
+/// The nearest folder, from `start` upwards, whose `Cargo.toml` has a `[workspace]`; without any, the nearest
+/// with a `Cargo.toml`.
+fn find_root(start: &Path) -> Result<(PathBuf, Manifest), Problem> {
+    let mut nearest = None;
+    for dir in start.ancestors() {
+        let file = dir.join("Cargo.toml");
+        if !file.is_file() {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| Problem::failed(format!("{} can't be read: {error}.", file.display())))?;
+        let manifest: Manifest = toml::from_str(&text)
+            .map_err(|error| Problem::failed(format!("{} isn't valid: {error}", file.display())))?;
+        if manifest.workspace.is_some() {
+            return Ok((dir.to_owned(), manifest));
+        }
+        nearest.get_or_insert((dir.to_owned(), manifest));
+    }
+    nearest.ok_or_else(|| {
+        Problem::failed(format!("There is no Cargo.toml in {} or any folder above it.", start.display()))
+            .remedy("Change to a folder of the checkout and try again.")
+    })
+}
+
+/// The folders of the workspace's packages, the root package first, then the members in the order of the manifest.
+fn members(root: &Path, manifest: &Manifest) -> Result<Vec<PathBuf>, Problem> {
+    let mut dirs = Vec::new();
+    if manifest.package.is_some() {
+        dirs.push(root.to_owned());
+    }
+    let Some(workspace) = &manifest.workspace else { return Ok(dirs) };
+    for member in &workspace.members {
+        // The root is not part of the pattern: its own path may hold characters that patterns give a meaning.
+        let pattern = format!("{}/{member}", glob::Pattern::escape(&root.to_string_lossy()));
+        let found = glob::glob(&pattern).map_err(|error| {
+            Problem::failed(format!("The workspace member \"{member}\" isn't a valid pattern: {error}."))
+                .at("Cargo.toml", 1, None)
+        })?;
+        let excluded = |dir: &PathBuf| workspace.exclude.iter().any(|exclude| dir.starts_with(root.join(exclude)));
+        let found = found.flatten().filter(|dir| dir.join("Cargo.toml").is_file() && !excluded(dir));
+        dirs.extend(found.filter(|dir| !dirs.contains(dir)).collect::<Vec<_>>());
+    }
+    Ok(dirs)
+}
+
+impl Database {
+    /// The database that a `sqlx.toml` describes.
+    fn read(root: &Path, member: &Path, file: &Path, problems: &mut Problems) -> Result<Self, Problem> {
+        let shown = file.strip_prefix(root).unwrap_or(file);
+        let config = Config::try_from_path(file.to_owned()).map_err(|error| {
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            Problem::failed(format!("{} can't be used: {}", shown.display(), cause.trim_end()))
+                .remedy("The format: https://docs.rs/sqlx/0.9/sqlx/_config/_reference/index.html")
+        })?;
+        let migrations_dir = member.join(config.migrate.migrations_dir());
+        // `..` is taken away by hand: the folder may be missing, and links are the user's own affair.
+        let migrations_dir = without_parents(&migrations_dir);
+        let name = database_name(root, &migrations_dir);
+        let history = HistoryTable {
+            name: config.migrate.table_name().to_owned(),
+            create_schemas: config.migrate.create_schemas.iter().map(|schema| schema.to_string()).collect(),
+        };
+        let ignored = &config.migrate.to_resolve_config();
+        Ok(Self {
+            schema_file: PathBuf::from(format!("schema/{name}.sql")),
+            url_variable: config.common.database_url_var().to_owned(),
+            migrations: migrations::read(root, &migrations_dir, ignored, problems),
+            history,
+            name,
+        })
+    }
+
+    /// The one database of a workspace without `sqlx.toml`.
+    fn plain(root: &Path, problems: &mut Problems) -> Result<Self, Problem> {
+        let config = Config::default();
+        let migrations_dir = root.join(config.migrate.migrations_dir());
+        if !migrations_dir.is_dir() {
+            return Err(Problem::failed(format!(
+                "{} describes no database: no workspace member has a sqlx.toml, and there is no folder migrations.",
+                root.join("Cargo.toml").display()
+            ))
+            .remedy("Put a sqlx.toml beside the Cargo.toml of each package that has a database, with its \
+                     [common] database-url-var and [migrate] migrations-dir."));
+        }
+        let name = database_name(root, &migrations_dir);
+        Ok(Self {
+            schema_file: PathBuf::from(format!("schema/{name}.sql")),
+            url_variable: config.common.database_url_var().to_owned(),
+            migrations: migrations::read(root, &migrations_dir, &config.migrate.to_resolve_config(), problems),
+            history: HistoryTable { name: config.migrate.table_name().to_owned(), create_schemas: Vec::new() },
+            name,
+        })
+    }
+}
+
+/// The migrations folder's name. One that is only called `migrations` says nothing: then it's the name of the
+/// folder that it is in, and `main` at the root.
+fn database_name(root: &Path, migrations_dir: &Path) -> String {
+    let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    match last(migrations_dir) {
+        Some(name) if name != "migrations" => name,
+        _ => migrations_dir.parent().filter(|parent| *parent != root).and_then(last).unwrap_or_else(|| "main".into()),
+    }
+}
+
+fn same_names(databases: &[Database], problems: &mut Problems) {
+    let mut variables: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for database in databases {
+        variables.entry(&database.name).or_default().push(&database.url_variable);
+    }
+    for (name, variables) in variables.into_iter().filter(|(_, variables)| variables.len() > 1) {
+        problems.0.push(
+            Problem::failed(format!(
+                "{} databases are called \"{name}\" (on {}): a database has the name of its migrations folder.",
+                variables.len(),
+                variables.join(" and ")
+            ))
+            .remedy("Give each a folder of its own: [migrate] migrations-dir in its sqlx.toml."),
+        );
+    }
+}
+
+fn without_parents(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => drop(plain.pop()),
+            std::path::Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
+}

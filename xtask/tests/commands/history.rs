@@ -1,0 +1,181 @@
+//! What was applied against what is in the repository: modified, missing and out-of-order migrations.
+
+use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
+use crate::support::{Server, Workspace, server_and_workspace, sql};
+
+/// Both databases are set up.
+fn set_up() -> (Server, Workspace) {
+    let (server, workspace) = server_and_workspace();
+    workspace.run(&["db-setup"]).code(0);
+    (server, workspace)
+}
+
+/// Fails if anything was applied beyond what [`set_up`] applied.
+#[track_caller]
+fn assert_nothing_applied(server: &Server) {
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
+    assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1]);
+    server.assert_only(&["journal", "library"]);
+}
+
+#[test]
+fn a_modified_migration() {
+    let (server, workspace) = set_up();
+    let path = "migrations/library/002_books.up.sql";
+    workspace.write(path, workspace.read(path) + "CREATE TABLE more (id integer);\n");
+    // There is something to apply as well, in both databases: it isn't.
+    workspace.add_migration("library", "003_pending", "CREATE TABLE pending (id integer);\n");
+    workspace.add_migration("journal", "002_pending", "CREATE TABLE pending (id integer);\n");
+    let outcome = workspace
+        .run(&["db-setup"])
+        .code(5)
+        .says(["002_books"])
+        .mentions(["modified"]);
+    outcome.lacks(["line endings"]);
+    assert_nothing_applied(&server);
+    workspace.run(&["db-verify"]).code(5).says(["002_books"]);
+}
+
+#[test]
+fn a_migration_whose_line_endings_differ() {
+    let (server, workspace) = set_up();
+    let path = "migrations/library/002_books.up.sql";
+    workspace.write(path, workspace.read(path).replace('\n', "\r\n"));
+    workspace
+        .run(&["db-setup"])
+        .code(5)
+        .says(["002_books"])
+        .mentions(["line endings"]);
+    assert_nothing_applied(&server);
+    // The other way round.
+    let (server, workspace) = server_and_workspace();
+    let lf = workspace.read(path);
+    workspace.write(path, lf.replace('\n', "\r\n"));
+    workspace.run(&["db-setup"]).code(0);
+    workspace.write(path, lf);
+    workspace
+        .run(&["db-setup"])
+        .code(5)
+        .says(["002_books"])
+        .mentions(["line endings"]);
+    assert_nothing_applied(&server);
+}
+
+/// sqlx.toml can say that line endings don't matter.
+#[test]
+fn line_endings_that_are_ignored() {
+    let (server, workspace) = server_and_workspace();
+    let manifest = workspace.read("crates/library/sqlx.toml");
+    workspace.write(
+        "crates/library/sqlx.toml",
+        format!("{manifest}ignored-chars = [\"\\r\"]\n"),
+    );
+    workspace.run(&["db-setup"]).code(0);
+    let path = "migrations/library/002_books.up.sql";
+    workspace.write(path, workspace.read(path).replace('\n', "\r\n"));
+    workspace.run(&["db-setup"]).code(0);
+    assert_nothing_applied(&server);
+}
+
+/// A checkout with CRLF in every file, on a server that knows nothing of it.
+#[test]
+fn a_crlf_checkout_from_nothing() {
+    let (server, workspace) = server_and_workspace();
+    for (path, content, _) in workspace.files() {
+        let text = String::from_utf8(content).unwrap().replace('\n', "\r\n");
+        std::fs::write(path, text).unwrap();
+    }
+    workspace.run(&["db-setup"]).code(0);
+    workspace.run(&["db-setup"]).code(0);
+    assert_nothing_applied(&server);
+}
+
+#[test]
+fn a_missing_migration() {
+    let (server, workspace) = set_up();
+    workspace.remove("migrations/library/002_books.up.sql");
+    workspace.remove("migrations/library/002_books.down.sql");
+    workspace.add_migration("library", "003_pending", "CREATE TABLE pending (id integer);\n");
+    // Its description is all that the history remembers of its name.
+    workspace
+        .run(&["db-setup"])
+        .code(5)
+        .says(["2", "books"])
+        .mentions(["missing"]);
+    assert_nothing_applied(&server);
+}
+
+#[test]
+fn a_migration_that_comes_too_late() {
+    let (server, workspace) = server_and_workspace();
+    for side in ["up", "down"] {
+        let from = workspace
+            .root()
+            .join(format!("migrations/library/002_books.{side}.sql"));
+        std::fs::rename(
+            &from,
+            workspace
+                .root()
+                .join(format!("migrations/library/005_books.{side}.sql")),
+        )
+        .unwrap();
+    }
+    workspace.run(&["db-setup"]).code(0);
+    workspace.add_migration("library", "003_late", "CREATE TABLE late (id integer);\n");
+    workspace.add_migration("journal", "002_pending", "CREATE TABLE pending (id integer);\n");
+    workspace
+        .run(&["db-setup"])
+        .code(5)
+        .says(["003_late"])
+        .mentions(["order"]);
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 5]);
+    assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1]);
+}
+
+#[test]
+fn all_of_it_is_listed_at_once() {
+    let (server, workspace) = server_and_workspace();
+    workspace.add_migration("library", "007_seventh", "SELECT 7;\n");
+    workspace.run(&["db-setup"]).code(0);
+    workspace.write(
+        "migrations/library/001_authors.up.sql",
+        "CREATE TABLE writers (id integer);\n",
+    );
+    workspace.remove("migrations/library/002_books.up.sql");
+    workspace.remove("migrations/library/002_books.down.sql");
+    workspace.add_migration("library", "004_late", "SELECT 4;\n");
+    workspace.add_migration("library", "005_later", "SELECT 5;\n");
+    workspace.write(
+        "migrations/journal/001_entries.up.sql",
+        "CREATE TABLE lines (id integer);\n",
+    );
+    let outcome = workspace.run(&["db-setup"]).code(5);
+    outcome
+        .says(["001_authors", "books", "004_late", "005_later", "001_entries"])
+        .mentions(["modified", "missing", "order"]);
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2, 7]);
+}
+
+#[test]
+fn a_history_of_somebody_elses_migrations() {
+    let (server, workspace) = set_up();
+    server.execute(
+        "library",
+        "INSERT INTO _sqlx.migrations (version, description, success, checksum, execution_time) \
+         VALUES (90, 'from a branch', true, '\\x00', 1)",
+    );
+    workspace.run(&["db-setup"]).code(5).says(["90", "from a branch"]);
+}
+
+/// What sqlx leaves when a migration without a transaction was cut off. There must be a way out.
+#[test]
+fn a_migration_that_is_recorded_as_not_successful() {
+    let (server, workspace) = set_up();
+    server.execute(
+        "library",
+        "UPDATE _sqlx.migrations SET success = false WHERE version = 2",
+    );
+    let outcome = workspace.run(&["db-setup"]);
+    assert_ne!(outcome.status.code(), Some(0), "{outcome}");
+    outcome.says(["002_books"]);
+}

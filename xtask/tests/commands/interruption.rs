@@ -1,0 +1,277 @@
+//! Runs that are killed or interrupted: a plain run afterwards puts everything right.
+
+use std::time::Duration;
+
+use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, ROLE};
+use crate::support::listener::Listener;
+use crate::support::server::binaries;
+use crate::support::sql::Session;
+use crate::support::{DEADLINE, Running, Server, Workspace, eventually, process, server_and_workspace, sql};
+
+/// Kills a run when a part of the time that a whole run took has passed. The time only spreads the ten points over
+/// the run; no outcome depends on hitting one.
+fn kill_after(running: Running<'_>, whole: Duration, tenths: u32) {
+    std::thread::sleep(whole * tenths / 10);
+    running.kill();
+    drop(running.wait());
+}
+
+#[test]
+fn killed_at_ten_points_on_a_running_server() {
+    let (server, workspace) = server_and_workspace();
+    let whole = workspace.run(&["db-setup"]).code(0).duration;
+    for tenths in 1..=10 {
+        for database in ["library", "journal"] {
+            server.execute("postgres", &format!("DROP DATABASE {database} WITH (FORCE)"));
+        }
+        workspace.remove(".env");
+        kill_after(workspace.xtask(&["db-setup"]).start(), whole, tenths);
+        workspace.run(&["db-setup"]).code(0);
+        assert_eq!(
+            sql::applied(&server.admin("library"), LIBRARY_HISTORY),
+            [1, 2],
+            "{tenths}/10"
+        );
+        assert_eq!(
+            sql::applied(&server.admin("journal"), JOURNAL_HISTORY),
+            [1],
+            "{tenths}/10"
+        );
+        assert_eq!(workspace.read(".env"), workspace.read(".env.ci"), "{tenths}/10");
+    }
+    server.assert_only(&["journal", "library"]);
+}
+
+#[test]
+fn killed_at_ten_points_with_a_server_of_its_own() {
+    let whole = {
+        let workspace = Workspace::generic().build();
+        workspace.run(&["db-setup"]).code(0).duration
+    };
+    for tenths in 1..=10 {
+        let workspace = Workspace::generic().build();
+        kill_after(workspace.xtask(&["db-setup"]).start(), whole, tenths);
+        workspace.run(&["db-setup"]).code(0);
+        assert_eq!(workspace.read(".env"), workspace.read(".env.ci"), "{tenths}/10");
+        assert_eq!(
+            sql::applied(&workspace.login("library"), LIBRARY_HISTORY),
+            [1, 2],
+            "{tenths}/10"
+        );
+        assert_eq!(
+            sql::applied(&workspace.login("journal"), JOURNAL_HISTORY),
+            [1],
+            "{tenths}/10"
+        );
+        workspace.run(&["db-stop"]).code(0);
+        let left: Vec<_> = process::with_argument(&workspace.base().display().to_string());
+        assert!(left.iter().all(|line| line.contains("reaper")), "{tenths}/10: {left:?}");
+    }
+}
+
+#[test]
+fn killed_while_the_schema_files_are_written() {
+    let (server, workspace) = server_and_workspace();
+    let before = workspace.read("schema/library.sql");
+    let whole = workspace.run(&["db-verify", "--write"]).code(0).duration;
+    for tenths in 1..=10 {
+        kill_after(workspace.xtask(&["db-verify", "--write"]).start(), whole, tenths);
+        // Whole, whichever it is: never half of it.
+        assert_eq!(workspace.read("schema/library.sql"), before, "{tenths}/10");
+    }
+    // What the killed runs left is swept.
+    workspace.run(&["db-verify", "--write"]).code(0);
+    server.assert_only(&[]);
+    assert_eq!(std::fs::read_dir(workspace.root().join("schema")).unwrap().count(), 2);
+}
+
+/// A checkout whose migrations, one in each database, wait for a lock that the session returned holds.
+fn blocked() -> (Server, Workspace, [Session; 2]) {
+    let (server, workspace) = server_and_workspace();
+    workspace.run(&["db-setup"]).code(0);
+    workspace.add_migration(
+        "library",
+        "003_waits",
+        "CREATE TABLE half (id integer);\nSELECT pg_sleep(600);\n",
+    );
+    workspace.add_migration(
+        "journal",
+        "002_waits",
+        "CREATE TABLE half (id integer);\nSELECT pg_sleep(600);\n",
+    );
+    let sessions = ["library", "journal"].map(|database| Session::open(&server.admin(database)).unwrap());
+    (server, workspace, sessions)
+}
+
+/// How a run is asked to end.
+#[derive(Clone, Copy)]
+enum End {
+    CtrlC,
+    Terminate,
+}
+
+/// What `end` does to a run in the middle of two migrations leaves nothing of them.
+fn ends_in_order(end: End) {
+    let (server, workspace, mut sessions) = blocked();
+    let sleeping = || {
+        server
+            .xtask_statements()
+            .iter()
+            .filter(|statement| statement.contains("pg_sleep"))
+            .count()
+    };
+    let run = workspace.xtask(&["db-setup"]).start();
+    eventually("both migrations run", DEADLINE, || (sleeping() == 2).then_some(()));
+    match end {
+        End::CtrlC => run.interrupt(),
+        End::Terminate => run.terminate(),
+    }
+    run.wait().code(130).mentions(["interrupt"]);
+    eventually("the statements are cancelled on the server", DEADLINE, || {
+        (sleeping() == 0).then_some(())
+    });
+    for session in &mut sessions {
+        assert_eq!(session.query("SELECT to_regclass('half')::text").unwrap(), [""]);
+    }
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
+    assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1]);
+
+    for (database, name) in [("library", "003_waits"), ("journal", "002_waits")] {
+        workspace.add_migration(database, name, "SELECT 1;\n");
+    }
+    workspace.run(&["db-setup"]).code(0);
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2, 3]);
+    sessions.into_iter().for_each(Session::close);
+    server.assert_only(&["journal", "library"]);
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_a_migration() {
+    ends_in_order(End::CtrlC);
+}
+
+#[test]
+fn a_request_to_terminate_in_the_middle_of_a_migration() {
+    ends_in_order(End::Terminate);
+}
+
+/// An index that is built concurrently has no transaction to roll back: what is left must not be in the way.
+#[test]
+fn ctrl_c_while_an_index_is_built_concurrently() {
+    let (server, workspace) = server_and_workspace();
+    workspace.run(&["db-setup"]).code(0);
+    workspace.add_migration(
+        "library",
+        "003_idx",
+        "-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS books_author_id_idx ON books (author_id);\n",
+    );
+    // A transaction that has written to the table keeps the index waiting.
+    let mut session = Session::open(&server.admin("library")).unwrap();
+    session
+        .execute("BEGIN; LOCK TABLE books IN ROW EXCLUSIVE MODE")
+        .unwrap();
+    let run = workspace.xtask(&["db-setup"]).start();
+    let building = || {
+        server
+            .xtask_statements()
+            .iter()
+            .any(|statement| statement.contains("CREATE INDEX CONCURRENTLY"))
+    };
+    eventually("the index is being built", DEADLINE, || building().then_some(()));
+    run.interrupt();
+    run.wait().code(130);
+    eventually("the statement is cancelled", DEADLINE, || (!building()).then_some(()));
+    session.execute("COMMIT").unwrap();
+    session.close();
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
+}
+
+#[test]
+fn ctrl_c_while_waiting_for_a_server() {
+    let server = Server::start();
+    let workspace = Workspace::generic().build();
+    let listener = Listener::starts_up(usize::MAX, server.port);
+    workspace.set_authority("127.0.0.1", listener.port, ROLE, "unused");
+    let run = workspace.xtask(&["db-setup", "--timeout", "600"]).start();
+    eventually("it asks more than once", DEADLINE, || {
+        (listener.connections() > 1).then_some(())
+    });
+    run.interrupt();
+    run.wait().code(130);
+}
+
+#[test]
+fn ctrl_c_while_waiting_for_something_silent() {
+    let workspace = Workspace::generic().build();
+    let listener = Listener::silent();
+    workspace.set_authority("127.0.0.1", listener.port, ROLE, "unused");
+    workspace.write(".env", workspace.read(".env.ci"));
+    let run = workspace
+        .xtask(&["db-setup", "--server", "running", "--timeout", "600"])
+        .start();
+    eventually("it asks", DEADLINE, || (listener.connections() > 0).then_some(()));
+    run.interrupt();
+    run.wait().code(130);
+}
+
+/// What the run has started ends with it.
+#[test]
+fn ctrl_c_while_initdb_runs() {
+    let workspace = Workspace::generic().build();
+    let started = workspace.base().join("tmp/started");
+    let script = format!(
+        "#!/bin/sh\ncase $1 in -V|--version) exec {} --version ;; esac\n: > '{}'\nexec sleep 612345\n",
+        binaries().join("initdb").display(),
+        started.display(),
+    );
+    let folder = workspace.add_program("slow", "initdb", &script);
+    std::os::unix::fs::symlink(binaries().join("postgres"), folder.join("postgres")).unwrap();
+    // The script needs `sleep`.
+    let path = [folder.as_path(), "/usr/bin".as_ref(), "/bin".as_ref()];
+    let run = workspace
+        .xtask(&["db-setup", "--server", "local"])
+        .env("XTASK_PG_BINDIR", &folder)
+        .path(path)
+        .start();
+    eventually("initdb runs", DEADLINE, || started.exists().then_some(()));
+    run.interrupt();
+    run.wait().code(130);
+    eventually("initdb is gone", DEADLINE, || {
+        process::with_argument("612345").is_empty().then_some(())
+    });
+    workspace.run(&["db-setup"]).code(0);
+    workspace.run(&["db-stop"]).code(0);
+}
+
+#[test]
+fn ctrl_c_while_waiting_for_the_lock() {
+    let (server, workspace, sessions) = blocked();
+    let second = Workspace::generic().build();
+    for file in [
+        ".env.ci",
+        "migrations/library/003_waits.up.sql",
+        "migrations/library/003_waits.down.sql",
+    ] {
+        second.write(file, workspace.read(file));
+    }
+    let holder = workspace.xtask(&["db-setup"]).start();
+    let sleeping = || {
+        server
+            .xtask_statements()
+            .iter()
+            .any(|statement| statement.contains("pg_sleep"))
+    };
+    eventually("the first one migrates", DEADLINE, || sleeping().then_some(()));
+    let waiter = second.xtask(&["db-setup", "--timeout", "600"]).start();
+    let runs =
+        "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'xtask%' AND datname = 'postgres'";
+    eventually("the second one waits", DEADLINE, || {
+        (server.query("postgres", runs).len() > 1).then_some(())
+    });
+    waiter.interrupt();
+    waiter.wait().code(130);
+    assert!(sleeping(), "the holder was disturbed");
+    holder.interrupt();
+    holder.wait().code(130);
+    sessions.into_iter().for_each(Session::close);
+}

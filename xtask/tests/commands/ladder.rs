@@ -1,0 +1,155 @@
+//! Which PostgreSQL is used: what answers, what is started, and what each rung says when it is left.
+
+use crate::support::docker::Docker;
+use crate::support::fixture::{LIBRARY_HISTORY, PASSWORD, ROLE};
+use crate::support::listener::Listener;
+use crate::support::{Server, Workspace, sql};
+
+#[test]
+fn no_provider_at_all() {
+    let workspace = Workspace::generic().build();
+    let empty = workspace.empty();
+    let outcome = workspace
+        .xtask(&["db-setup"])
+        .path([&empty])
+        .env("XTASK_PG_BINDIR", &empty)
+        .run()
+        .code(6);
+    // Each rung with its reason and what would mend it.
+    let port = workspace.port().to_string();
+    outcome.mentions([port.as_str(), "docker", "XTASK_PG_BINDIR", "install"]);
+}
+
+#[test]
+fn a_chosen_provider_never_falls_through() {
+    let workspace = Workspace::generic().build();
+    workspace
+        .run(&["db-setup", "--server", "running", "--timeout", "2"])
+        .code(6)
+        .says([workspace.port().to_string()]);
+    workspace
+        .run(&["db-setup", "--server", "compose", "--timeout", "2"])
+        .code(6)
+        .mentions(["docker"]);
+    let empty = workspace.empty();
+    let local = workspace
+        .xtask(&["db-setup", "--server", "local"])
+        .env("XTASK_PG_BINDIR", &empty)
+        .path([&empty]);
+    local.run().code(6).says(["XTASK_PG_BINDIR"]);
+    assert!(
+        sql::try_query(&workspace.login("postgres"), "SELECT ''").is_err(),
+        "a server was started"
+    );
+}
+
+#[test]
+fn a_running_server_is_preferred_to_starting_one() {
+    let server = Server::start();
+    let workspace = Workspace::generic().build();
+    workspace.point_at(&server);
+    workspace.run(&["db-setup"]).code(0);
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
+    assert!(
+        crate::support::process::with_argument(&workspace.base().display().to_string())
+            .iter()
+            .all(|line| { !line.contains("postgres -D") })
+    );
+}
+
+#[test]
+fn a_server_that_still_starts_up_is_waited_for() {
+    let server = Server::start();
+    let workspace = Workspace::generic().build();
+    workspace.point_at(&server);
+    let listener = Listener::starts_up(7, server.port);
+    workspace.set_authority("127.0.0.1", listener.port, ROLE, PASSWORD);
+    for arguments in [&["db-setup"][..], &["db-setup", "--server", "running"]] {
+        workspace.run(arguments).code(0);
+        server.assert_only(&["journal", "library"]);
+        server.execute("postgres", "DROP DATABASE journal");
+    }
+    assert!(listener.connections() > 7);
+}
+
+#[test]
+fn a_server_that_never_gets_ready_is_given_up_in_time() {
+    let server = Server::start();
+    let workspace = Workspace::generic().build();
+    let listener = Listener::starts_up(usize::MAX, server.port);
+    workspace.set_authority("127.0.0.1", listener.port, ROLE, PASSWORD);
+    workspace.write(".env", workspace.read(".env.ci"));
+    let outcome = workspace.run(&["db-setup", "--timeout", "2"]).code(6);
+    outcome.says([listener.port.to_string().as_str(), "starting up"]);
+}
+
+/// Something listens at the address, and it isn't PostgreSQL.
+fn taken_port(listener: &Listener) {
+    let workspace = Workspace::generic().build();
+    let port = listener.port;
+    workspace.set_authority("127.0.0.1", port, ROLE, PASSWORD);
+    let contract = workspace.read(".env.ci");
+
+    // An `.env` that was there before is the user's: an error that tells the ways out.
+    workspace.write(".env", &contract);
+    let outcome = workspace.run(&["db-setup", "--timeout", "3"]).code(6);
+    outcome.says([port.to_string()]);
+    assert_eq!(workspace.read(".env"), contract);
+
+    // One that is made now may have a port of its own.
+    workspace.remove(".env");
+    workspace
+        .run(&["db-setup", "--timeout", "20"])
+        .code(0)
+        .says([port.to_string()]);
+    assert_eq!(workspace.read(".env.ci"), contract);
+    assert_eq!(moved(&workspace, port), contract);
+    workspace.run(&["db-setup", "--timeout", "20"]).code(0);
+    workspace.run(&["db-stop"]).code(0);
+}
+
+/// What `.env` would be had it kept the port; fails if it did.
+#[track_caller]
+pub(crate) fn moved(workspace: &Workspace, from: u16) -> String {
+    let text = workspace.read(".env");
+    let url = text.lines().find_map(|line| line.strip_prefix("LIBRARY_URL=")).unwrap();
+    let port: u16 = url::Url::parse(url.trim_matches('\'')).unwrap().port().unwrap();
+    assert_ne!(port, from);
+    text.replace(&format!(":{port}/"), &format!(":{from}/"))
+}
+
+#[test]
+fn a_port_taken_by_something_silent() {
+    taken_port(&Listener::silent());
+}
+
+#[test]
+fn a_port_taken_by_something_that_hangs_up() {
+    taken_port(&Listener::closes());
+}
+
+#[test]
+fn the_reason_for_leaving_compose_is_told() {
+    // Neither docker nor docker-compose: the next rung, and a word about this one.
+    let workspace = Workspace::generic().build();
+    workspace.run(&["db-setup"]).code(0).mentions(["docker"]);
+    workspace.run(&["db-stop"]).code(0);
+}
+
+#[test]
+fn a_workspace_without_a_compose_file_needs_no_docker() {
+    let workspace = Workspace::generic().build();
+    workspace.remove("compose.yaml");
+    workspace
+        .run(&["db-setup", "--server", "compose"])
+        .code(6)
+        .mentions(["compose.yaml"]);
+    let run = workspace.xtask(&["db-setup"]);
+    let run = if Docker::Plugin.missing().is_none() {
+        Docker::Plugin.show(&workspace, run)
+    } else {
+        run
+    };
+    run.run().code(0);
+    workspace.run(&["db-stop"]).code(0);
+}

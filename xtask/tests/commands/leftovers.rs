@@ -1,0 +1,85 @@
+//! Nothing is left behind: no scratch database, no session, no file, no process.
+
+use crate::support::{Workspace, process, server_and_workspace};
+
+#[test]
+fn after_success_and_failure_on_a_running_server() {
+    let (server, workspace) = server_and_workspace();
+    let check = |step: &str| {
+        server.assert_only(&["journal", "library"]);
+        for folder in ["tmp", "home"] {
+            let left: Vec<_> = std::fs::read_dir(workspace.base().join(folder))
+                .unwrap()
+                .flatten()
+                .collect();
+            assert!(left.is_empty(), "after {step}: {left:?}");
+        }
+        let schema: Vec<_> = std::fs::read_dir(workspace.root().join("schema"))
+            .unwrap()
+            .flatten()
+            .collect();
+        assert_eq!(schema.len(), 2, "after {step}: {schema:?}");
+        assert!(
+            process::with_argument(&workspace.root().display().to_string()).is_empty(),
+            "after {step}"
+        );
+    };
+    workspace.run(&["db-setup"]).code(0);
+    check("db-setup");
+    workspace.run(&["db-verify"]).code(0);
+    check("db-verify");
+    workspace.run(&["db-verify", "--write"]).code(0);
+    check("db-verify --write");
+
+    // A difference is diagnosed in a scratch database, which goes again.
+    server.execute("library", "ALTER TABLE books ALTER COLUMN title DROP NOT NULL");
+    workspace.run(&["db-verify"]).code(4);
+    check("a difference");
+    server.execute("library", "ALTER TABLE books ALTER COLUMN title SET NOT NULL");
+
+    workspace.add_migration("library", "003_breaks", "SELECT missing;\n");
+    workspace.run(&["db-setup"]).code(1);
+    check("a failed migration");
+    workspace.run(&["db-verify", "--write"]).fails();
+    check("a failed db-verify --write");
+}
+
+#[test]
+fn after_a_server_of_its_own_was_stopped() {
+    let workspace = Workspace::generic().build();
+    workspace.run(&["db-setup"]).code(0);
+    workspace.run(&["db-stop"]).code(0);
+    let left: Vec<_> = process::with_argument(&workspace.root().display().to_string());
+    assert!(left.iter().all(|line| line.contains("reaper")), "{left:?}");
+    for folder in ["tmp", "home"] {
+        let left: Vec<_> = std::fs::read_dir(workspace.base().join(folder))
+            .unwrap()
+            .flatten()
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// Scratch databases that a killed run left are swept; a database that only looks alike is not.
+#[test]
+fn scratch_databases_of_the_dead_are_swept() {
+    let (server, workspace) = server_and_workspace();
+    workspace.run(&["db-setup"]).code(0);
+    let role = crate::support::fixture::ROLE;
+    for name in [
+        "library_scratch_0123456789ab",
+        "library_scratch",
+        "library_scratch_mine",
+        "scratch_0123456789ab",
+    ] {
+        server.execute("postgres", &format!("CREATE DATABASE {name} OWNER {role}"));
+    }
+    workspace.run(&["db-verify", "--write"]).code(0);
+    server.assert_only(&[
+        "journal",
+        "library",
+        "library_scratch",
+        "library_scratch_mine",
+        "scratch_0123456789ab",
+    ]);
+}

@@ -1,0 +1,23 @@
+//! The commands, on real servers. One binary: linking one for each subject takes longer than running them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod compose;
+mod compose_failures;
+mod concurrency;
+mod env_file;
+mod history;
+mod interruption;
+mod ladder;
+mod leftovers;
+mod local;
+mod migration_files;
+mod migrations;
+mod output;
+mod refused_login;
+mod setup;
+mod support_itself;
+mod users;

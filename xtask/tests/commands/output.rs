@@ -1,0 +1,234 @@
+//! What is said, where, and what is never said.
+
+use crate::support::fixture::{LIBRARY_HISTORY, PASSWORD, ROLE};
+use crate::support::{Server, Workspace, server_and_workspace, sql};
+
+#[test]
+fn results_and_progress_are_kept_apart() {
+    let (_server, workspace) = server_and_workspace();
+    let outcome = workspace.run(&["db-setup"]).code(0);
+    assert!(
+        outcome.stdout.contains("(2 rows)") && !outcome.stderr.contains("(2 rows)"),
+        "{outcome}"
+    );
+    // Neither goes to a terminal: no colours, no spinner.
+    assert!(
+        !outcome.text().contains('\u{1b}') && !outcome.text().contains('\r'),
+        "{outcome}"
+    );
+    // What was done, and what to type next.
+    outcome.says([".env", "library", "journal"]).mentions(["cargo xtask"]);
+}
+
+#[test]
+fn quiet_on_success_and_whole_on_failure() {
+    let (_server, workspace) = server_and_workspace();
+    for flag in ["--quiet", "-q"] {
+        let outcome = workspace.run(&["db-setup", flag]).code(0);
+        assert_eq!(outcome.stderr, "", "{outcome}");
+    }
+    workspace.add_migration("library", "003_breaks", "SELECT missing;\n");
+    workspace
+        .run(&["db-setup", "--quiet"])
+        .code(1)
+        .says(["migrations/library/003_breaks.up.sql:1:8", "missing"]);
+}
+
+#[test]
+fn json_is_one_event_a_line() {
+    let (server, workspace) = server_and_workspace();
+    for run in 1..=2 {
+        let outcome = workspace.run(&["db-setup", "--format", "json"]).code(0);
+        assert_eq!(outcome.stderr, "", "{outcome}");
+        let events = outcome.events();
+        let listed: Vec<_> = events.iter().filter(|event| event["event"] == "tables").collect();
+        assert_eq!(listed.len(), 2, "run {run}: {outcome}");
+        let last = events.last().unwrap();
+        assert_eq!(last["exit_code"], 0, "{outcome}");
+    }
+    // A failure is an event too, with its place; nothing is outside of JSON.
+    workspace.add_migration("library", "003_breaks", "SELECT missing;\n");
+    let outcome = workspace.run(&["db-setup", "--format", "json"]).code(1);
+    assert_eq!(outcome.stderr, "", "{outcome}");
+    let events = outcome.events();
+    let problem = events.iter().find(|event| event["event"] == "problem").unwrap();
+    assert!(
+        problem.to_string().contains("migrations/library/003_breaks.up.sql"),
+        "{problem}"
+    );
+    assert_eq!(events.last().unwrap()["exit_code"], 1);
+    server.assert_only(&["journal", "library"]);
+}
+
+#[test]
+fn json_problems_before_anything_starts() {
+    let workspace = Workspace::generic().build();
+    workspace.write(".env", "LIBRARY_URL=\nno sign here\n");
+    let outcome = workspace.run(&["db-setup", "--format", "json"]).code(1);
+    assert!(
+        outcome
+            .events()
+            .iter()
+            .filter(|event| event["event"] == "problem")
+            .count()
+            >= 3,
+        "{outcome}"
+    );
+    let server_gone = workspace
+        .xtask(&["db-setup", "--format", "json"])
+        .directory("/")
+        .run()
+        .fails();
+    assert!(!server_gone.events().is_empty());
+}
+
+#[test]
+fn a_dry_run_touches_nothing() {
+    let (server, workspace) = server_and_workspace();
+    let files = workspace.files();
+    let outcome = workspace.run(&["db-setup", "--dry-run"]);
+    assert!(matches!(outcome.status.code(), Some(0 | 3)), "{outcome}");
+    outcome.says([".env", "library", "journal", "002_books", "001_entries"]);
+    assert_eq!(workspace.files(), files);
+    assert!(!workspace.root().join(".xtask").exists());
+    server.assert_only(&[]);
+
+    // Half of it is there.
+    workspace.run(&["db-setup"]).code(0);
+    workspace.add_migration("library", "003_more", "CREATE TABLE more (id integer);\n");
+    let before = sql::fingerprint(&server.admin("library"), LIBRARY_HISTORY);
+    let files = workspace.files();
+    let outcome = workspace.run(&["db-setup", "--dry-run"]);
+    assert!(matches!(outcome.status.code(), Some(0 | 3)), "{outcome}");
+    outcome.says(["003_more"]);
+    assert_eq!(workspace.files(), files);
+    assert_eq!(sql::fingerprint(&server.admin("library"), LIBRARY_HISTORY), before);
+    server.assert_only(&["journal", "library"]);
+}
+
+#[test]
+fn a_dry_run_starts_no_server() {
+    let workspace = Workspace::generic().build();
+    let files = workspace.files();
+    let outcome = workspace.run(&["db-setup", "--dry-run"]);
+    assert!(matches!(outcome.status.code(), Some(0 | 3)), "{outcome}");
+    assert_eq!(workspace.files(), files);
+    assert!(crate::local::pid_files(&workspace).is_empty());
+    assert!(sql::try_query(&workspace.login("postgres"), "SELECT ''").is_err());
+    let inside = |folder: &str| std::fs::read_dir(workspace.base().join(folder)).unwrap().count();
+    assert_eq!((inside("cache"), inside("tmp")), (0, 0));
+}
+
+#[test]
+fn a_dry_run_tells_what_is_wrong() {
+    let (server, workspace) = server_and_workspace();
+    workspace.run(&["db-setup"]).code(0);
+    workspace.write("migrations/library/001_authors.up.sql", "SELECT 'modified';\n");
+    workspace.run(&["db-setup", "--dry-run"]).code(5).says(["001_authors"]);
+    server.assert_only(&["journal", "library"]);
+}
+
+#[test]
+fn the_command_line_that_cannot_be_used() {
+    let workspace = Workspace::generic().build();
+    for arguments in [
+        &["db-setpu"][..],
+        &["db-setup", "--server", "elsewhere"],
+        &["db-setup", "--timeout", "soon"],
+        &["db-setup", "--timeout", "-1"],
+        &["db-setup", "--format", "xml"],
+        &["db-setup", "surplus"],
+        &[],
+    ] {
+        let outcome = workspace.run(arguments);
+        assert_eq!(outcome.status.code(), Some(2), "{outcome}");
+    }
+    let outcome = workspace.run(&["db-setpu"]);
+    assert!(outcome.stderr.contains("db-setup"), "{outcome}");
+}
+
+#[test]
+fn help_names_every_command_and_option() {
+    let workspace = Workspace::generic().build();
+    workspace
+        .run(&["--help"])
+        .code(0)
+        .says(["db-setup", "db-stop", "db-verify", "ci", "--quiet", "--format"]);
+    let help = workspace.run(&["db-setup", "--help"]).code(0);
+    help.says([
+        "--server",
+        "running",
+        "compose",
+        "local",
+        "--timeout",
+        "--dry-run",
+        "--allow-remote",
+    ]);
+}
+
+/// On GitHub, a failing statement is an annotation on its line.
+#[test]
+fn annotations_on_github() {
+    let (_server, workspace) = server_and_workspace();
+    workspace.add_migration("library", "003_breaks", "SELECT 1;\nSELECT missing;\n");
+    let summary = workspace.base().join("tmp/summary.md");
+    let run = workspace
+        .xtask(&["db-setup"])
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_STEP_SUMMARY", &summary);
+    let outcome = run.run().code(1);
+    let annotation = outcome
+        .text()
+        .lines()
+        .find(|line| line.starts_with("::error "))
+        .map(str::to_owned);
+    let annotation = annotation.unwrap_or_else(|| panic!("no annotation: {outcome}"));
+    for part in ["file=migrations/library/003_breaks.up.sql", "line=2", "col=8"] {
+        assert!(annotation.contains(part), "{annotation}");
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let (_server, workspace) = server_and_workspace();
+    let plain = workspace
+        .xtask(&["db-setup", "--format", "terminal"])
+        .env("NO_COLOR", "1")
+        .run()
+        .code(0);
+    assert!(!plain.text().contains("\u{1b}["), "{plain}");
+    let plain = workspace.run(&["db-setup", "--format", "plain"]).code(0);
+    assert!(!plain.text().contains('\u{1b}'), "{plain}");
+}
+
+/// A server's message can quote a statement, and a statement can hold a password.
+#[test]
+fn a_password_that_does_not_parse_is_not_shown() {
+    let server = Server::start();
+    let workspace = Workspace::generic().build();
+    for url in [
+        format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:99999/library"),
+        format!("postgres//{ROLE}:{PASSWORD}@127.0.0.1:1/library"),
+        format!("postgresql+psycopg://{ROLE}:{PASSWORD}@127.0.0.1:1/library"),
+        format!("{ROLE}:{PASSWORD}@127.0.0.1:{}/library", server.port),
+        format!("postgres://{PASSWORD}"),
+        format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:1/library?sslmode={PASSWORD}"),
+    ] {
+        for format in ["plain", "json"] {
+            workspace
+                .xtask(&["db-setup", "--format", format])
+                .env("LIBRARY_URL", &url)
+                .run()
+                .fails();
+        }
+    }
+    // A line without its sign may be half of one with a password.
+    workspace.write(
+        ".env",
+        format!(
+            "{}LIBRARY_URL postgres://x:{PASSWORD}@y/z\n'{PASSWORD}\n",
+            workspace.read(".env.ci")
+        ),
+    );
+    workspace.run(&["db-setup"]).code(1);
+}

@@ -1,0 +1,110 @@
+//! A server that is there and does not let us in: whose it is decides what happens.
+
+use crate::ladder::moved;
+use crate::support::fixture::{PASSWORD, ROLE};
+use crate::support::{Server, Workspace, sql};
+
+/// A server with another's role, or with none of that name.
+fn refusing(role_exists: bool) -> (Server, Workspace) {
+    let server = Server::start();
+    let workspace = Workspace::generic().build();
+    if role_exists {
+        server.create_role(ROLE, "an0ther-Passw0rd", "CREATEDB");
+    }
+    workspace.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
+    (server, workspace)
+}
+
+/// The user's own `.env` names the login: an error with both ways out, at once whatever the timeout.
+fn is_an_error_for_the_users_own_file(role_exists: bool) {
+    let (server, workspace) = refusing(role_exists);
+    let contract = workspace.read(".env.ci");
+    workspace.write(".env", &contract);
+    let outcome = workspace.run(&["db-setup", "--timeout", "600"]).code(6);
+    let statement = if role_exists { "ALTER ROLE" } else { "CREATE ROLE" };
+    // The SQL for that server, or another port.
+    outcome
+        .says([ROLE, &server.port.to_string()])
+        .mentions_one_of(&[statement, "CREATE ROLE", "ALTER ROLE"])
+        .mentions(["port"]);
+    assert_eq!(workspace.read(".env"), contract);
+    server.assert_only(&[]);
+}
+
+/// A fresh checkout: the server is somebody else's, and a port of our own is taken.
+fn moves_a_new_file_to_a_port_of_its_own(role_exists: bool) {
+    let (server, workspace) = refusing(role_exists);
+    let contract = workspace.read(".env.ci");
+    workspace
+        .run(&["db-setup", "--timeout", "60"])
+        .code(0)
+        .says([server.port.to_string()]);
+    assert_eq!(moved(&workspace, server.port), contract);
+    assert_eq!(workspace.read(".env.ci"), contract);
+    server.assert_only(&[]);
+    // Again: found where the file says.
+    let env = workspace.read(".env");
+    workspace.run(&["db-setup"]).code(0);
+    assert_eq!(workspace.read(".env"), env);
+    workspace.run(&["db-stop"]).code(0);
+    server.assert_only(&[]);
+}
+
+#[test]
+fn a_wrong_password_is_an_error_for_the_users_own_file() {
+    is_an_error_for_the_users_own_file(true);
+}
+
+#[test]
+fn a_missing_role_is_an_error_for_the_users_own_file() {
+    is_an_error_for_the_users_own_file(false);
+}
+
+#[test]
+fn a_wrong_password_moves_a_new_file() {
+    moves_a_new_file_to_a_port_of_its_own(true);
+}
+
+#[test]
+fn a_missing_role_moves_a_new_file() {
+    moves_a_new_file_to_a_port_of_its_own(false);
+}
+
+#[test]
+fn the_running_server_alone_was_wanted() {
+    for role_exists in [true, false] {
+        let (server, workspace) = refusing(role_exists);
+        workspace
+            .run(&["db-setup", "--server", "running", "--timeout", "600"])
+            .code(6)
+            .says([ROLE]);
+        server.assert_only(&[]);
+    }
+}
+
+/// The statement in the message does mend it, once the password is filled in.
+#[test]
+fn the_way_out_works() {
+    let (server, workspace) = refusing(false);
+    workspace.write(".env", workspace.read(".env.ci"));
+    workspace.run(&["db-setup"]).code(6).mentions(["CREATE ROLE"]);
+    server.create_role(ROLE, PASSWORD, "CREATEDB");
+    workspace.run(&["db-setup"]).code(0);
+    assert_eq!(sql::databases(&workspace.login("postgres")), ["journal", "library"]);
+}
+
+/// Two roles in the URLs, one of them unknown to a server that isn't ours.
+#[test]
+fn the_second_role_is_missing() {
+    let server = Server::start();
+    let workspace = Workspace::generic().build();
+    workspace.point_at(&server);
+    let contract = workspace.read(".env.ci");
+    let journal = format!("JOURNAL_URL=postgres://{ROLE}:");
+    workspace.write(".env", contract.replace(&journal, "JOURNAL_URL=postgres://stranger:"));
+    workspace
+        .run(&["db-setup", "--timeout", "600"])
+        .code(6)
+        .says(["stranger"])
+        .mentions(["CREATE ROLE"]);
+}

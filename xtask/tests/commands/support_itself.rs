@@ -1,0 +1,90 @@
+//! The tests' own means: a test that leaves something behind would spoil others.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgSslMode;
+
+use crate::support::listener::Listener;
+use crate::support::{DEADLINE, Server, Workspace, eventually, process, sql};
+
+#[test]
+fn a_server_is_private_and_leaves_nothing() {
+    let mut server = Server::start();
+    assert_eq!(server.query("postgres", "SELECT current_user::text"), ["test_admin"]);
+    let folder = server.folder().to_owned();
+    assert!(!process::with_argument(&folder.display().to_string()).is_empty());
+    server.stop();
+    assert!(!folder.exists());
+    assert_eq!(
+        process::with_argument(&folder.display().to_string()),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_listener_refuses_and_then_is_the_server() {
+    let server = Server::start();
+    let listener = Listener::starts_up(2, server.port);
+    let login = server.admin("postgres").port(listener.port);
+    for encryption in [PgSslMode::Disable, PgSslMode::Prefer] {
+        let error = sql::try_query(&login.clone().ssl_mode(encryption), "SELECT ''").unwrap_err();
+        assert_eq!(error.as_database_error().unwrap().code().unwrap(), "57P03");
+    }
+    assert_eq!(sql::query(&login, "SELECT 'ready'"), ["ready"]);
+    assert_eq!(listener.connections(), 3);
+    assert!(sql::try_query(&login.clone().port(Listener::closes().port), "SELECT ''").is_err());
+}
+
+#[test]
+fn what_no_run_may_print_is_noticed() {
+    let workspace = Workspace::generic().build();
+    workspace.xtask(&["--help"]).run();
+    workspace.add_secret("db-setup");
+    let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| workspace.run(&["--help"])));
+    assert!(seen.is_err());
+}
+
+/// A test process that is killed runs no destructors; what it started ends all the same. The killed process is this
+/// test binary, told to start a server and a checkout and then to wait.
+#[test]
+fn a_killed_test_leaves_nothing() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "support_itself::waits_to_be_killed",
+            "--ignored",
+            "--nocapture",
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let folders: Vec<String> = lines
+        .filter_map(|line| line.split_once("folder: ").map(|(_, path)| path.to_owned()))
+        .take(2)
+        .collect();
+    assert_eq!(folders.len(), 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for folder in folders {
+        eventually(&format!("{folder} is deleted"), DEADLINE, || {
+            (!std::path::Path::new(&folder).exists()).then_some(())
+        });
+        eventually(&format!("no process in {folder}"), Duration::from_secs(20), || {
+            process::with_argument(&folder).is_empty().then_some(())
+        });
+    }
+}
+
+#[test]
+#[ignore = "is started, and killed, by a_killed_test_leaves_nothing"]
+fn waits_to_be_killed() {
+    let server = Server::start();
+    let workspace = Workspace::generic().build();
+    println!("folder: {}", server.folder().display());
+    println!("folder: {}", workspace.base().display());
+    std::thread::sleep(DEADLINE);
+}

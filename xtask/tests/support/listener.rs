@@ -1,0 +1,133 @@
+//! What else may listen at a server's address.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// What a listener does with a connection.
+#[derive(Clone, Copy)]
+enum Behaviour {
+    Silent,
+    Closes,
+    StartsUp { refusals: usize, port: u16 },
+}
+
+/// A listener on 127.0.0.1, closed with this value.
+pub(crate) struct Listener {
+    /// Where it listens.
+    pub(crate) port: u16,
+    connections: Arc<AtomicUsize>,
+    ends: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Listener {
+    /// Accepts connections and never says a word.
+    pub(crate) fn silent() -> Self {
+        Self::start(Behaviour::Silent)
+    }
+
+    /// Accepts connections and closes them.
+    pub(crate) fn closes() -> Self {
+        Self::start(Behaviour::Closes)
+    }
+
+    /// A server that is starting up: refuses so many logins with 57P03, then is the server at `port`.
+    pub(crate) fn starts_up(refusals: usize, port: u16) -> Self {
+        Self::start(Behaviour::StartsUp { refusals, port })
+    }
+
+    /// How many connections there have been.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    fn start(behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let ends = Arc::new(AtomicBool::new(false));
+        let (counter, end) = (Arc::clone(&connections), Arc::clone(&ends));
+        let thread = std::thread::spawn(move || {
+            let refused = Arc::new(AtomicUsize::new(0));
+            let mut open = Vec::new();
+            while !end.load(Ordering::SeqCst) {
+                let Ok((stream, _)) = listener.accept() else {
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                };
+                stream.set_nonblocking(false).unwrap();
+                counter.fetch_add(1, Ordering::SeqCst);
+                match behaviour {
+                    Behaviour::Silent => open.push(stream),
+                    Behaviour::Closes => drop(stream),
+                    Behaviour::StartsUp { refusals, port } => {
+                        let refused = Arc::clone(&refused);
+                        std::thread::spawn(move || {
+                            if refused.load(Ordering::SeqCst) >= refusals {
+                                let _ = proxy(stream, port);
+                            } else if refuse(stream).is_ok() {
+                                refused.fetch_add(1, Ordering::SeqCst);
+                            }
+                        });
+                    }
+                }
+            }
+        });
+        Self {
+            port,
+            connections,
+            ends,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What PostgreSQL does while it starts up: no to encryption, 57P03 to the login.
+fn refuse(mut stream: TcpStream) -> std::io::Result<()> {
+    const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
+    loop {
+        let mut head = [0; 8];
+        stream.read_exact(&mut head)?;
+        let number = |bytes: &[u8]| u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        let (length, code) = (number(&head[..4]), number(&head[4..]));
+        if ENCRYPTION_REQUESTS.contains(&code) {
+            stream.write_all(b"N")?;
+            continue;
+        }
+        let mut rest = vec![0; length as usize - 8];
+        stream.read_exact(&mut rest)?;
+        let fields = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0";
+        stream.write_all(b"E")?;
+        stream.write_all(&u32::try_from(fields.len() + 4).unwrap().to_be_bytes())?;
+        stream.write_all(fields)?;
+        return stream.shutdown(Shutdown::Write);
+    }
+}
+
+/// Passes bytes both ways until both sides have closed.
+fn proxy(stream: TcpStream, port: u16) -> std::io::Result<()> {
+    let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    let (mut from, mut to) = (stream.try_clone()?, server.try_clone()?);
+    let thread = std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Write);
+    });
+    let (mut from, mut to) = (server, stream);
+    std::io::copy(&mut from, &mut to)?;
+    to.shutdown(Shutdown::Write)?;
+    let _ = thread.join();
+    Ok(())
+}

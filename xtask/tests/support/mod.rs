@@ -1,0 +1,86 @@
+//! What the tests have in common: private servers, temporary checkouts, runs of the program with a deadline.
+//!
+//! Nothing here waits for a length of time: a condition is polled until it holds or its deadline passes. All that a
+//! test starts is stopped and deleted when it ends, and also when it is killed (see [`reaper`]).
+
+// Each test binary uses its part of this module.
+#![allow(dead_code, unused_imports, unused_macros)]
+
+pub(crate) mod docker;
+pub(crate) mod fixture;
+pub(crate) mod listener;
+pub(crate) mod process;
+pub(crate) mod reaper;
+pub(crate) mod run;
+pub(crate) mod server;
+pub(crate) mod sql;
+pub(crate) mod workspace;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+pub(crate) use run::{Outcome, Running};
+pub(crate) use server::Server;
+pub(crate) use workspace::Workspace;
+
+/// Long enough for everything that ends at all, on a busy machine too.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Ends a test that needs what this machine lacks; with `XTASK_NO_SKIP` set, fails it.
+macro_rules! skip {
+    ($($why:tt)*) => {{
+        let why = format!($($why)*);
+        assert!(std::env::var_os("XTASK_NO_SKIP").is_none(), "may not be skipped: {why}");
+        println!("skipped: {why}");
+        return;
+    }};
+}
+pub(crate) use skip;
+
+/// Polls `condition` until it gives a value; fails when that takes longer than `deadline`.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(start.elapsed() < deadline, "not within {deadline:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A port of the loopback interface that nothing listens on at the moment.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// Whether the tests run as root, who can become other users and whom PostgreSQL refuses.
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// A server, and a checkout whose URLs lead to it with a role that may create databases.
+pub(crate) fn server_and_workspace() -> (Server, Workspace) {
+    let server = Server::start();
+    let workspace = Workspace::generic().build();
+    workspace.point_at(&server);
+    (server, workspace)
+}
+
+/// The permission bits of a file.
+pub(crate) fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// Sets the permission bits of a file.
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}

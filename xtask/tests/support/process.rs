@@ -1,0 +1,61 @@
+//! Child processes and users.
+
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, User};
+
+/// The user of that name, if the machine knows one.
+pub(crate) fn user(name: &str) -> Option<User> {
+    User::from_name(name).unwrap()
+}
+
+/// Lets a command run as another user, which root alone can do.
+pub(crate) fn become_user(command: &mut Command, user: &User) {
+    use std::os::unix::process::CommandExt;
+    command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+}
+
+/// The process group that a child leads.
+pub(crate) fn group(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap())
+}
+
+/// Waits for a child that leads a process group. At the deadline the group is killed and the answer is `None`.
+pub(crate) fn wait_or_kill(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        if start.elapsed() > deadline {
+            let _ = killpg(group(child), Signal::SIGKILL);
+            child.wait().unwrap();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The command lines of all processes that have `needle` in theirs, this one and its parents apart.
+pub(crate) fn with_argument(needle: &str) -> Vec<String> {
+    let Ok(folders) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let own = std::process::id().to_string();
+    folders
+        .flatten()
+        .filter(|folder| {
+            folder
+                .file_name()
+                .to_string_lossy()
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+        })
+        .filter(|folder| folder.file_name().to_string_lossy() != own)
+        .filter_map(|folder| std::fs::read(folder.path().join("cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .filter(|line| line.contains(needle))
+        .collect()
+}

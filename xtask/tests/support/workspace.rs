@@ -1,0 +1,383 @@
+//! Temporary checkouts.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::postgres::PgConnectOptions;
+
+use super::fixture::{self, PASSWORD, ROLE};
+use super::process::user;
+use super::reaper::Folder;
+use super::run::{Invocation, Outcome};
+use super::server::{ADMIN_PASSWORD, Server, binaries};
+use super::{free_port, is_root, set_mode, sql};
+
+/// What is in the checkout.
+#[derive(Clone, Copy, PartialEq)]
+enum Content {
+    Generic,
+    Repository,
+}
+
+/// The choices for a checkout.
+pub(crate) struct Builder {
+    content: Content,
+    folder: &'static str,
+    closed_home: bool,
+    owner: Option<&'static str>,
+}
+
+impl Builder {
+    /// The name of the checkout's folder; a unique suffix is added.
+    pub(crate) fn folder(mut self, name: &'static str) -> Self {
+        self.folder = name;
+        self
+    }
+
+    /// The checkout lies below a folder that its owner alone may enter.
+    pub(crate) fn below_closed_home(mut self) -> Self {
+        self.closed_home = true;
+        self
+    }
+
+    /// The user that the checkout belongs to and that runs the program. Only root can do that.
+    pub(crate) fn owner(mut self, name: &'static str) -> Self {
+        assert!(is_root());
+        self.owner = Some(name);
+        self
+    }
+
+    /// Writes the checkout. Its URLs lead to a free port of this machine.
+    pub(crate) fn build(self) -> Workspace {
+        let suffix = unique_suffix();
+        let base = Folder::new("xtask-test-", &CLEANUP.replace("SUFFIX", &suffix));
+        let parent = base
+            .path()
+            .join(if self.closed_home { "closed home" } else { "projects" });
+        let root = parent.join(format!("{}-{suffix}", self.folder));
+        std::fs::create_dir_all(&root).unwrap();
+        for folder in ["home", "cache", "bin", "empty", "tmp"] {
+            std::fs::create_dir(base.path().join(folder)).unwrap();
+        }
+        set_mode(&base.path().join("tmp"), 0o1777);
+        // PostgreSQL's programs and nothing else: no docker unless a test asks for it.
+        for program in ["initdb", "postgres", "pg_ctl"] {
+            std::os::unix::fs::symlink(binaries().join(program), base.path().join("bin").join(program)).unwrap();
+        }
+        let port = free_port();
+        let workspace = Workspace {
+            base,
+            root,
+            suffix,
+            content: self.content,
+            owner: self.owner,
+            authority: RefCell::new(String::new()),
+            login: RefCell::new(sql::options("127.0.0.1", port, ROLE, PASSWORD, "postgres")),
+            secrets: RefCell::new(vec![ADMIN_PASSWORD.to_owned()]),
+        };
+        match self.content {
+            Content::Generic => {
+                for (path, text) in fixture::FILES {
+                    workspace.write(path, text);
+                }
+            }
+            Content::Repository => workspace.copy_repository(),
+        }
+        workspace.set_authority("127.0.0.1", port, ROLE, PASSWORD);
+        if self.closed_home {
+            set_mode(&parent, 0o700);
+        }
+        if let Some(owner) = self.owner.map(|owner| user(owner).unwrap()) {
+            let owner = format!("{}:{}", owner.uid, owner.gid);
+            let folders = [parent.as_path(), &workspace.home(), &workspace.base().join("cache")];
+            assert!(
+                Command::new("chown")
+                    .arg("-R")
+                    .arg(owner)
+                    .args(folders)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        }
+        workspace
+    }
+}
+
+/// A checkout, deleted with all that was started from it when this value is dropped or this process dies.
+pub(crate) struct Workspace {
+    base: Folder,
+    root: PathBuf,
+    suffix: String,
+    content: Content,
+    owner: Option<&'static str>,
+    authority: RefCell<String>,
+    login: RefCell<PgConnectOptions>,
+    secrets: RefCell<Vec<String>>,
+}
+
+impl Workspace {
+    /// The small workspace of [`fixture`].
+    pub(crate) fn generic() -> Builder {
+        Builder {
+            content: Content::Generic,
+            folder: "checkout",
+            closed_home: false,
+            owner: None,
+        }
+    }
+
+    /// This repository's own files, as far as they matter to databases.
+    pub(crate) fn repository() -> Builder {
+        Builder {
+            content: Content::Repository,
+            ..Self::generic()
+        }
+    }
+
+    /// The checkout's folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder that holds the checkout and all that its runs need, deleted at the end.
+    pub(crate) fn base(&self) -> &Path {
+        self.base.path()
+    }
+
+    /// The home of whoever runs the program.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.base().join("home")
+    }
+
+    /// Part of the checkout's folder name, in nobody else's.
+    pub(crate) fn suffix(&self) -> &str {
+        &self.suffix
+    }
+
+    /// The user that the checkout belongs to, when it isn't the tester.
+    pub(crate) fn owner(&self) -> Option<&'static str> {
+        self.owner
+    }
+
+    /// `user:password@host:port` of the URLs in `.env.ci`.
+    pub(crate) fn authority(&self) -> String {
+        self.authority.borrow().clone()
+    }
+
+    /// A login with what the URLs say.
+    pub(crate) fn login(&self, database: &str) -> PgConnectOptions {
+        self.login.borrow().clone().database(database)
+    }
+
+    /// The port in the URLs.
+    pub(crate) fn port(&self) -> u16 {
+        self.login.borrow().get_port()
+    }
+
+    /// Makes the URLs lead to a server, and on it the role they name, which may create databases.
+    pub(crate) fn point_at(&self, server: &Server) {
+        server.create_role(ROLE, PASSWORD, "CREATEDB");
+        self.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
+    }
+
+    /// Writes `.env.ci` with URLs that lead there. The password, plain or as a URL has it, becomes a secret.
+    pub(crate) fn set_authority(&self, host: &str, port: u16, role: &str, password: &str) {
+        let encoded: String = url::form_urlencoded::byte_serialize(password.as_bytes()).collect();
+        let authority = format!("{role}:{encoded}@{host}:{port}");
+        let text = match self.content {
+            Content::Generic => fixture::contract(&authority),
+            Content::Repository => {
+                let text = self.read(".env.ci");
+                let old = text
+                    .split("postgres://")
+                    .nth(1)
+                    .and_then(|url| url.split('/').next())
+                    .unwrap()
+                    .to_owned();
+                text.replace(&old, &authority)
+            }
+        };
+        self.write(".env.ci", &text);
+        self.add_secret(password);
+        self.add_secret(&encoded);
+        *self.authority.borrow_mut() = authority;
+        *self.login.borrow_mut() = sql::options(host, port, role, password, "postgres");
+    }
+
+    /// No run may print this from now on.
+    pub(crate) fn add_secret(&self, secret: &str) {
+        self.secrets.borrow_mut().push(secret.to_owned());
+    }
+
+    /// Fails if a run printed a secret.
+    #[track_caller]
+    pub(crate) fn assert_no_secret(&self, outcome: &Outcome) {
+        for secret in self.secrets.borrow().iter() {
+            assert!(
+                !outcome.text().contains(secret.as_str()),
+                "a secret, {secret}, is in the output: {outcome}"
+            );
+        }
+    }
+
+    /// A run of the program in the checkout.
+    pub(crate) fn xtask(&self, arguments: &[&str]) -> Invocation<'_> {
+        Invocation::new(self, arguments)
+    }
+
+    /// Runs the program to its end.
+    #[track_caller]
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
+        self.xtask(arguments).run()
+    }
+
+    /// Writes a file of the checkout.
+    #[track_caller]
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        if let Some(owner) = self.owner.map(|owner| user(owner).unwrap()) {
+            std::os::unix::fs::chown(&path, Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).unwrap();
+        }
+    }
+
+    /// A file of the checkout.
+    #[track_caller]
+    pub(crate) fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Deletes a file of the checkout.
+    #[track_caller]
+    pub(crate) fn remove(&self, path: &str) {
+        std::fs::remove_file(self.root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+
+    /// Makes the committed schema what the migrations give, by `db-verify --write`.
+    #[track_caller]
+    pub(crate) fn accept_schema(&self) {
+        self.run(&["db-verify", "--write"]).code(0);
+    }
+
+    /// A migration with its down side.
+    pub(crate) fn add_migration(&self, database: &str, name: &str, up: &str) {
+        self.write(&format!("migrations/{database}/{name}.up.sql"), up);
+        self.write(&format!("migrations/{database}/{name}.down.sql"), "SELECT 1;\n");
+    }
+
+    /// Every file of the checkout with its content, length and time of change, folders named `.xtask` apart.
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>, std::time::SystemTime)> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                let kind = entry.file_type().unwrap();
+                if kind.is_dir() && entry.file_name() != ".xtask" {
+                    folders.push(entry.path());
+                } else if kind.is_file() {
+                    let changed = entry.metadata().unwrap().modified().unwrap();
+                    found.push((entry.path(), std::fs::read(entry.path()).unwrap(), changed));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// A folder without a file, to look for programs in.
+    pub(crate) fn empty(&self) -> PathBuf {
+        self.base().join("empty")
+    }
+
+    /// A folder for programs that stand in front of others on the search path.
+    pub(crate) fn add_program(&self, folder: &str, name: &str, script: &str) -> PathBuf {
+        let folder = self.base().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), script).unwrap();
+        set_mode(&folder.join(name), 0o755);
+        folder
+    }
+
+    fn copy_repository(&self) {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let wanted = |path: &Path| {
+            let name = path.file_name().unwrap_or_default();
+            let at_root = path.parent() == Some(Path::new(""));
+            (at_root
+                && ["Cargo.toml", "compose.yaml", ".env.ci"]
+                    .iter()
+                    .any(|wanted| name == *wanted))
+                || name == "sqlx.toml"
+                || name == "Cargo.toml"
+                || path.starts_with("migrations")
+                || path.starts_with("schema")
+        };
+        // What git tracks or would track: nothing that is ignored, and no need for a commit first.
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(repository)
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .output()
+            .unwrap();
+        let listed = String::from_utf8(output.stdout).unwrap();
+        for path in listed.split_terminator('\0').filter(|path| wanted(Path::new(path))) {
+            if let Ok(content) = std::fs::read(repository.join(path)) {
+                self.write(path, content);
+            }
+        }
+        for line in self.read(".env.ci").lines().filter(|line| !line.starts_with('#')) {
+            let (name, value) = line.split_once('=').unwrap_or_default();
+            if ["TOKEN", "KEY"]
+                .iter()
+                .any(|word| name.split('_').any(|part| part == *word))
+            {
+                self.add_secret(value);
+            }
+        }
+    }
+}
+
+/// What is run before a checkout is deleted: servers and containers that it started are removed, without the help
+/// of the program that is tested. A pid counts only if its process works in the data folder that names it.
+const CLEANUP: &str = r#"
+for file in $(find "$1" /var/lib/xtask -name postmaster.pid 2>/dev/null | tr ' ' '?'); do
+    for file in $file; do
+        data=$(dirname "$file"); pid=$(head -n 1 "$file")
+        case $data in "$1"/*|*SUFFIX*) ;; *) continue ;; esac
+        [ "$(readlink "/proc/$pid/cwd")" = "$data" ] || continue
+        kill -INT "$pid"
+        for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+        kill -KILL "$pid" 2>/dev/null
+    done
+done
+rm -rf /var/lib/xtask/*SUFFIX*
+if [ -e "$1/uses-docker" ]; then
+    for id in $(docker ps -aq); do
+        docker inspect "$id" | grep -q SUFFIX && docker rm -f -v "$id"
+    done
+    for id in $(docker volume ls -q); do
+        case $id in *SUFFIX*) docker volume rm -f "$id" ;; esac
+    done
+    for id in $(docker network ls --format '{{.Name}}'); do
+        case $id in *SUFFIX*) docker network rm "$id" ;; esac
+    done
+    while read -r project; do
+        docker volume ls -q --filter "label=com.docker.compose.project=$project" | xargs -r docker volume rm -f
+        docker network ls -q --filter "label=com.docker.compose.project=$project" | xargs -r docker network rm
+    done < "$1/uses-docker"
+fi
+"#;
+
+/// Lower case and digits, so that docker takes it as part of a name.
+fn unique_suffix() -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("{:x}x{:x}x{count:x}", std::process::id(), now.subsec_nanos())
+}
