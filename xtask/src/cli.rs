@@ -10,8 +10,10 @@ use crate::server::Choice;
 /// The workspace's automation: databases from nothing to proven, and everything that CI runs.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 migrations pending, 4 schema differs, \
-                        5 history differs, 6 server or database not there, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 migrations pending, 4 schema differs, \
+                        5 history differs, 6 server or database not there, 130 interrupted."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -28,9 +30,11 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// From a fresh clone to every database migrated and proven
-    #[command(long_about = "From a fresh clone to every database migrated and proven: makes .env from .env.ci, finds or \
+    #[command(
+        long_about = "From a fresh clone to every database migrated and proven: makes .env from .env.ci, finds or \
                             starts PostgreSQL, makes the databases, applies the migrations, and proves that each \
-                            schema is what the repository says. Typed again, it changes nothing.")]
+                            schema is what the repository says. Typed again, it changes nothing."
+    )]
     DbSetup(DbSetup),
     /// Stop the PostgreSQL that db-setup started; its data is kept
     DbStop,

@@ -59,7 +59,9 @@ impl Settings {
         let contract_values = contract.as_deref().map(|text| parse(CONTRACT, text));
         let parsed = match &file {
             Some(text) => parse(FILE, text),
-            None => contract.as_deref().map_or_else(Parsed::none, |text| parse(CONTRACT, text)),
+            None => contract
+                .as_deref()
+                .map_or_else(Parsed::none, |text| parse(CONTRACT, text)),
         };
         problems.0.extend(parsed.problems);
 
@@ -67,7 +69,9 @@ impl Settings {
             .iter()
             .flat_map(|contract| contract.values.keys().map(String::as_str))
             .chain(url_variables.iter().copied().filter(|variable| {
-                contract_values.as_ref().is_none_or(|contract| !contract.values.contains_key(*variable))
+                contract_values
+                    .as_ref()
+                    .is_none_or(|contract| !contract.values.contains_key(*variable))
             }))
             .collect();
         let values = under_environment(&required, parsed.values);
@@ -75,22 +79,37 @@ impl Settings {
 
         let mut urls = Vec::new();
         for variable in url_variables {
-            match values.get(*variable).filter(|value| !value.is_empty()).map(|value| DatabaseUrl::parse(variable, value)) {
+            match values
+                .get(*variable)
+                .filter(|value| !value.is_empty())
+                .map(|value| DatabaseUrl::parse(variable, value))
+            {
                 Some(Ok(url)) => urls.push(url),
                 Some(Err(problem)) => problems.0.push(problem),
                 None => {}
             }
         }
         same_database(&urls, problems);
-        let urls_from_file = url_variables.iter().all(|variable| std::env::var_os(variable).is_none());
-        Self { urls, new_file, required: required.len(), urls_from_file, written: None }
+        let urls_from_file = url_variables
+            .iter()
+            .all(|variable| std::env::var_os(variable).is_none());
+        Self {
+            urls,
+            new_file,
+            required: required.len(),
+            urls_from_file,
+            written: None,
+        }
     }
 
     /// Moves every URL of the server at `from` to another port, in the new file as well.
     pub(crate) fn set_port(&mut self, from: &crate::database_url::Address, port: u16) {
         let Some(new_file) = &mut self.new_file else { return };
         for url in self.urls.iter_mut().filter(|url| url.address.same_server(from)) {
-            let value = parse(CONTRACT, &new_file.text).values.remove(&url.variable).unwrap_or_default();
+            let value = parse(CONTRACT, &new_file.text)
+                .values
+                .remove(&url.variable)
+                .unwrap_or_default();
             url.set_port(port);
             new_file.replace(&url.variable, &value, url.with_password());
         }
@@ -103,7 +122,9 @@ impl Settings {
     /// # Errors
     /// The folder can't be written to.
     pub(crate) fn create_file(&mut self, root: &Path, scratch_dir: &Path) -> Result<bool> {
-        let Some(new_file) = &self.new_file else { return Ok(false) };
+        let Some(new_file) = &self.new_file else {
+            return Ok(false);
+        };
         let made = new_file.create(root, scratch_dir)?;
         self.written = made.then(|| new_file.text.clone());
         Ok(made)
@@ -119,7 +140,9 @@ impl Settings {
     /// # Errors
     /// It was changed meanwhile, or can't be written.
     pub(crate) fn rewrite(&mut self, root: &Path) -> Result<()> {
-        let (Some(new_file), Some(written)) = (&self.new_file, &self.written) else { return Ok(()) };
+        let (Some(new_file), Some(written)) = (&self.new_file, &self.written) else {
+            return Ok(());
+        };
         let failed = |why: String| Problem::failed(format!("The port in {FILE} can't be changed: {why}."));
         let target = root.join(FILE);
         let now = std::fs::read_to_string(&target).map_err(|error| failed(error.to_string()))?;
@@ -138,7 +161,10 @@ impl Settings {
 
 impl Parsed {
     fn none() -> Self {
-        Self { values: BTreeMap::new(), problems: Vec::new() }
+        Self {
+            values: BTreeMap::new(),
+            problems: Vec::new(),
+        }
     }
 }
 
@@ -148,7 +174,9 @@ impl NewFile {
         let mut text = String::with_capacity(self.text.len() + new.len());
         for line in self.text.split_inclusive('\n') {
             let key = line.trim_start().strip_prefix("export ").unwrap_or(line).trim_start();
-            let ours = key.strip_prefix(variable).is_some_and(|rest| rest.trim_start().starts_with('='));
+            let ours = key
+                .strip_prefix(variable)
+                .is_some_and(|rest| rest.trim_start().starts_with('='));
             if ours && line.contains(old) {
                 text.push_str(&line.replacen(old, new, 1));
             } else if ours {
@@ -210,11 +238,18 @@ fn file_exists(root: &Path) -> bool {
 fn read(root: &Path, name: &str) -> Result<Option<String>, Problem> {
     match std::fs::read(root.join(name)) {
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
-            Problem::failed("This line isn't UTF-8.").at(name, line, None).remedy("Save the file as UTF-8.")
+            let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+                .split(|byte| *byte == b'\n')
+                .count();
+            Problem::failed("This line isn't UTF-8.")
+                .at(name, line, None)
+                .remedy("Save the file as UTF-8.")
         }),
         Err(error) if error.kind() == ErrorKind::NotFound && root.join(name).symlink_metadata().is_err() => Ok(None),
-        Err(error) => Err(Problem::failed(format!("{} can't be read: {error}.", root.join(name).display()))),
+        Err(error) => Err(Problem::failed(format!(
+            "{} can't be read: {error}.",
+            root.join(name).display()
+        ))),
     }
 }
 
@@ -222,7 +257,10 @@ fn read(root: &Path, name: &str) -> Result<Option<String>, Problem> {
 fn parse(name: &str, text: &str) -> Parsed {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if is_well_formed(text) {
-        return Parsed { values: values_of(text), problems: Vec::new() };
+        return Parsed {
+            values: values_of(text),
+            problems: Vec::new(),
+        };
     }
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut good = String::new();
@@ -230,11 +268,9 @@ fn parse(name: &str, text: &str) -> Parsed {
     let mut first = 0;
     while first < lines.len() {
         // A quoted value may go on for several lines: the shortest run of lines that parses is a statement.
-        let complete = (first + 1..=lines.len()).take_while(|end| {
-            *end == first + 1 || lines[first].contains(['"', '\''])
-        }).find(|end| {
-            is_well_formed(&lines[first..*end].concat())
-        });
+        let complete = (first + 1..=lines.len())
+            .take_while(|end| *end == first + 1 || lines[first].contains(['"', '\'']))
+            .find(|end| is_well_formed(&lines[first..*end].concat()));
         if let Some(end) = complete {
             good.push_str(&lines[first..end].concat());
             if !good.ends_with('\n') {
@@ -243,7 +279,9 @@ fn parse(name: &str, text: &str) -> Parsed {
             first = end;
         } else {
             // The line itself may hold a secret: only its number and its name are shown.
-            let key = lines[first].split_once('=').map(|(key, _)| key.trim().trim_start_matches("export ").trim());
+            let key = lines[first]
+                .split_once('=')
+                .map(|(key, _)| key.trim().trim_start_matches("export ").trim());
             let named = |key: &&str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
             let what = key.filter(named).map_or_else(
                 || "This line isn't NAME=value.".to_owned(),
@@ -257,7 +295,10 @@ fn parse(name: &str, text: &str) -> Parsed {
             first += 1;
         }
     }
-    Parsed { values: values_of(&good), problems }
+    Parsed {
+        values: values_of(&good),
+        problems,
+    }
 }
 
 fn is_well_formed(text: &str) -> bool {
@@ -290,7 +331,13 @@ fn missing_or_empty(
     has_contract: bool,
     problems: &mut Problems,
 ) {
-    let place = |variable: &&str| if std::env::var_os(variable).is_some() { "the environment" } else { FILE };
+    let place = |variable: &&str| {
+        if std::env::var_os(variable).is_some() {
+            "the environment"
+        } else {
+            FILE
+        }
+    };
     for variable in required {
         match values.get(*variable) {
             Some(value) if !value.trim().is_empty() => {}
@@ -302,8 +349,10 @@ fn missing_or_empty(
                 Problem::failed(format!("{variable} is missing in {FILE}.")).remedy(example(variable, has_contract)),
             ),
             None => problems.0.push(
-                Problem::failed(format!("{variable} isn't set, and there is neither {FILE} nor {CONTRACT} to take it from."))
-                    .remedy(example(variable, has_contract)),
+                Problem::failed(format!(
+                    "{variable} isn't set, and there is neither {FILE} nor {CONTRACT} to take it from."
+                ))
+                .remedy(example(variable, has_contract)),
             ),
         }
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sqlx::migrate::{Migration, MigrationType, ResolveConfig, resolve_blocking_with_config};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::problem::{Problem, Problems};
 
@@ -16,15 +17,35 @@ pub(crate) struct MigrationFile {
     /// Relative to the workspace root.
     pub(crate) file: PathBuf,
     pub(crate) migration: Migration,
-    /// The checksums that the file would have with CRLF and with LF line endings.
-    pub(crate) other_endings: [Vec<u8>; 2],
+    /// Characters that don't count for the checksum.
+    ignored: Vec<char>,
 }
 
 impl MigrationFile {
     /// The file's name without its ending: `003_orders`.
     pub(crate) fn stem(&self) -> String {
-        let name = self.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = self
+            .file
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         name.trim_end_matches(".sql").trim_end_matches(".up").to_owned()
+    }
+
+    /// Whether the file has this checksum but for its line endings: with CRLF throughout, or with LF.
+    pub(crate) fn differs_in_endings_only(&self, checksum: &[u8]) -> bool {
+        let lf = self.migration.sql.as_str().replace("\r\n", "\n");
+        let crlf = lf.replace('\n', "\r\n");
+        [lf, crlf].into_iter().any(|text| self.checksum_of(&text) == checksum)
+    }
+
+    /// The checksum that sqlx gives to a text.
+    fn checksum_of(&self, text: &str) -> Vec<u8> {
+        let text: String = text.chars().filter(|c| !self.ignored.contains(c)).collect();
+        let sql = AssertSqlSafe(text).into_sql_str();
+        Migration::new(0, "".into(), MigrationType::Simple, sql, false)
+            .checksum
+            .into_owned()
     }
 }
 
@@ -39,12 +60,17 @@ pub(crate) fn read(root: &Path, dir: &Path, config: &ResolveConfig, problems: &m
     let resolved = match resolve_blocking_with_config(dir, config) {
         Ok(resolved) => resolved,
         Err(error) => {
-            problems.0.push(Problem::failed(format!("The migrations can't be read: {error}.")));
+            problems
+                .0
+                .push(Problem::failed(format!("The migrations can't be read: {error}.")));
             return Vec::new();
         }
     };
     let goes_up = |migration: &Migration| {
-        matches!(migration.migration_type, MigrationType::Simple | MigrationType::ReversibleUp)
+        matches!(
+            migration.migration_type,
+            MigrationType::Simple | MigrationType::ReversibleUp
+        )
     };
     resolved
         .into_iter()
@@ -52,21 +78,11 @@ pub(crate) fn read(root: &Path, dir: &Path, config: &ResolveConfig, problems: &m
         .map(|(migration, path)| {
             let name = path.file_name().unwrap_or_default();
             let file = dir.strip_prefix(root).unwrap_or(dir).join(name);
-            let lf = migration.sql.as_str().replace("\r\n", "\n");
-            let checksum = |sql: &str| {
-                let sql: String = sql.chars().filter(|c| !config.ignored_chars().any(|ignored| ignored == *c)).collect();
-                sqlx::migrate::Migration::new(
-                    0,
-                    "".into(),
-                    MigrationType::Simple,
-                    sqlx::SqlSafeStr::into_sql_str(sqlx::AssertSqlSafe(sql)),
-                    false,
-                )
-                .checksum
-                .into_owned()
-            };
-            let other_endings = [checksum(&lf.replace('\n', "\r\n")), checksum(&lf)];
-            MigrationFile { file, migration, other_endings }
+            MigrationFile {
+                file,
+                migration,
+                ignored: config.ignored_chars().collect(),
+            }
         })
         .collect()
 }
@@ -97,13 +113,19 @@ fn parse_name(name: &str) -> Option<Name<'_>> {
     };
     let digits = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
     let version = if digits { version.parse().ok()? } else { return None };
-    (version > 0 && !description.is_empty()).then_some(Name { version, description, kind })
+    (version > 0 && !description.is_empty()).then_some(Name {
+        version,
+        description,
+        kind,
+    })
 }
 
 fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
     let shown = dir.strip_prefix(root).unwrap_or(dir);
     let entries = std::fs::read_dir(dir).and_then(|entries| {
-        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<std::io::Result<Vec<_>>>()
+        entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<std::io::Result<Vec<_>>>()
     });
     let mut names = match entries {
         Ok(names) => names,
@@ -123,7 +145,9 @@ fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
     };
     // A README or a hidden file is nobody's migration; what looks like one has to be one.
     names.retain(|name| {
-        let sql = Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"));
+        let sql = Path::new(name)
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("sql"));
         !name.starts_with('.') && (sql || name.starts_with(|c: char| c.is_ascii_digit()))
     });
     names.sort();
@@ -158,8 +182,12 @@ fn check_version(shown: &Path, files: &[(&str, Name<'_>)], problems: &mut Proble
     if going_up.len() > 1 || of(Kind::Down).count() > 1 || !one_name {
         let all: Vec<_> = files.iter().map(|(file, _)| path(file)).collect();
         problems.0.push(
-            Problem::failed(format!("Version {} is there more than once: {}.", files[0].1.version, all.join(", ")))
-                .remedy("Give the newer migration the next free number."),
+            Problem::failed(format!(
+                "Version {} is there more than once: {}.",
+                files[0].1.version,
+                all.join(", ")
+            ))
+            .remedy("Give the newer migration the next free number."),
         );
     } else if let (Some((up, _)), None) = (of(Kind::Up).next(), of(Kind::Down).next()) {
         let down = path(&up.replace(".up.sql", ".down.sql"));

@@ -8,15 +8,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// The exit codes, the same for every command. When several problems are met, the highest one is answered.
+/// The exit codes, the same for every command; 2, for a command line that can't be used, is clap's own. When several problems are met, the highest one is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// Everything asked for is done.
     Done = 0,
     /// Something failed that has no code of its own.
     Failed = 1,
-    /// The command line can't be used.
-    Usage = 2,
     /// Migrations are pending.
     Pending = 3,
     /// The schema is not what the repository says.
@@ -61,7 +59,13 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), location: None, details: Vec::new(), remedies: Vec::new() }
+        Self {
+            exit,
+            what: what.into(),
+            location: None,
+            details: Vec::new(),
+            remedies: Vec::new(),
+        }
     }
 
     /// A problem that has no exit code of its own.
@@ -75,7 +79,11 @@ impl Problem {
     }
 
     pub(crate) fn at(mut self, file: impl Into<PathBuf>, line: usize, column: Option<usize>) -> Self {
-        self.location = Some(Location { file: file.into(), line, column });
+        self.location = Some(Location {
+            file: file.into(),
+            line,
+            column,
+        });
         self
     }
 

@@ -97,12 +97,10 @@ impl Workspace {
 
     /// The variables of the databases' URLs, in the order of the databases.
     pub(crate) fn url_variables(&self) -> Vec<&str> {
-        self.databases.iter().map(|database| database.url_variable.as_str()).collect()
-    }
-
-    /// A path as messages show it: relative to the root where it lies below it.
-    pub(crate) fn shown<'a>(&self, path: &'a Path) -> &'a Path {
-        path.strip_prefix(&self.root).unwrap_or(path)
+        self.databases
+            .iter()
+            .map(|database| database.url_variable.as_str())
+            .collect()
     }
 }
 
@@ -125,8 +123,11 @@ fn find_root(start: &Path) -> Result<(PathBuf, Manifest), Problem> {
         nearest.get_or_insert((dir.to_owned(), manifest));
     }
     nearest.ok_or_else(|| {
-        Problem::failed(format!("There is no Cargo.toml in {} or any folder above it.", start.display()))
-            .remedy("Change to a folder of the checkout and try again.")
+        Problem::failed(format!(
+            "There is no Cargo.toml in {} or any folder above it.",
+            start.display()
+        ))
+        .remedy("Change to a folder of the checkout and try again.")
     })
 }
 
@@ -136,16 +137,27 @@ fn members(root: &Path, manifest: &Manifest) -> Result<Vec<PathBuf>, Problem> {
     if manifest.package.is_some() {
         dirs.push(root.to_owned());
     }
-    let Some(workspace) = &manifest.workspace else { return Ok(dirs) };
+    let Some(workspace) = &manifest.workspace else {
+        return Ok(dirs);
+    };
     for member in &workspace.members {
         // The root is not part of the pattern: its own path may hold characters that patterns give a meaning.
         let pattern = format!("{}/{member}", glob::Pattern::escape(&root.to_string_lossy()));
         let found = glob::glob(&pattern).map_err(|error| {
-            Problem::failed(format!("The workspace member \"{member}\" isn't a valid pattern: {error}."))
-                .at("Cargo.toml", 1, None)
+            Problem::failed(format!(
+                "The workspace member \"{member}\" isn't a valid pattern: {error}."
+            ))
+            .at("Cargo.toml", 1, None)
         })?;
-        let excluded = |dir: &PathBuf| workspace.exclude.iter().any(|exclude| dir.starts_with(root.join(exclude)));
-        let found = found.flatten().filter(|dir| dir.join("Cargo.toml").is_file() && !excluded(dir));
+        let excluded = |dir: &PathBuf| {
+            workspace
+                .exclude
+                .iter()
+                .any(|exclude| dir.starts_with(root.join(exclude)))
+        };
+        let found = found
+            .flatten()
+            .filter(|dir| dir.join("Cargo.toml").is_file() && !excluded(dir));
         dirs.extend(found.filter(|dir| !dirs.contains(dir)).collect::<Vec<_>>());
     }
     Ok(dirs)
@@ -166,7 +178,12 @@ impl Database {
         let name = database_name(root, &migrations_dir);
         let history = HistoryTable {
             name: config.migrate.table_name().to_owned(),
-            create_schemas: config.migrate.create_schemas.iter().map(|schema| schema.to_string()).collect(),
+            create_schemas: config
+                .migrate
+                .create_schemas
+                .iter()
+                .map(|schema| schema.to_string())
+                .collect(),
         };
         let ignored = &config.migrate.to_resolve_config();
         Ok(Self {
@@ -187,15 +204,20 @@ impl Database {
                 "{} describes no database: no workspace member has a sqlx.toml, and there is no folder migrations.",
                 root.join("Cargo.toml").display()
             ))
-            .remedy("Put a sqlx.toml beside the Cargo.toml of each package that has a database, with its \
-                     [common] database-url-var and [migrate] migrations-dir."));
+            .remedy(
+                "Put a sqlx.toml beside the Cargo.toml of each package that has a database, with its \
+                     [common] database-url-var and [migrate] migrations-dir.",
+            ));
         }
         let name = database_name(root, &migrations_dir);
         Ok(Self {
             schema_file: PathBuf::from(format!("schema/{name}.sql")),
             url_variable: config.common.database_url_var().to_owned(),
             migrations: migrations::read(root, &migrations_dir, &config.migrate.to_resolve_config(), problems),
-            history: HistoryTable { name: config.migrate.table_name().to_owned(), create_schemas: Vec::new() },
+            history: HistoryTable {
+                name: config.migrate.table_name().to_owned(),
+                create_schemas: Vec::new(),
+            },
             name,
         })
     }
@@ -207,14 +229,21 @@ fn database_name(root: &Path, migrations_dir: &Path) -> String {
     let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     match last(migrations_dir) {
         Some(name) if name != "migrations" => name,
-        _ => migrations_dir.parent().filter(|parent| *parent != root).and_then(last).unwrap_or_else(|| "main".into()),
+        _ => migrations_dir
+            .parent()
+            .filter(|parent| *parent != root)
+            .and_then(last)
+            .unwrap_or_else(|| "main".into()),
     }
 }
 
 fn same_names(databases: &[Database], problems: &mut Problems) {
     let mut variables: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for database in databases {
-        variables.entry(&database.name).or_default().push(&database.url_variable);
+        variables
+            .entry(&database.name)
+            .or_default()
+            .push(&database.url_variable);
     }
     for (name, variables) in variables.into_iter().filter(|(_, variables)| variables.len() > 1) {
         problems.0.push(

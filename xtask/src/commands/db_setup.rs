@@ -18,7 +18,10 @@ use crate::workspace::Workspace;
 pub(crate) async fn run(options: &DbSetup, context: &Context<'_>) -> Result<Vec<String>> {
     let run = format!("{} {}", session::MIGRATOR, std::process::id());
     let mut touched = None;
-    let result = context.interrupt.guard(steps(options, context, &run, &mut touched)).await;
+    let result = context
+        .interrupt
+        .guard(steps(options, context, &run, &mut touched))
+        .await;
     if let (Err(error), Some(settings)) = (&result, &touched)
         && interrupt::is_interruption(error)
     {
@@ -35,27 +38,36 @@ async fn steps(
     touched: &mut Option<Settings>,
 ) -> Result<Vec<String>> {
     let Context { reporter, interrupt } = context;
-    let step = reporter.step("settings");
+    let mut step = reporter.step("settings");
     let mut problems = Problems::default();
     let workspace = Workspace::find(&mut problems)?;
     let root = workspace.root.as_path();
     let mut settings = Settings::load(root, &workspace.url_variables(), &mut problems);
     problems.into_result()?;
 
+    step.stop_clock();
+
     let may_only_look = settings.new_file.is_none() && matches!(options.server, Choice::Auto | Choice::Running);
+    let mut server_step = reporter.step("server");
     if may_only_look && let Some(ready) = converge::already_there(&workspace, &settings).await? {
-        step.end(Outcome::Unchanged, &format!("{FILE} has all {} variables", settings.required));
-        reporter.step("server").end(Outcome::Unchanged, &format!("{} answers", ready.server));
+        server_step.stop_clock();
+        end_settings(step, false, &settings);
+        server_step.end(Outcome::Unchanged, &format!("{} answers", ready.server));
         ready.show(reporter);
         return Ok(next());
     }
     if !options.allow_remote {
         refuse_remote(&settings)?;
     }
-    let ladder =
-        Ladder { root, choice: options.server, patience: options.timeout, reporter, interrupt };
+    let ladder = Ladder {
+        root,
+        choice: options.server,
+        patience: options.timeout,
+        reporter,
+        interrupt,
+    };
     if options.dry_run {
-        return plan(&workspace, settings, &ladder, step).await;
+        return plan(&workspace, settings, &ladder, step, server_step).await;
     }
 
     let checkout = CheckoutLock::take(root, options.timeout, reporter, interrupt)?;
@@ -65,9 +77,12 @@ async fn steps(
         settings = Settings::load(root, &workspace.url_variables(), &mut problems);
         problems.into_result()?;
     }
-    let server_step = reporter.step("server");
     let look = ladder.look(&mut settings, &server_step).await?;
-    end_settings(step, settings.create_file(root, &checkout::make_state_dir(root)?)?, &settings);
+    end_settings(
+        step,
+        settings.create_file(root, &checkout::make_state_dir(root)?)?,
+        &settings,
+    );
     let server = match look {
         Look::Found(server) => server,
         Look::ToStart(left) => ladder.start(&mut settings, left, &server_step).await?,
@@ -76,7 +91,13 @@ async fn steps(
     drop(checkout);
 
     *touched = Some(settings.clone());
-    let goal = Goal { workspace: &workspace, settings: &settings, run, patience: options.timeout, reporter };
+    let goal = Goal {
+        workspace: &workspace,
+        settings: &settings,
+        run,
+        patience: options.timeout,
+        reporter,
+    };
     let ready = goal.reach().await?;
     ready.show(reporter);
     Ok(next())
@@ -94,44 +115,77 @@ fn next() -> Vec<String> {
 fn refuse_remote(settings: &Settings) -> Result<()> {
     let remote: Vec<_> = settings.urls.iter().filter(|url| !url.address.is_loopback()).collect();
     let Some(first) = remote.first() else { return Ok(()) };
-    let names: Vec<_> = remote.iter().map(|url| format!("{} ({})", url.variable, url.address)).collect();
-    Err(Problem::unavailable(format!("{} isn't this machine, and its databases aren't ready.", first.address.host))
-        .detail(format!("Named by {}. Nothing was made or changed there.", names.join(" and ")))
-        .remedy("To set up databases there all the same: cargo xtask db-setup --allow-remote")
-        .remedy("or let the URLs name localhost.")
-        .into())
+    let names: Vec<_> = remote
+        .iter()
+        .map(|url| format!("{} ({})", url.variable, url.address))
+        .collect();
+    Err(Problem::unavailable(format!(
+        "{} isn't this machine, and its databases aren't ready.",
+        first.address.host
+    ))
+    .detail(format!(
+        "Named by {}. Nothing was made or changed there.",
+        names.join(" and ")
+    ))
+    .remedy("To set up databases there all the same: cargo xtask db-setup --allow-remote")
+    .remedy("or let the URLs name localhost.")
+    .into())
 }
 
 fn end_settings(step: Step<'_>, made: bool, settings: &Settings) {
     let count = settings.required;
     if made {
-        step.end(Outcome::Done, &format!("{FILE} made from {CONTRACT}, with {count} variables, readable by you only"));
+        step.end(
+            Outcome::Done,
+            &format!("{FILE} made from {CONTRACT}, with {count} variables, readable by you only"),
+        );
     } else {
         step.end(Outcome::Unchanged, &format!("{FILE} has all {count} variables"));
     }
 }
 
 fn end_server(step: Step<'_>, server: &Server) {
-    let version = if server.version.is_empty() { String::new() } else { format!(" {}", server.version) };
+    let version = if server.version.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", server.version)
+    };
     let address = &server.address;
     match server.provider {
         Provider::Running => step.end(Outcome::Unchanged, &format!("PostgreSQL{version} answers at {address}")),
-        Provider::Compose => step.end(Outcome::Done, &format!("PostgreSQL{version} at {address}, in a container")),
+        Provider::Compose => step.end(
+            Outcome::Done,
+            &format!("PostgreSQL{version} at {address}, in a container"),
+        ),
         Provider::Local => {
-            step.end(Outcome::Done, &format!("PostgreSQL{version} at {address}, a private cluster of this checkout"));
+            step.end(
+                Outcome::Done,
+                &format!("PostgreSQL{version} at {address}, a private cluster of this checkout"),
+            );
         }
     }
 }
 
 /// What would be done.
-async fn plan(workspace: &Workspace, mut settings: Settings, ladder: &Ladder<'_>, step: Step<'_>) -> Result<Vec<String>> {
+async fn plan(
+    workspace: &Workspace,
+    mut settings: Settings,
+    ladder: &Ladder<'_>,
+    step: Step<'_>,
+    server_step: Step<'_>,
+) -> Result<Vec<String>> {
     let reporter = ladder.reporter;
     if settings.new_file.is_some() {
-        step.end(Outcome::Done, &format!("would make {FILE} from {CONTRACT}, with {} variables", settings.required));
+        step.end(
+            Outcome::Done,
+            &format!(
+                "would make {FILE} from {CONTRACT}, with {} variables",
+                settings.required
+            ),
+        );
     } else {
-        step.end(Outcome::Unchanged, &format!("{FILE} has all {} variables", settings.required));
+        end_settings(step, false, &settings);
     }
-    let server_step = reporter.step("server");
     match ladder.look(&mut settings, &server_step).await? {
         Look::Found(server) => {
             end_server(server_step, &server);
@@ -143,7 +197,9 @@ async fn plan(workspace: &Workspace, mut settings: Settings, ladder: &Ladder<'_>
             server_step.end(Outcome::Done, &format!("would start PostgreSQL at {address}, {text}"));
             for (database, url) in workspace.databases.iter().zip(&settings.urls) {
                 let (name, count) = (&url.database, database.migrations.len());
-                let what = format!("would make {name} unless it is there, and apply those of its {count} migrations that are pending");
+                let what = format!(
+                    "would make {name} unless it is there, and apply those of its {count} migrations that are pending"
+                );
                 reporter.step(&database.name).end(Outcome::Done, &what);
             }
         }

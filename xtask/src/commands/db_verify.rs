@@ -29,12 +29,20 @@ async fn steps(options: &DbVerify, reporter: &Reporter, run: &str) -> Result<Vec
 
     let mut problems = Problems::default();
     if options.write {
-        for result in join_all(pairs().map(|(database, url)| write(options, &workspace, database, url, run, reporter))).await {
-            problems.0.extend(result.err().map(|error| Problems::of(error).0).into_iter().flatten());
+        for result in
+            join_all(pairs().map(|(database, url)| write(options, &workspace, database, url, run, reporter))).await
+        {
+            problems
+                .0
+                .extend(result.err().map(|error| Problems::of(error).0).into_iter().flatten());
         }
     } else {
-        for result in join_all(pairs().map(|(database, url)| verify(options, &workspace, database, url, run, reporter))).await {
-            problems.0.extend(result.err().map(|error| Problems::of(error).0).into_iter().flatten());
+        for result in
+            join_all(pairs().map(|(database, url)| verify(options, &workspace, database, url, run, reporter))).await
+        {
+            problems
+                .0
+                .extend(result.err().map(|error| Problems::of(error).0).into_iter().flatten());
         }
     }
     problems.into_result()?;
@@ -54,9 +62,11 @@ async fn verify(
     let mut connection = match session::open(url.options(session::READER)).await {
         Opened::Session(connection) => connection,
         Opened::Missing => {
-            return Err(Problem::unavailable(format!("{} isn't there at {}.", url.database, url.address))
-                .remedy("cargo xtask db-setup")
-                .into());
+            return Err(
+                Problem::unavailable(format!("{} isn't there at {}.", url.database, url.address))
+                    .remedy("cargo xtask db-setup")
+                    .into(),
+            );
         }
         Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
     };
@@ -67,24 +77,46 @@ async fn verify(
     }
     if !history.pending.is_empty() {
         let pending = history.pending.iter().map(|file| file.file.display().to_string());
-        return Err(Problem::new(Exit::Pending, format!("{}: {} of {}'s migrations are pending.", database.name, history.pending.len(), url.database))
-            .details(pending)
-            .remedy("cargo xtask db-setup")
-            .into());
+        return Err(Problem::new(
+            Exit::Pending,
+            format!(
+                "{}: {} of {}'s migrations are pending.",
+                database.name,
+                history.pending.len(),
+                url.database
+            ),
+        )
+        .details(pending)
+        .remedy("cargo xtask db-setup")
+        .into());
     }
     let measured = proof::measure(&mut connection, &database.history).await?;
     session::close(connection).await;
     let differences = proof::compare(&workspace.root, database, &measured)?;
     if differences.is_empty() {
         let (file, tables) = (database.schema_file.display(), measured.tables.len());
-        step.end(Outcome::Unchanged, &format!("{} is what {file} says, object by object ({tables} tables)", url.database));
+        step.end(
+            Outcome::Unchanged,
+            &format!(
+                "{} is what {file} says, object by object ({tables} tables)",
+                url.database
+            ),
+        );
         return Ok(());
     }
     if !may_write(options, url) {
-        let what = format!("{}: {} isn't what {} says.", database.name, url.database, database.schema_file.display());
+        let what = format!(
+            "{}: {} isn't what {} says.",
+            database.name,
+            url.database,
+            database.schema_file.display()
+        );
         return Err(Problem::new(Exit::SchemaDiffers, what)
             .details(differences.iter().map(ToString::to_string))
-            .detail(format!("Which of the two is at fault was not looked into: {} isn't this machine.", url.address.host))
+            .detail(format!(
+                "Which of the two is at fault was not looked into: {} isn't this machine.",
+                url.address.host
+            ))
             .remedy("cargo xtask db-verify --allow-remote makes a scratch database there, and tells.")
             .into());
     }
@@ -102,9 +134,12 @@ async fn write(
 ) -> Result<()> {
     let step = reporter.step(&database.name);
     if !may_write(options, url) {
-        return Err(Problem::unavailable(format!("{} isn't this machine; no scratch database is made there unasked.", url.address.host))
-            .remedy("cargo xtask db-verify --write --allow-remote")
-            .into());
+        return Err(Problem::unavailable(format!(
+            "{} isn't this machine; no scratch database is made there unasked.",
+            url.address.host
+        ))
+        .remedy("cargo xtask db-verify --write --allow-remote")
+        .into());
     }
     step.doing("migrating a scratch database from nothing");
     let catalog = proof::from_nothing(database, url, run).await?;
@@ -114,9 +149,15 @@ async fn write(
         step.end(Outcome::Unchanged, &format!("{shown} is what the migrations make"));
         return Ok(());
     }
-    let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&file, text));
+    let written = file
+        .parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| std::fs::write(&file, text));
     written.map_err(|error| Problem::failed(format!("{shown} can't be written: {error}.")))?;
-    step.end(Outcome::Done, &format!("{shown} written; look at the change and commit it"));
+    step.end(
+        Outcome::Done,
+        &format!("{shown} written; look at the change and commit it"),
+    );
     Ok(())
 }
 

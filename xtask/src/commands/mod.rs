@@ -51,6 +51,6 @@ fn dispatch(command: &Command, reporter: &Reporter) -> Result<Vec<String>> {
         Command::DbSetup(options) => runtime.block_on(db_setup::run(options, context)),
         Command::DbStop => runtime.block_on(db_stop::run(context)),
         Command::DbVerify(options) => runtime.block_on(db_verify::run(options, context)),
-        Command::Ci => ci::run(context),
+        Command::Ci => runtime.block_on(ci::run(context)),
     }
 }

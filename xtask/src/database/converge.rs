@@ -59,7 +59,12 @@ impl Ready {
     /// What was done, and the listings.
     pub(crate) fn show(&self, reporter: &Reporter) {
         for proven in self.databases.iter().filter(|proven| proven.done.is_none()) {
-            let Proven { name, database, applied, .. } = proven;
+            let Proven {
+                name,
+                database,
+                applied,
+                ..
+            } = proven;
             let what = format!("{database} is as it should be: {applied} migrations applied, schema proven");
             reporter.step_took(name, Outcome::Unchanged, &what, proven.took);
         }
@@ -77,11 +82,19 @@ impl Ready {
 /// # Errors
 /// A server fails a query in a way that setting up would not mend.
 pub(crate) async fn already_there(workspace: &Workspace, settings: &Settings) -> Result<Option<Ready>> {
-    let looks = join_all(workspace.databases.iter().zip(&settings.urls).map(|(database, url)| look(workspace, database, url)));
+    let looks = join_all(
+        workspace
+            .databases
+            .iter()
+            .zip(&settings.urls)
+            .map(|(database, url)| look(workspace, database, url)),
+    );
     let mut databases = Vec::new();
     let mut server = String::new();
     for looked in looks.await {
-        let Some((proven, version)) = looked? else { return Ok(None) };
+        let Some((proven, version)) = looked? else {
+            return Ok(None);
+        };
         server = version;
         databases.push(proven);
     }
@@ -90,8 +103,12 @@ pub(crate) async fn already_there(workspace: &Workspace, settings: &Settings) ->
 
 async fn look(workspace: &Workspace, database: &Database, url: &DatabaseUrl) -> Result<Option<(Proven, String)>> {
     let started = Instant::now();
-    let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else { return Ok(None) };
-    let version = connection.server_version_num().map_or_else(String::new, |number| format!(" {}.{}", number / 10_000, number % 10_000));
+    let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
+        return Ok(None);
+    };
+    let version = connection.server_version_num().map_or_else(String::new, |number| {
+        format!(" {}.{}", number / 10_000, number % 10_000)
+    });
     let rows = history::read(&mut connection, &database.history).await?;
     let history = History::compare(database, &rows);
     if !history.pending.is_empty() || history.problem(database, url).is_some() {
@@ -133,7 +150,8 @@ impl Goal<'_> {
         let mut locks = self.lock_servers().await?;
         for lock in &mut locks {
             for name in scratch::sweep(lock.connection(), &self.settings.urls).await? {
-                self.reporter.note(&format!("Dropped {name}, a scratch database that was left behind."));
+                self.reporter
+                    .note(&format!("Dropped {name}, a scratch database that was left behind."));
             }
         }
         let result = self.reach_locked().await;
@@ -152,8 +170,16 @@ impl Goal<'_> {
             }
         }
         servers.sort_by_key(|url| url.address.to_string());
-        let folder = self.workspace.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let name: String = format!("xtask db-setup {} in {folder}", std::process::id()).chars().take(60).collect();
+        let folder = self
+            .workspace
+            .root
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let name: String = format!("xtask db-setup {} in {folder}", std::process::id())
+            .chars()
+            .take(60)
+            .collect();
         let mut locks = Vec::new();
         for url in servers {
             locks.push(SetupLock::take(url, &name, self.patience, self.reporter).await?);
@@ -171,7 +197,11 @@ impl Goal<'_> {
             }
         }
         // Nothing is applied anywhere before every history is known to be good.
-        problems.0.extend(opened.iter().filter_map(|open| History::compare(open.database, &open.rows).problem(open.database, open.url)));
+        problems.0.extend(
+            opened
+                .iter()
+                .filter_map(|open| History::compare(open.database, &open.rows).problem(open.database, open.url)),
+        );
         problems.into_result()?;
 
         let mut databases = Vec::new();
@@ -186,13 +216,18 @@ impl Goal<'_> {
         }
         if let Some(last) = problems.0.last_mut() {
             last.details.push("The databases now:".into());
-            last.details.extend(states.into_iter().map(|state| format!("  {state}")));
+            last.details
+                .extend(states.into_iter().map(|state| format!("  {state}")));
             if last.exit == Exit::Failed {
-                last.remedies.push("Mend the migration, and type again: cargo xtask db-setup".into());
+                last.remedies
+                    .push("Mend the migration, and type again: cargo xtask db-setup".into());
             }
         }
         problems.into_result()?;
-        Ok(Ready { server: String::new(), databases })
+        Ok(Ready {
+            server: String::new(),
+            databases,
+        })
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&Database, &DatabaseUrl)> {
@@ -213,7 +248,9 @@ impl Goal<'_> {
                     Opened::Session(connection) => connection,
                     Opened::Missing => {
                         let what = format!("{} was dropped as soon as it was made.", url.database);
-                        return Err(Problem::unavailable(what).remedy("Type it again: cargo xtask db-setup").into());
+                        return Err(Problem::unavailable(what)
+                            .remedy("Type it again: cargo xtask db-setup")
+                            .into());
                     }
                     Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
                 }
@@ -224,12 +261,26 @@ impl Goal<'_> {
             create::check(&mut connection, url).await?;
         }
         let rows = history::read(&mut connection, &database.history).await?;
-        Ok(Open { database, url, connection, rows, made, step })
+        Ok(Open {
+            database,
+            url,
+            connection,
+            rows,
+            made,
+            step,
+        })
     }
 
     /// Returns a line on the state that the database is in, whatever comes of it.
     async fn migrate_and_prove(&self, open: Open<'_>) -> (String, Result<Proven>) {
-        let Open { database, url, mut connection, rows, made, step } = open;
+        let Open {
+            database,
+            url,
+            mut connection,
+            rows,
+            made,
+            step,
+        } = open;
         let started = Instant::now();
         let history = History::compare(database, &rows);
         let (total, before) = (database.migrations.len(), history.applied);
@@ -240,9 +291,15 @@ impl Goal<'_> {
         };
         let (done, result) = apply_pending(&mut connection, database, &history.pending, progress).await;
         let now = before + done.len();
-        let state = format!("{} ({}): {now} of {total} migrations applied", url.database, database.name);
+        let state = format!(
+            "{} ({}): {now} of {total} migrations applied",
+            url.database, database.name
+        );
         if let Err(error) = result {
-            step.end(Outcome::Failed, &format!("{}: {now} of {total} migrations applied", url.database));
+            step.end(
+                Outcome::Failed,
+                &format!("{}: {now} of {total} migrations applied", url.database),
+            );
             return (state, Err(error));
         }
         let result = self.prove(&mut connection, database, url).await;
@@ -259,7 +316,17 @@ impl Goal<'_> {
                 }
                 let (name, database) = (database.name.clone(), url.database.clone());
                 let took = started.elapsed();
-                (state, Ok(Proven { name, database, applied: now, measured, took, done: what_done }))
+                (
+                    state,
+                    Ok(Proven {
+                        name,
+                        database,
+                        applied: now,
+                        measured,
+                        took,
+                        done: what_done,
+                    }),
+                )
             }
             Err(error) => {
                 step.end(Outcome::Failed, &format!("{what}, but the schema isn't proven"));
@@ -274,7 +341,9 @@ impl Goal<'_> {
         if differences.is_empty() {
             return Ok(measured);
         }
-        Err(proof::explain(database, url, &measured, &differences, self.run).await.into())
+        Err(proof::explain(database, url, &measured, &differences, self.run)
+            .await
+            .into())
     }
 }
 
@@ -296,7 +365,11 @@ fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {
         1 => "1 migration applied".to_owned(),
         count => format!("{count} migrations applied"),
     };
-    format!("{} {}{migrations}", url.database, if made { "made, " } else { "was there, " })
+    format!(
+        "{} {}{migrations}",
+        url.database,
+        if made { "made, " } else { "was there, " }
+    )
 }
 
 /// Says what would be done to databases whose server answers. Nothing is written.
@@ -308,7 +381,10 @@ pub(crate) async fn plan(workspace: &Workspace, settings: &Settings, reporter: &
         let step = reporter.step(&database.name);
         let total = database.migrations.len();
         let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
-            step.end(Outcome::Done, &format!("would make {} and apply {total} migrations", url.database));
+            step.end(
+                Outcome::Done,
+                &format!("would make {} and apply {total} migrations", url.database),
+            );
             continue;
         };
         let rows = history::read(&mut connection, &database.history).await?;
@@ -319,9 +395,18 @@ pub(crate) async fn plan(workspace: &Workspace, settings: &Settings, reporter: &
         }
         let pending: Vec<_> = history.pending.iter().map(|file| file.stem()).collect();
         if pending.is_empty() {
-            step.end(Outcome::Unchanged, &format!("{}: all {total} migrations are applied; would prove the schema", url.database));
+            step.end(
+                Outcome::Unchanged,
+                &format!(
+                    "{}: all {total} migrations are applied; would prove the schema",
+                    url.database
+                ),
+            );
         } else {
-            step.end(Outcome::Done, &format!("{}: would apply {}", url.database, pending.join(", ")));
+            step.end(
+                Outcome::Done,
+                &format!("{}: would apply {}", url.database, pending.join(", ")),
+            );
         }
     }
     Ok(())
@@ -345,7 +430,9 @@ pub(crate) async fn cancel(settings: &Settings, run: &str) -> Problem {
     let interrupted = Problem::new(Exit::Interrupted, "Interrupted.");
     if cancelled.await == Ok(true) {
         interrupted
-            .detail("What was under way was cancelled on the server. No migration is half applied: each is there with its")
+            .detail(
+                "What was under way was cancelled on the server. No migration is half applied: each is there with its",
+            )
             .detail("row in the history, or not at all.")
             .remedy("Type it again, and it goes on from there: cargo xtask db-setup")
     } else {

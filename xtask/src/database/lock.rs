@@ -36,7 +36,10 @@ impl SetupLock {
         let deadline = Instant::now() + patience;
         let mut told = false;
         loop {
-            let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(KEY).fetch_one(&mut connection).await?;
+            let row = sqlx::query("SELECT pg_try_advisory_lock($1)")
+                .bind(KEY)
+                .fetch_one(&mut connection)
+                .await?;
             if row.try_get(0)? {
                 return Ok(Self { connection });
             }
@@ -54,7 +57,10 @@ impl SetupLock {
                     .remedy("or wait longer: --timeout SECONDS")
                     .into());
                 }
-                reporter.note(&format!("Waiting for {holder}, which is setting up databases at {}.", url.address));
+                reporter.note(&format!(
+                    "Waiting for {holder}, which is setting up databases at {}.",
+                    url.address
+                ));
                 told = true;
             }
             tokio::time::sleep(POLL).await;
@@ -83,7 +89,9 @@ async fn holder(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
     .bind(KEY)
     .fetch_optional(connection)
     .await?;
-    let Some(row) = row else { return Ok("Another run".into()) };
+    let Some(row) = row else {
+        return Ok("Another run".into());
+    };
     let (name, pid): (Option<String>, i32) = (row.try_get(0)?, row.try_get(1)?);
     Ok(match name.filter(|name| !name.is_empty()) {
         Some(name) => format!("\"{name}\" (PostgreSQL's process {pid})"),

@@ -26,7 +26,22 @@ pub(crate) struct Measured {
 impl Measured {
     /// The tables that `\dt` lists.
     pub(crate) fn listed(&self) -> Vec<ListedTable<'_>> {
-        self.tables.iter().map(|Table { schema, name, kind, owner }| ListedTable { schema, name, kind, owner }).collect()
+        self.tables
+            .iter()
+            .map(
+                |Table {
+                     schema,
+                     name,
+                     kind,
+                     owner,
+                 }| ListedTable {
+                    schema,
+                    name,
+                    kind,
+                    owner,
+                },
+            )
+            .collect()
     }
 }
 
@@ -47,11 +62,17 @@ pub(crate) async fn measure(connection: &mut PgConnection, table: &HistoryTable)
 pub(crate) fn compare(root: &Path, database: &Database, measured: &Measured) -> Result<Vec<Difference>, Problem> {
     let file = database.schema_file.display();
     let committed = committed(root, database)?.ok_or_else(|| {
-        Problem::new(Exit::SchemaDiffers, format!("{}: there is no {file}, so nothing proves the schema.", database.name))
-            .remedy("Make it from the migrations, and commit it: cargo xtask db-verify --write")
+        Problem::new(
+            Exit::SchemaDiffers,
+            format!("{}: there is no {file}, so nothing proves the schema.", database.name),
+        )
+        .remedy("Make it from the migrations, and commit it: cargo xtask db-verify --write")
     })?;
     if measured.catalog.is_empty() {
-        return Err(Problem::new(Exit::SchemaDiffers, format!("{}: the database is empty; there is nothing to prove.", database.name)));
+        return Err(Problem::new(
+            Exit::SchemaDiffers,
+            format!("{}: the database is empty; there is nothing to prove.", database.name),
+        ));
     }
     Ok(schema::compare(&committed, &measured.catalog))
 }
@@ -61,9 +82,10 @@ fn committed(root: &Path, database: &Database) -> Result<Option<Catalog>, Proble
     match std::fs::read_to_string(root.join(&database.schema_file)) {
         Ok(text) => Ok(Some(Catalog::parse(&text))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            Err(Problem::new(Exit::SchemaDiffers, format!("{} can't be read: {error}.", database.schema_file.display())))
-        }
+        Err(error) => Err(Problem::new(
+            Exit::SchemaDiffers,
+            format!("{} can't be read: {error}.", database.schema_file.display()),
+        )),
     }
 }
 
@@ -84,7 +106,9 @@ async fn migrate_and_measure(scratch: &Scratch, database: &Database) -> Result<C
     let mut connection = match session::open(scratch.options()).await {
         Opened::Session(connection) => connection,
         Opened::Missing => return Err(Problem::failed("A scratch database was gone as soon as it was made.").into()),
-        Opened::Failed(answer) => return Err(Problem::unavailable(format!("A scratch database can't be opened: {answer:?}.")).into()),
+        Opened::Failed(answer) => {
+            return Err(Problem::unavailable(format!("A scratch database can't be opened: {answer:?}.")).into());
+        }
     };
     let all = history::History::compare(database, &[]).pending;
     apply::pending(&mut connection, database, &all, |_| {}).await.1?;
@@ -105,7 +129,10 @@ pub(crate) async fn explain(
     let name = &url.database;
     let (what, remedies) = match from_nothing(database, url, run).await {
         Ok(fresh) if schema::compare(&fresh, &measured.catalog).is_empty() => (
-            format!("{}: {file} is stale: the database is what the migrations make, and the file says something else.", database.name),
+            format!(
+                "{}: {file} is stale: the database is what the migrations make, and the file says something else.",
+                database.name
+            ),
             vec!["Make it anew, look at the change, and commit it: cargo xtask db-verify --write".to_owned()],
         ),
         Ok(fresh) => {
@@ -118,11 +145,20 @@ pub(crate) async fn explain(
             if !stale.is_empty() {
                 remedies.push("The file: cargo xtask db-verify --write".to_owned());
             }
-            (format!("{}: {name} drifted: it isn't what the migrations make.{stale}", database.name), remedies)
+            (
+                format!(
+                    "{}: {name} drifted: it isn't what the migrations make.{stale}",
+                    database.name
+                ),
+                remedies,
+            )
         }
         Err(error) => (
             format!("{}: {name} isn't what {file} says.", database.name),
-            vec![format!("Whether the database or the file is at fault can't be told: {}", first_line(&error))],
+            vec![format!(
+                "Whether the database or the file is at fault can't be told: {}",
+                first_line(&error)
+            )],
         ),
     };
     let problem = Problem::new(Exit::SchemaDiffers, what).details(differences.iter().map(ToString::to_string));

@@ -44,14 +44,22 @@ impl Scratch {
         let digits = RandomState::new().build_hasher().finish() >> (u64::BITS - BITS);
         let suffix = format!("{INFIX}{digits:012x}");
         let name = format!("{}{suffix}", cut(&url.database, LONGEST_NAME - suffix.len()));
-        sqlx::query("SELECT pg_advisory_lock($1)").bind(key(digits)).execute(&mut maintenance).await?;
+        sqlx::query("SELECT pg_advisory_lock($1)")
+            .bind(key(digits))
+            .execute(&mut maintenance)
+            .await?;
         create::create(&mut maintenance, &name).await.map_err(|error| {
             Problem::failed(format!("A scratch database can't be made at {}: {error}.", url.address)).remedy(format!(
                 "As a superuser of that server: ALTER ROLE {} CREATEDB;",
                 identifier(&url.user)
             ))
         })?;
-        Ok(Self { name, url: url.clone(), run: run.to_owned(), maintenance })
+        Ok(Self {
+            name,
+            url: url.clone(),
+            run: run.to_owned(),
+            maintenance,
+        })
     }
 
     /// How to connect to it.
@@ -84,17 +92,27 @@ pub(crate) async fn sweep(connection: &mut PgConnection, urls: &[DatabaseUrl]) -
     let mut swept = Vec::new();
     for row in names {
         let name: String = row.try_get(0)?;
-        let Some((base, digits)) = name.rsplit_once(INFIX) else { continue };
+        let Some((base, digits)) = name.rsplit_once(INFIX) else {
+            continue;
+        };
         let longest = LONGEST_NAME - INFIX.len() - digits.len();
         let ours = urls.iter().any(|url| cut(&url.database, longest) == base);
-        let Ok(digits) = u64::from_str_radix(digits, 16) else { continue };
+        let Ok(digits) = u64::from_str_radix(digits, 16) else {
+            continue;
+        };
         if !ours {
             continue;
         }
-        let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(key(digits)).fetch_one(&mut *connection).await?;
+        let row = sqlx::query("SELECT pg_try_advisory_lock($1)")
+            .bind(key(digits))
+            .fetch_one(&mut *connection)
+            .await?;
         if row.try_get(0)? {
             let dropped = drop_database(connection, &name).await;
-            sqlx::query("SELECT pg_advisory_unlock($1)").bind(key(digits)).execute(&mut *connection).await?;
+            sqlx::query("SELECT pg_advisory_unlock($1)")
+                .bind(key(digits))
+                .execute(&mut *connection)
+                .await?;
             dropped?;
             swept.push(name);
         }
@@ -105,7 +123,10 @@ pub(crate) async fn sweep(connection: &mut PgConnection, urls: &[DatabaseUrl]) -
 async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
     // FORCE ends the sessions in it; ending them first and dropping then would be a race.
     let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name));
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 #[expect(clippy::cast_possible_wrap, reason = "48 bits fit")]

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
 
@@ -27,11 +26,6 @@ pub(crate) enum Opened {
     /// The server is there, and the login good; the database isn't there.
     Missing,
     Failed(Answer),
-}
-
-/// Opens a session in each URL's database, all at once.
-pub(crate) async fn open_all(urls: &[DatabaseUrl], name: &str) -> Vec<Opened> {
-    join_all(urls.iter().map(|url| open(url.options(name)))).await
 }
 
 /// Opens a session.
@@ -78,7 +72,11 @@ pub(crate) fn unavailable(url: &DatabaseUrl, answer: &Answer) -> Problem {
 /// Ends sessions of runs that are gone, in the database of `connection`: to be called by the holder of the setup
 /// lock, who is the only one with the right to such sessions. What they had not committed is rolled back.
 pub(crate) async fn end_orphans(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    end_sessions(connection, "application_name LIKE 'xtask migrate %' AND datname = current_database()").await
+    end_sessions(
+        connection,
+        "application_name LIKE 'xtask migrate %' AND datname = current_database()",
+    )
+    .await
 }
 
 /// Ends the sessions of one run, in every database of the server, and waits until they are gone.
@@ -94,7 +92,9 @@ async fn end_sessions(connection: &mut PgConnection, condition: &str) -> Result<
     );
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.as_str())).fetch_one(&mut *connection).await?;
+        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.as_str()))
+            .fetch_one(&mut *connection)
+            .await?;
         if row.try_get::<i64, _>(0)? == 0 || Instant::now() > deadline {
             return Ok(());
         }

@@ -34,8 +34,6 @@ pub(crate) enum Outcome {
     Done,
     /// There was nothing to do.
     Unchanged,
-    /// It was left for a reason that it names, and something else was tried.
-    Left,
     /// It failed.
     Failed,
 }
@@ -57,15 +55,21 @@ pub(crate) enum Event<'a> {
     /// A step has something to do that takes time.
     Doing { step: &'a str, what: &'a str },
     /// A step ended.
-    Step { step: &'a str, outcome: Outcome, what: &'a str, seconds: f64 },
+    Step {
+        step: &'a str,
+        outcome: Outcome,
+        what: &'a str,
+        seconds: f64,
+    },
     /// Something worth knowing.
     Note { text: &'a str },
     /// Something that may surprise later.
     Warning { text: &'a str },
     /// The tables of a database.
-    Tables { database: &'a str, tables: &'a [ListedTable<'a>] },
-    /// A result that stands for itself.
-    Result { text: &'a str },
+    Tables {
+        database: &'a str,
+        tables: &'a [ListedTable<'a>],
+    },
     /// Something that is wrong.
     Problem {
         what: &'a str,
@@ -76,7 +80,12 @@ pub(crate) enum Event<'a> {
         exit_code: i32,
     },
     /// The command ended.
-    Finished { command: &'a str, exit_code: i32, seconds: f64, next: &'a [String] },
+    Finished {
+        command: &'a str,
+        exit_code: i32,
+        seconds: f64,
+        next: &'a [String],
+    },
 }
 
 /// Shows events.
@@ -103,17 +112,32 @@ impl Reporter {
             Format::Plain => Renderer::Text(Text::plain()),
             Format::Json => Renderer::Json,
         };
-        Self { renderer, quiet, github: on_github && format != Format::Json, started: Instant::now() }
+        Self {
+            renderer,
+            quiet,
+            github: on_github && format != Format::Json,
+            started: Instant::now(),
+        }
     }
 
     /// A step begins. Dropped without an end, it shows nothing.
     pub(crate) fn step<'a>(&'a self, name: &'a str) -> Step<'a> {
-        Step { reporter: self, name, started: Instant::now() }
+        Step {
+            reporter: self,
+            name,
+            started: Instant::now(),
+            took: None,
+        }
     }
 
     /// A step that ended some time ago.
     pub(crate) fn step_took(&self, step: &str, outcome: Outcome, what: &str, took: Duration) {
-        self.show(&Event::Step { step, outcome, what, seconds: took.as_secs_f64() });
+        self.show(&Event::Step {
+            step,
+            outcome,
+            what,
+            seconds: took.as_secs_f64(),
+        });
     }
 
     pub(crate) fn note(&self, text: &str) {
@@ -131,16 +155,24 @@ impl Reporter {
         self.show(&Event::Tables { database, tables });
     }
 
-    pub(crate) fn result(&self, text: &str) {
-        self.show(&Event::Result { text });
-    }
-
     /// Shows all problems, also when quiet.
     pub(crate) fn problems(&self, problems: &Problems) {
         for problem in &problems.0 {
-            let Problem { exit, what, location, details, remedies } = problem;
+            let Problem {
+                exit,
+                what,
+                location,
+                details,
+                remedies,
+            } = problem;
             let exit_code = *exit as i32;
-            self.show(&Event::Problem { what, location: location.as_ref(), details, remedies, exit_code });
+            self.show(&Event::Problem {
+                what,
+                location: location.as_ref(),
+                details,
+                remedies,
+                exit_code,
+            });
             if self.github {
                 github::error(problem);
             }
@@ -150,7 +182,12 @@ impl Reporter {
     /// The last event of a command: how it ended, and what may be typed next.
     pub(crate) fn finished(&self, command: &str, exit: Exit, next: &[String]) {
         let seconds = self.started.elapsed().as_secs_f64();
-        self.show(&Event::Finished { command, exit_code: exit as i32, seconds, next });
+        self.show(&Event::Finished {
+            command,
+            exit_code: exit as i32,
+            seconds,
+            next,
+        });
     }
 
     fn show(&self, event: &Event<'_>) {
@@ -173,6 +210,7 @@ pub(crate) struct Step<'a> {
     reporter: &'a Reporter,
     name: &'a str,
     started: Instant,
+    took: Option<Duration>,
 }
 
 impl Step<'_> {
@@ -181,10 +219,20 @@ impl Step<'_> {
         self.reporter.show(&Event::Doing { step: self.name, what });
     }
 
+    /// What comes between now and its end is not its own time.
+    pub(crate) fn stop_clock(&mut self) {
+        self.took = Some(self.started.elapsed());
+    }
+
     /// It ended.
     pub(crate) fn end(self, outcome: Outcome, what: &str) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        self.reporter.show(&Event::Step { step: self.name, outcome, what, seconds });
+        let seconds = self.took.unwrap_or_else(|| self.started.elapsed()).as_secs_f64();
+        self.reporter.show(&Event::Step {
+            step: self.name,
+            outcome,
+            what,
+            seconds,
+        });
     }
 }
 

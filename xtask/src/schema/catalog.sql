@@ -71,10 +71,11 @@ FROM pg_type
 WHERE oid >= 16384
     OR typtype = 'b' AND (typcollation NOT IN (0, 100) OR typstorage <> CASE typlen WHEN -1 THEN 'x'::"char" ELSE 'p' END);
 
+-- But for an extension's and the constructors of ranges.
 SELECT 'routine', oid, oid::regprocedure::text, prokind, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END
 FROM pg_proc AS p
 WHERE oid >= 16384 AND NOT EXISTS (
-    SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e');
+    SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype IN ('e', 'i'));
 
 SELECT 'trigger', oid, tgrelid, quote_ident(tgname), tgenabled, tgparentid, tgisinternal, tgconstraint,
     CASE WHEN NOT tgisinternal THEN pg_get_triggerdef(oid) END
@@ -87,9 +88,14 @@ SELECT 'comment', classoid, objoid, objsubid, description
 FROM pg_description
 WHERE objoid >= 16384 OR objoid = 2200 AND classoid = 'pg_namespace'::regclass;
 
+-- Of an extension's members only those that would be taken for the schema's own. Parts of operator classes are left
+-- out, they come with their class.
 SELECT 'dependency', classid, objid, refclassid, refobjid, refobjsubid, deptype
-FROM pg_depend
-WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200);
+FROM pg_depend AS d
+WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)
+    AND classid NOT IN ('pg_amop'::regclass, 'pg_amproc'::regclass)
+    AND CASE WHEN deptype = 'e' THEN classid IN (1259, 1247, 2615, 3466)
+        ELSE NOT EXISTS (SELECT FROM pg_depend AS m WHERE m.classid = d.classid AND m.objid = d.objid AND m.deptype = 'e') END;
 
 -- Kinds that may depend on nothing that is not built in: is there any?
 SELECT 'unusual', EXISTS (SELECT FROM pg_cast WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_language WHERE oid >= 16384)

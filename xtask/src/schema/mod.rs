@@ -21,11 +21,13 @@ mod render;
 mod repair;
 mod rows;
 mod table_diff;
+#[cfg(test)]
+mod tests;
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
-pub(crate) use compare::{Difference, DifferenceKind, compare};
+pub(crate) use compare::{Difference, compare};
 use model::Model;
 
 /// What every schema file begins with.
@@ -82,7 +84,7 @@ impl Catalog {
             text.push_str(&object.header);
             text.push('\n');
             for statement in object.statements {
-                text.push_str(&statement);
+                text.push_str(&parse::canonical(statement));
                 text.push('\n');
             }
         }
@@ -91,7 +93,13 @@ impl Catalog {
 
     /// Takes the text of a schema file. CRLF counts as LF.
     pub(crate) fn parse(text: &str) -> Self {
-        Self { text: if text.contains('\r') { text.replace("\r\n", "\n") } else { text.to_owned() } }
+        Self {
+            text: if text.contains('\r') {
+                text.replace("\r\n", "\n")
+            } else {
+                text.to_owned()
+            },
+        }
     }
 
     /// The text of the schema file.

@@ -41,13 +41,22 @@ pub(super) struct Object {
 impl Object {
     /// An object that belongs to no relation.
     pub(super) fn new(id: Id, rank: Rank, kind: &str, name: &str) -> Self {
-        Self { id, place: (rank, name.to_owned(), 0, String::new()), header: one_line(&format!("{kind} {name}")), statements: Vec::new() }
+        Self {
+            id,
+            place: (rank, name.to_owned(), 0, String::new()),
+            header: one_line(&format!("{kind} {name}")),
+            statements: Vec::new(),
+        }
     }
 }
 
 /// A header is one line, whatever a quoted name may contain.
 pub(super) fn one_line(text: &str) -> String {
-    if text.chars().any(char::is_control) { text.replace(char::is_control, "?") } else { text.to_owned() }
+    if text.chars().any(char::is_control) {
+        text.replace(char::is_control, "?")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Puts the objects in order: each after those that it depends on, and otherwise by their places.
@@ -69,13 +78,18 @@ pub(super) fn sort(mut objects: Vec<Object>, model: &Model<'_>) -> Vec<Object> {
         }
     }
 
-    let mut ready: BinaryHeap<Reverse<usize>> =
-        (0..objects.len()).filter(|&index| waiting_for[index].is_empty()).map(Reverse).collect();
+    let mut ready: BinaryHeap<Reverse<usize>> = (0..objects.len())
+        .filter(|&index| waiting_for[index].is_empty())
+        .map(Reverse)
+        .collect();
     let mut placed = vec![false; objects.len()];
     let mut order = Vec::with_capacity(objects.len());
     while order.len() < objects.len() {
         // Objects that need each other are taken in the order of their places.
-        let next = ready.pop().map(|Reverse(index)| index).or_else(|| placed.iter().position(|placed| !placed));
+        let next = ready
+            .pop()
+            .map(|Reverse(index)| index)
+            .or_else(|| placed.iter().position(|placed| !placed));
         let Some(next) = next else { break };
         if std::mem::replace(&mut placed[next], true) {
             continue;
@@ -95,7 +109,11 @@ pub(super) fn sort(mut objects: Vec<Object>, model: &Model<'_>) -> Vec<Object> {
 /// Which object (its index) each entry of the catalogs belongs to, such as a default to its table.
 pub(super) fn owners(objects: &[Object], model: &Model<'_>) -> HashMap<Id, usize> {
     let rows = model.rows;
-    let mut owners: HashMap<Id, usize> = objects.iter().enumerate().map(|(index, object)| (object.id, index)).collect();
+    let mut owners: HashMap<Id, usize> = objects
+        .iter()
+        .enumerate()
+        .map(|(index, object)| (object.id, index))
+        .collect();
     let mut belongs = |part: Id, whole: Id| {
         if let Some(&index) = owners.get(&whole) {
             owners.entry(part).or_insert(index);
@@ -106,7 +124,11 @@ pub(super) fn owners(objects: &[Object], model: &Model<'_>) -> HashMap<Id, usize
     }
     for constraint in rows.constraints.iter().filter(|constraint| constraint.kind != 'f') {
         let domain = constraint.relation == 0;
-        let whole = if domain { (class::TYPE, constraint.domain) } else { (class::RELATION, constraint.relation) };
+        let whole = if domain {
+            (class::TYPE, constraint.domain)
+        } else {
+            (class::RELATION, constraint.relation)
+        };
         belongs((class::CONSTRAINT, constraint.oid), whole);
         belongs((class::RELATION, constraint.index), whole);
     }
@@ -123,7 +145,10 @@ pub(super) fn owners(objects: &[Object], model: &Model<'_>) -> HashMap<Id, usize
         belongs((class::RULE, rule.oid), (class::RELATION, rule.relation));
     }
     for dependency in rows.dependencies.iter().filter(|dependency| dependency.kind == 'e') {
-        belongs((dependency.class, dependency.oid), (class::EXTENSION, dependency.on_oid));
+        belongs(
+            (dependency.class, dependency.oid),
+            (class::EXTENSION, dependency.on_oid),
+        );
     }
     owners
 }

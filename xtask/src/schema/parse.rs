@@ -14,8 +14,7 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
     let mut starts = Vec::new();
     let mut at = 0;
     while at < text.len() {
-        let after_blank = at == 0 || text[..at].ends_with("\n\n");
-        if after_blank && text[at..].starts_with("-- ") {
+        if text[at..].starts_with("-- ") && (text[..at].ends_with("\n\n") || text[..at].trim().is_empty()) {
             starts.push(at);
         }
         at = skip(text, at);
@@ -23,19 +22,20 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     let pieces = starts.iter().copied().zip(ends).map(|(start, end)| &text[start..end]);
     let before = &text[..starts.first().copied().unwrap_or(text.len())];
+    let block = |header: &str, body: &str| Block {
+        header: header.to_owned(),
+        body: body.trim_end().to_owned(),
+    };
     let mut blocks = Vec::new();
+    if !before.trim().is_empty() {
+        blocks.push(block("", before));
+    }
     for (index, piece) in pieces.enumerate() {
         let (header, body) = piece.split_once('\n').unwrap_or((piece, ""));
         let header = header.trim_start_matches("-- ");
         // The head of the file is a comment as well.
-        if index == 0 && (before.is_empty() && super::HEAD.starts_with(&piece[..header.len() + 3])) {
-            blocks.push(Block { header: String::new(), body: piece.trim_end().to_owned() });
-        } else {
-            blocks.push(Block { header: header.to_owned(), body: body.trim_end().to_owned() });
-        }
-    }
-    if !before.trim().is_empty() {
-        blocks.insert(0, Block { header: String::new(), body: before.trim_end().to_owned() });
+        let head = index == 0 && header.starts_with("Generated ");
+        blocks.push(if head { block("", piece) } else { block(header, body) });
     }
     blocks
 }
@@ -49,7 +49,9 @@ pub(super) fn statements(body: &str) -> Vec<&str> {
         let next = skip(body, at);
         let first = start == at && body[at..].starts_with("--");
         let ends = first || (body[..next].ends_with(';') && body[next..].starts_with('\n'));
-        let begins = ["\nALTER ", "\nCOMMENT ", "\nCREATE ", "\n--"].iter().any(|word| body[next..].starts_with(word));
+        let begins = ["\nALTER ", "\nCOMMENT ", "\nCREATE ", "\n--"]
+            .iter()
+            .any(|word| body[next..].starts_with(word));
         if ends && (begins || next >= body.len()) {
             statements.push(body[start..next].trim_end());
             start = next + 1;
@@ -119,7 +121,9 @@ pub(super) fn skip(text: &str, at: usize) -> usize {
         }
         b'"' => quoted(&bytes[at..], b'"', false),
         b'$' if at == 0 || !in_name(bytes[at - 1]) => match dollar_tag(rest) {
-            Some(tag) => rest[tag.len()..].find(tag).map_or(rest.len(), |found| found + 2 * tag.len()),
+            Some(tag) => rest[tag.len()..]
+                .find(tag)
+                .map_or(rest.len(), |found| found + 2 * tag.len()),
             None => 1,
         },
         b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
@@ -150,6 +154,54 @@ fn dollar_tag(text: &str) -> Option<&str> {
     let end = text[1..].find('$')? + 2;
     let tag = &text[1..end - 1];
     let valid = !tag.starts_with(|first: char| first.is_ascii_digit())
-        && tag.chars().all(|character| character.is_alphanumeric() || character == '_');
+        && tag
+            .chars()
+            .all(|character| character.is_alphanumeric() || character == '_');
     valid.then_some(&text[..end])
+}
+
+/// Writes `(ARRAY[a, b])::type[]` as `ARRAY[(a)::type, (b)::type]`. A server makes the first of `column IN (a, b)`
+/// and, when that is loaded again, the second of the first.
+pub(super) fn canonical(statement: String) -> String {
+    const OPEN: &str = "(ARRAY[";
+    if !statement.contains(OPEN) {
+        return statement;
+    }
+    let mut canonical = String::new();
+    let mut at = 0;
+    while at < statement.len() {
+        let rest = &statement[at..];
+        let cast = rest.strip_prefix(OPEN).and_then(array_cast);
+        if let Some((elements, of_type, length)) = cast {
+            let elements: Vec<_> = items(elements)
+                .iter()
+                .map(|element| format!("({element})::{of_type}"))
+                .collect();
+            canonical.push_str(&format!("ARRAY[{}]", elements.join(", ")));
+            at += OPEN.len() + length;
+        } else {
+            let next = skip(&statement, at);
+            canonical.push_str(&statement[at..next]);
+            at = next;
+        }
+    }
+    canonical
+}
+
+/// The elements and the type of `elements])::type[]`, and the length of all that.
+fn array_cast(text: &str) -> Option<(&str, &str, usize)> {
+    let (mut at, mut depth) = (0, 0_usize);
+    while at < text.len() && (depth > 0 || text.as_bytes()[at] != b']') {
+        match text.as_bytes()[at] {
+            b'(' | b'[' => depth += 1,
+            b')' | b']' => depth -= 1,
+            _ => {}
+        }
+        at = skip(text, at);
+    }
+    let elements = text.get(..at)?;
+    let of_type = text.get(at..)?.strip_prefix("])::")?;
+    let end = of_type.find("[]")?;
+    let simple = !of_type[..end].contains([',', ';', '\n']) && !elements.starts_with("ARRAY[");
+    simple.then_some((elements, &of_type[..end], at + "])::".len() + end + "[]".len()))
 }

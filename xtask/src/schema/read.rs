@@ -51,7 +51,10 @@ fn has_unusual(rows: &Rows) -> bool {
         class::EXTENSION,
     ];
     rows.unusual.iter().any(|unusual| unusual.found)
-        || rows.relations.iter().any(|relation| relation.method > 0 && relation.method != 2 && "rm".contains(relation.kind))
+        || rows
+            .relations
+            .iter()
+            .any(|relation| relation.method > 0 && relation.method != 2 && "rm".contains(relation.kind))
         || rows.types.iter().any(|of_type| "erm".contains(of_type.kind))
         || rows.routines.iter().any(|routine| routine.kind == 'a')
         || rows.dependencies.iter().any(|dependency| {

@@ -10,7 +10,10 @@ use super::parse::words;
 pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
     let name = header.trim_end_matches(NAME_ONLY);
     let aspect = |object: String, of| Aspect { object, of };
-    let this = |of| Aspect { object: name.to_owned(), of };
+    let this = |of| Aspect {
+        object: name.to_owned(),
+        of,
+    };
     if let Some(remark) = statement.strip_prefix("-- ") {
         return match remark {
             _ if remark.starts_with("invalid: the index of constraint ") => this("validity of a constraint's index"),
@@ -19,12 +22,24 @@ pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
             _ => aspect(format!("comment on {name}"), ""),
         };
     }
-    let words: Vec<&str> = words(statement.trim_end_matches(';')).into_iter().filter(|word| *word != "ONLY").collect();
+    let words: Vec<&str> = words(statement.trim_end_matches(';'))
+        .into_iter()
+        .filter(|word| *word != "ONLY")
+        .collect();
     match words.as_slice() {
         ["COMMENT", "ON", rest @ ..] => {
             let target = rest.iter().take_while(|word| **word != "IS");
-            let lower = |word: &&str| if word.contains(['"', '(', '.']) { (*word).to_owned() } else { word.to_lowercase() };
-            aspect(format!("comment on {}", target.map(lower).collect::<Vec<_>>().join(" ")), "")
+            let lower = |word: &&str| {
+                if word.contains(['"', '(', '.']) {
+                    (*word).to_owned()
+                } else {
+                    word.to_lowercase()
+                }
+            };
+            aspect(
+                format!("comment on {}", target.map(lower).collect::<Vec<_>>().join(" ")),
+                "",
+            )
         }
         ["ALTER", "TABLE", table, rest @ ..] => match rest {
             ["ADD", "CONSTRAINT", constraint, ..] if !header.starts_with("foreign key ") => {
@@ -46,6 +61,7 @@ pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
         },
         ["ALTER", "SEQUENCE", sequence, "OWNED", ..] => aspect(format!("sequence {sequence}"), "owner"),
         ["ALTER", "INDEX", index, "ATTACH", ..] => aspect(format!("index {index}"), "partitions"),
+        ["ALTER", "INDEX", index, ..] => aspect(format!("index {index}"), "options"),
         ["ALTER", "EVENT", ..] => this("state"),
         ["ALTER", "DOMAIN", domain, "ADD", "CONSTRAINT", constraint, ..] => {
             aspect(format!("constraint {constraint} on domain {domain}"), "")
@@ -70,16 +86,33 @@ pub(super) fn object(header: &str, expected: Option<&str>, actual: Option<&str>)
 /// `DROP`, for what holds no data.
 fn drop_object(header: &str) -> Option<String> {
     let kinds = [
-        "index", "view", "materialized view", "function", "procedure", "trigger", "rule", "policy", "statistics", "domain",
-        "event trigger", "foreign key", "constraint",
+        "index",
+        "view",
+        "materialized view",
+        "function",
+        "procedure",
+        "trigger",
+        "rule",
+        "policy",
+        "statistics",
+        "domain",
+        "event trigger",
+        "foreign key",
+        "constraint",
     ];
-    let kind = kinds.iter().find(|kind| header.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')))?;
+    let kind = kinds
+        .iter()
+        .find(|kind| header.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')))?;
     let name = &header[kind.len() + 1..];
     if matches!(*kind, "foreign key" | "constraint") {
         let (constraint, table) = name.rsplit_once(" on ")?;
         return Some(format!("ALTER TABLE {table} DROP CONSTRAINT {constraint};"));
     }
-    let name = if *kind == "statistics" { name.rsplit_once(" on ")?.0 } else { name };
+    let name = if *kind == "statistics" {
+        name.rsplit_once(" on ")?.0
+    } else {
+        name
+    };
     let name = if matches!(*kind, "trigger" | "rule" | "policy") {
         let (object, table) = name.rsplit_once(" on ")?;
         format!("{object} ON {table}")
@@ -89,8 +122,14 @@ fn drop_object(header: &str) -> Option<String> {
     Some(format!("DROP {} {name};", kind.to_uppercase()))
 }
 
-/// Repairs one statement of an object that both sides have.
-pub(super) fn statement(header: &str, about: &Aspect, expected: Option<&str>, actual: Option<&str>) -> Option<String> {
+/// Repairs one statement of an object that both sides have. `body` has all statements that are expected of it.
+pub(super) fn statement(
+    header: &str,
+    body: &str,
+    about: &Aspect,
+    expected: Option<&str>,
+    actual: Option<&str>,
+) -> Option<String> {
     if about.object.starts_with("comment on ") {
         return match (expected, actual) {
             (Some(expected), _) if expected.starts_with("COMMENT ON ") => Some(expected.to_owned()),
@@ -102,11 +141,13 @@ pub(super) fn statement(header: &str, about: &Aspect, expected: Option<&str>, ac
         };
     }
     match (about.of, expected, actual) {
-        ("", Some(expected), Some(actual)) => replace(header, &about.object, expected, actual),
+        ("", Some(expected), Some(actual)) => replace(header, body, expected, actual),
         ("", Some(expected), None) => Some(expected.to_owned()),
         ("", None, Some(_)) => drop_object(&about.object),
         ("validity", None, _) => Some(format!("REINDEX INDEX {};", header.strip_prefix("index ")?)),
-        ("inheritance" | "partition" | "row type" | "partitions" | "nullability" | "validity" | "enforcement", ..) => None,
+        ("inheritance" | "partition" | "row type" | "partitions" | "nullability" | "validity" | "enforcement", ..) => {
+            None
+        }
         (_, Some(expected), _) => Some(expected.to_owned()),
         (of, None, Some(actual)) => undo(of, actual),
         (_, None, None) => None,
@@ -122,7 +163,9 @@ fn undo(of: &str, actual: &str) -> Option<String> {
         "clustering" => (" CLUSTER ON ", " SET WITHOUT CLUSTER"),
         "owner" => (" OWNED BY ", " OWNED BY NONE"),
         "state" => {
-            let state = [" DISABLE", " ENABLE REPLICA", " ENABLE ALWAYS"].into_iter().find(|state| actual.contains(state))?;
+            let state = [" DISABLE", " ENABLE REPLICA", " ENABLE ALWAYS"]
+                .into_iter()
+                .find(|state| actual.contains(state))?;
             return Some(actual.replacen(state, " ENABLE", 1));
         }
         _ => return None,
@@ -131,17 +174,44 @@ fn undo(of: &str, actual: &str) -> Option<String> {
 }
 
 /// The statements that put the expected definition in the place of the one that is there.
-fn replace(header: &str, object: &str, expected: &str, actual: &str) -> Option<String> {
+fn replace(header: &str, body: &str, expected: &str, actual: &str) -> Option<String> {
     let kind = header.split(' ').next()?;
     match kind {
         "function" | "procedure" => Some(expected.to_owned()),
         "view" => Some(expected.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)),
         "enum" => labels(header, expected, actual),
-        "index" | "materialized" | "trigger" | "rule" | "policy" | "statistics" | "event" | "foreign" => {
-            Some(format!("{}\n{expected}", drop_object(object)?))
+        // What is made anew needs its comment and its state as well. A materialized view would lose its indexes.
+        "index" | "trigger" | "rule" | "policy" | "statistics" | "event" | "foreign" => {
+            Some(format!("{}\n{body}", drop_object(header)?))
         }
         _ => None,
     }
+}
+
+/// A property as a few words: the statement that sets it, without the object's name.
+pub(super) fn value(of: &str, statement: Option<&str>) -> String {
+    let Some(statement) = statement else {
+        let default = match of {
+            "validity" | "validity of a constraint's index" => "valid",
+            "enforcement" => "enforced",
+            "state" => "enabled",
+            "inheritance" | "partition" | "partitions" | "owner" | "row type" => "none",
+            _ => "the default",
+        };
+        return default.to_owned();
+    };
+    let of_one = |statement: &str| {
+        if let Some(remark) = statement.strip_prefix("-- ") {
+            return remark.to_owned();
+        }
+        let words = words(statement.trim_end_matches(';'));
+        // ALTER TABLE name, ALTER EVENT TRIGGER name
+        let mut skipped = if words.get(1) == Some(&"EVENT") { 4 } else { 3 };
+        skipped += usize::from(words.get(2) == Some(&"ONLY"));
+        words.get(skipped..).unwrap_or_default().join(" ")
+    };
+    // Where there are several, each is on a line of its own.
+    statement.lines().map(of_one).collect::<Vec<_>>().join(", ")
 }
 
 /// `ADD VALUE` for each label that an enum lacks. None can be taken away, or moved.
@@ -160,7 +230,9 @@ fn labels(header: &str, expected: &str, actual: &str) -> Option<String> {
     for (index, label) in expected.iter().enumerate().filter(|(_, label)| !actual.contains(label)) {
         let place = match index.checked_sub(1).and_then(|before| expected.get(before)) {
             Some(before) => format!("AFTER {before}"),
-            None => actual.first().map_or_else(String::new, |first| format!("BEFORE {first}")),
+            None => actual
+                .first()
+                .map_or_else(String::new, |first| format!("BEFORE {first}")),
         };
         statements.push(format!("ALTER TYPE {name} ADD VALUE {label} {place};").replace(" ;", ";"));
     }

@@ -15,7 +15,6 @@ pub(super) mod class {
     pub(in crate::schema) const TYPE: u32 = 1247;
     pub(in crate::schema) const PROC: u32 = 1255;
     pub(in crate::schema) const RELATION: u32 = 1259;
-    pub(in crate::schema) const OPERATOR_CLASS_MEMBER: [u32; 2] = [2602, 2603];
     pub(in crate::schema) const DEFAULT: u32 = 2604;
     pub(in crate::schema) const CONSTRAINT: u32 = 2606;
     pub(in crate::schema) const SCHEMA: u32 = 2615;
@@ -72,7 +71,11 @@ impl Field for char {
 
 fn value<T: Field>(row: &PgRow, index: usize, name: &str) -> Result<T> {
     let raw = row.try_get_raw(index)?;
-    let text = if raw.is_null() { None } else { Some(raw.as_str().map_err(anyhow::Error::from_boxed)?) };
+    let text = if raw.is_null() {
+        None
+    } else {
+        Some(raw.as_str().map_err(anyhow::Error::from_boxed)?)
+    };
     T::parse(text).with_context(|| {
         let text = text.unwrap_or("NULL");
         format!("the catalog has {text:?} as `{name}`; was the schema changed while it was read? Run the command again")

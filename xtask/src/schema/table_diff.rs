@@ -14,26 +14,56 @@ struct Parts<'t> {
 }
 
 /// Names what differs in two tables of one name, and takes their CREATE TABLE and ADD CONSTRAINT out of the lists.
-pub(super) fn table(header: &str, expected: &mut Vec<(Aspect, String)>, actual: &mut Vec<(Aspect, String)>) -> Vec<Difference> {
+pub(super) fn table(
+    header: &str,
+    expected: &mut Vec<(Aspect, String)>,
+    actual: &mut Vec<(Aspect, String)>,
+) -> Vec<Difference> {
     let name = header.trim_start_matches("table ");
+    let comments = expected
+        .iter()
+        .filter(|(aspect, _)| aspect.object.starts_with("comment on constraint "));
+    let comments: Vec<_> = comments.cloned().collect();
     let (expected_create, expected_added) = take(expected);
     let (actual_create, actual_added) = take(actual);
     let (Some(mut expected), Some(mut actual)) = (parts(&expected_create), parts(&actual_create)) else {
         // Not as it is generated: an edited file.
         let whole = Difference::new(header, Some(&expected_create), Some(&actual_create));
-        return if expected_create == actual_create && expected_added == actual_added { Vec::new() } else { vec![whole] };
+        return if expected_create == actual_create && expected_added == actual_added {
+            Vec::new()
+        } else {
+            vec![whole]
+        };
     };
-    expected.constraints.extend(expected_added.iter().filter_map(|statement| added(statement)));
-    actual.constraints.extend(actual_added.iter().filter_map(|statement| added(statement)));
+    expected
+        .constraints
+        .extend(expected_added.iter().filter_map(|statement| added(statement)));
+    actual
+        .constraints
+        .extend(actual_added.iter().filter_map(|statement| added(statement)));
 
     let mut differences = Vec::new();
     if (expected.create, expected.options) != (actual.create, actual.options) {
-        let line = |parts: &Parts<'_>| format!("{} {name} {}", parts.create, parts.options.replace('\n', " ")).trim().to_owned();
+        let line = |parts: &Parts<'_>| {
+            format!("{} {name} {}", parts.create, parts.options.replace('\n', " "))
+                .trim()
+                .to_owned()
+        };
         let difference = Difference::new(header, Some(&line(&expected)), Some(&line(&actual)));
         differences.push(difference.repair(logged(name, expected.create, actual.create)));
     }
     for (column, wanted, found) in pair(&expected.columns, &actual.columns) {
-        differences.push(self::column(name, column, wanted, found));
+        let mut difference = self::column(name, column, wanted, found);
+        // ADD COLUMN puts it at the end, where it must not be followed by one that is there.
+        let after = expected.columns.iter().skip_while(|(known, _)| *known != column);
+        if found.is_none()
+            && after
+                .into_iter()
+                .any(|(known, _)| actual.columns.iter().any(|(there, _)| known == there))
+        {
+            difference.repair = None;
+        }
+        differences.push(difference);
     }
     differences.extend(order(header, &expected.columns, &actual.columns));
     for (constraint, wanted, found) in pair(&expected.constraints, &actual.constraints) {
@@ -47,6 +77,11 @@ pub(super) fn table(header: &str, expected: &mut Vec<(Aspect, String)>, actual: 
             (_, _, drop, add) => drop.or(add).unwrap_or_default(),
         };
         let object = format!("constraint {constraint} on {name}");
+        // A constraint that is made anew has lost its comment.
+        let comment = comments
+            .iter()
+            .find(|(aspect, _)| found.is_some() && aspect.object == format!("comment on {object}"));
+        let repair = comment.map_or_else(|| repair.clone(), |(_, comment)| format!("{repair}\n{comment}"));
         differences.push(Difference::new(&object, wanted, found).repair(Some(repair)));
     }
     differences
@@ -93,20 +128,38 @@ fn parts(statement: &str) -> Option<Parts<'_>> {
     }
     let before = &statement[..open?];
     let create = &before[..before.find("TABLE")? + "TABLE".len()];
-    Some(Parts { create, columns, constraints, options: statement.get(at + 1..)?.trim_end_matches(';').trim() })
+    Some(Parts {
+        create,
+        columns,
+        constraints,
+        options: statement.get(at + 1..)?.trim_end_matches(';').trim(),
+    })
 }
 
 /// The name and the definition of `CONSTRAINT name definition`, wherever in a statement that stands.
 fn added(text: &str) -> Option<(&str, &str)> {
-    let start = if text.starts_with("CONSTRAINT ") { 0 } else { text.find(" ADD CONSTRAINT ").filter(|_| text.starts_with("ALTER ")).map(|at| at + 5)? };
+    let start = if text.starts_with("CONSTRAINT ") {
+        0
+    } else {
+        text.find(" ADD CONSTRAINT ")
+            .filter(|_| text.starts_with("ALTER "))
+            .map(|at| at + 5)?
+    };
     let definition = text[start..].trim_end_matches(';');
     Some((words(definition).get(1).copied()?, definition))
 }
 
 /// What both have, and what only one has, where it is not the same.
-fn pair<'t>(expected: &[(&'t str, &'t str)], actual: &[(&'t str, &'t str)]) -> Vec<(&'t str, Option<&'t str>, Option<&'t str>)> {
-    let find = |list: &[(&'t str, &'t str)], name: &str| list.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
-    let mut pairs: Vec<_> = expected.iter().map(|(name, text)| (*name, Some(*text), find(actual, name))).collect();
+fn pair<'t>(
+    expected: &[(&'t str, &'t str)],
+    actual: &[(&'t str, &'t str)],
+) -> Vec<(&'t str, Option<&'t str>, Option<&'t str>)> {
+    let find =
+        |list: &[(&'t str, &'t str)], name: &str| list.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
+    let mut pairs: Vec<_> = expected
+        .iter()
+        .map(|(name, text)| (*name, Some(*text), find(actual, name)))
+        .collect();
     let extra = actual.iter().filter(|(name, _)| find(expected, name).is_none());
     pairs.extend(extra.map(|(name, text)| (*name, None, Some(*text))));
     pairs.retain(|(_, expected, actual)| expected != actual);
@@ -116,7 +169,10 @@ fn pair<'t>(expected: &[(&'t str, &'t str)], actual: &[(&'t str, &'t str)]) -> V
 /// The order of the columns that both have.
 fn order(header: &str, expected: &[(&str, &str)], actual: &[(&str, &str)]) -> Option<Difference> {
     let common = |list: &[(&str, &str)], other: &[(&str, &str)]| -> Vec<String> {
-        let names = list.iter().map(|(name, _)| *name).filter(|name| other.iter().any(|(known, _)| known == name));
+        let names = list
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| other.iter().any(|(known, _)| known == name));
         names.map(str::to_owned).collect()
     };
     let (expected, actual) = (common(expected, actual).join(", "), common(actual, expected).join(", "));
@@ -147,12 +203,14 @@ impl Column {
             words.truncate(words.len() - 2);
         }
         let mut part = &mut column.data_type;
+        let mut last = false;
         for word in words.into_iter().skip(1) {
             match word {
-                "COMPRESSION" => part = &mut column.compression,
-                "COLLATE" => part = &mut column.collation,
-                "DEFAULT" => part = &mut column.default,
-                "GENERATED" => part = &mut column.generated,
+                "COMPRESSION" if !last => part = &mut column.compression,
+                "COLLATE" if !last => part = &mut column.collation,
+                // What follows these is an expression, up to the end.
+                "DEFAULT" if !last => (part, last) = (&mut column.default, true),
+                "GENERATED" if !last => (part, last) = (&mut column.generated, true),
                 word => {
                     if !part.is_empty() {
                         part.push(' ');
@@ -176,41 +234,88 @@ fn column(table: &str, name: &str, expected: Option<&str>, actual: Option<&str>)
     let (mut details, mut repairs) = (Vec::new(), Vec::new());
     let mut differs = |what: &str, expected: &str, actual: &str, repair: Option<String>| {
         if expected != actual {
-            let or_none = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
+            let or_none = |text: &str| {
+                if text.is_empty() {
+                    "none".to_owned()
+                } else {
+                    text.to_owned()
+                }
+            };
             details.push(format!("{what} is {}, expected {}", or_none(actual), or_none(expected)));
             repairs.extend(repair.map(|repair| format!("{alter} {repair};")));
         }
     };
     let data_type = &expected.data_type;
     differs("type", data_type, &actual.data_type, Some(format!("TYPE {data_type}")));
-    let collate = if expected.collation.is_empty() { "\"default\"" } else { &expected.collation };
-    differs("collation", &expected.collation, &actual.collation, Some(format!("TYPE {data_type} COLLATE {collate}")));
-    let compression = if expected.compression.is_empty() { "default" } else { &expected.compression };
-    differs("compression", &expected.compression, &actual.compression, Some(format!("SET COMPRESSION {compression}")));
-    let default = &expected.default;
-    let set = if default.is_empty() { "DROP DEFAULT".to_owned() } else { format!("SET DEFAULT {default}") };
-    differs("default", default, &actual.default, Some(set));
-    let identity = match (expected.generated.ends_with("IDENTITY"), actual.generated.as_str()) {
-        (true, "") => Some(format!("ADD GENERATED {}", expected.generated)),
-        (true, found) if found.ends_with("IDENTITY") => {
-            Some(format!("SET GENERATED {}", expected.generated.trim_end_matches(" AS IDENTITY")))
-        }
-        (false, found) if found.contains("AS IDENTITY") && expected.generated.is_empty() => Some("DROP IDENTITY".to_owned()),
-        (false, found) if !found.is_empty() && expected.generated.is_empty() => Some("DROP EXPRESSION".to_owned()),
-        _ => None,
+    let collate = if expected.collation.is_empty() {
+        "\"default\""
+    } else {
+        &expected.collation
     };
+    differs(
+        "collation",
+        &expected.collation,
+        &actual.collation,
+        Some(format!("TYPE {data_type} COLLATE {collate}")),
+    );
+    let compression = if expected.compression.is_empty() {
+        "default"
+    } else {
+        &expected.compression
+    };
+    differs(
+        "compression",
+        &expected.compression,
+        &actual.compression,
+        Some(format!("SET COMPRESSION {compression}")),
+    );
+    let default = &expected.default;
+    let set = if default.is_empty() {
+        "DROP DEFAULT".to_owned()
+    } else {
+        format!("SET DEFAULT {default}")
+    };
+    differs("default", default, &actual.default, Some(set));
+    let identity = identity(&expected.generated, &actual.generated);
     differs("generation", &expected.generated, &actual.generated, identity);
     let null = |not_null: bool| if not_null { "NOT NULL" } else { "NULL" };
-    let set = if expected.not_null { "SET NOT NULL" } else { "DROP NOT NULL" };
-    differs("nullability", null(expected.not_null), null(actual.not_null), Some(set.to_owned()));
+    let set = if expected.not_null {
+        "SET NOT NULL"
+    } else {
+        "DROP NOT NULL"
+    };
+    differs(
+        "nullability",
+        null(expected.not_null),
+        null(actual.not_null),
+        Some(set.to_owned()),
+    );
     if details.is_empty() {
         return difference;
     }
-    difference.detail(details.join("; ")).repair((!repairs.is_empty()).then(|| repairs.join("\n")))
+    difference
+        .detail(details.join("; "))
+        .repair((!repairs.is_empty()).then(|| repairs.join("\n")))
+}
+
+/// What makes a column an identity, another kind of one, or none; options of its sequence are left to a person.
+fn identity(expected: &str, actual: &str) -> Option<String> {
+    const IDENTITY: &str = " AS IDENTITY";
+    match (expected.split_once(IDENTITY), actual.split_once(IDENTITY)) {
+        (Some(_), None) if actual.is_empty() => Some(format!("ADD GENERATED {expected}")),
+        (Some((when, options)), Some((_, found))) if options == found => Some(format!("SET GENERATED {when}")),
+        (None, Some(_)) if expected.is_empty() => Some("DROP IDENTITY".to_owned()),
+        (None, None) if expected.is_empty() => Some("DROP EXPRESSION".to_owned()),
+        _ => None,
+    }
 }
 
 /// LOGGED against UNLOGGED.
 fn logged(name: &str, expected: &str, actual: &str) -> Option<String> {
-    let word = if expected.contains("UNLOGGED") { "UNLOGGED" } else { "LOGGED" };
+    let word = if expected.contains("UNLOGGED") {
+        "UNLOGGED"
+    } else {
+        "LOGGED"
+    };
     (expected != actual).then(|| format!("ALTER TABLE {name} SET {word};"))
 }

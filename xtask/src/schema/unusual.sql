@@ -78,11 +78,12 @@ SELECT 'event trigger', oid, quote_ident(evtname), evtevent, evtfoid::regproc::t
     (SELECT string_agg(quote_literal(tag), ', ' ORDER BY tag COLLATE "C") FROM unnest(evttags) AS tag)
 FROM pg_event_trigger;
 
--- Kinds that are compared by name only: those that pg_depend knows, and those that may depend on nothing.
+-- Kinds that are compared by name only: those that pg_depend knows, and those that may depend on nothing. An
+-- extension's are left out, with the parts of its operator classes, which are no members themselves; so are a range's.
 SELECT 'other', classid, objid, type, identity
 FROM (
     SELECT classid, objid FROM pg_depend
-    WHERE objid >= 16384 AND deptype <> 'e' AND classid NOT IN ('pg_class'::regclass, 'pg_type'::regclass,
+    WHERE objid >= 16384 AND classid NOT IN ('pg_class'::regclass, 'pg_type'::regclass,
         'pg_proc'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass, 'pg_rewrite'::regclass,
         'pg_trigger'::regclass, 'pg_namespace'::regclass, 'pg_extension'::regclass, 'pg_policy'::regclass,
         'pg_statistic_ext'::regclass, 'pg_event_trigger'::regclass, 'pg_default_acl'::regclass)
@@ -94,7 +95,11 @@ FROM (
     UNION SELECT 'pg_subscription'::regclass, s.oid
         FROM pg_subscription AS s JOIN pg_database AS d ON d.oid = s.subdbid WHERE d.datname = current_database()
     UNION SELECT 'pg_transform'::regclass, oid FROM pg_transform
-) AS other, pg_identify_object(classid, objid, 0);
+) AS other, pg_identify_object(classid, objid, 0)
+WHERE NOT EXISTS (
+    SELECT FROM pg_depend AS d LEFT JOIN pg_depend AS e ON e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e'
+    WHERE d.classid = other.classid AND d.objid = other.objid
+        AND (d.deptype = 'e' OR d.deptype = 'i' AND d.classid = 'pg_cast'::regclass OR e.objid IS NOT NULL AND d.classid IN ('pg_amop'::regclass, 'pg_amproc'::regclass)));
 
 SELECT 'access method', oid, quote_ident(amname) FROM pg_am;
 

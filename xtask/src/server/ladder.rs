@@ -71,13 +71,22 @@ impl Ladder<'_> {
             }
             (url, Answer::Never(said)) => {
                 let why = format!("{address} can't be used: {said}");
-                let problem = Problem::unavailable(format!("{} names {address}, which can't be used: {said}.", url.variable));
+                let problem = Problem::unavailable(format!(
+                    "{} names {address}, which can't be used: {said}.",
+                    url.variable
+                ));
                 return self.go_elsewhere(settings, &address, why, problem);
             }
             (_, Answer::Nothing(said) | Answer::NotYet(said)) => said,
         };
-        let unusable = Unusable { why: format!("{address}: {absent}"), remedy: format!("Start a server at {address}.") };
-        let left = vec![Left { provider: Provider::Running, unusable }];
+        let unusable = Unusable {
+            why: format!("{address}: {absent}"),
+            remedy: format!("Start a server at {address}."),
+        };
+        let left = vec![Left {
+            provider: Provider::Running,
+            unusable,
+        }];
         if self.choice == Choice::Running || !address.is_loopback() || address.is_socket() {
             let problem = none(left).detail(if address.is_loopback() {
                 "Nothing else was tried: --server running only uses what runs.".to_owned()
@@ -102,14 +111,16 @@ impl Ladder<'_> {
                 Answer::Ready(_) | Answer::NoDatabase => {}
                 Answer::Refused(said) => return Err(roles::refused(url, &said).into()),
                 Answer::Nothing(said) | Answer::NotYet(said) | Answer::Never(said) => {
-                    return Err(Problem::unavailable(format!("{} names {}: {said}.", url.variable, url.address))
-                        .detail(format!(
-                            "{} and {} name two servers, and db-setup only ever starts one.",
-                            first.variable, other.variable
-                        ))
-                        .remedy(format!("Start a server at {}", url.address))
-                        .remedy("or let both URLs name the same host and port.")
-                        .into());
+                    return Err(
+                        Problem::unavailable(format!("{} names {}: {said}.", url.variable, url.address))
+                            .detail(format!(
+                                "{} and {} name two servers, and db-setup only ever starts one.",
+                                first.variable, other.variable
+                            ))
+                            .remedy(format!("Start a server at {}", url.address))
+                            .remedy("or let both URLs name the same host and port.")
+                            .into(),
+                    );
                 }
             }
         }
@@ -143,7 +154,10 @@ impl Ladder<'_> {
     async fn is_ours(&self, address: &Address) -> Result<bool> {
         #[cfg(unix)]
         if let Ok(cluster) = Cluster::locate(self.root)
-            && cluster.running().await?.is_some_and(|running| running.port == address.port)
+            && cluster
+                .running()
+                .await?
+                .is_some_and(|running| running.port == address.port)
         {
             return Ok(true);
         }
@@ -165,17 +179,34 @@ impl Ladder<'_> {
         }
         let port = self.another_port(settings, address)?;
         self.reporter.note(&format!("{why}."));
-        self.reporter.note(&format!("It isn't this checkout's, so port {port} is taken instead, in the new {FILE}."));
-        let unusable = Unusable { why, remedy: format!("Let the URLs in {FILE} log in there.") };
-        Ok(Look::ToStart(vec![Left { provider: Provider::Running, unusable }]))
+        self.reporter.note(&format!(
+            "It isn't this checkout's, so port {port} is taken instead, in the new {FILE}."
+        ));
+        let unusable = Unusable {
+            why,
+            remedy: format!("Let the URLs in {FILE} log in there."),
+        };
+        Ok(Look::ToStart(vec![Left {
+            provider: Provider::Running,
+            unusable,
+        }]))
     }
 
     #[cfg(unix)]
     fn another_port(&self, settings: &mut Settings, address: &Address) -> Result<u16> {
-        let free = |port: &u16| local::port_is_free(&Address { host: address.host.clone(), port: *port });
+        let free = |port: &u16| {
+            local::port_is_free(&Address {
+                host: address.host.clone(),
+                port: *port,
+            })
+        };
         let from = address.port.saturating_add(1);
         let port = (from..=from.saturating_add(PORTS)).find(free).ok_or_else(|| {
-            Problem::unavailable(format!("The ports from {} to {} are all taken.", address.port, from.saturating_add(PORTS)))
+            Problem::unavailable(format!(
+                "The ports from {} to {} are all taken.",
+                address.port,
+                from.saturating_add(PORTS)
+            ))
         })?;
         settings.set_port(address, port);
         Ok(port)
@@ -227,7 +258,9 @@ impl Ladder<'_> {
             Choice::Running => Vec::new(),
             Choice::Compose => vec![Provider::Compose],
             Choice::Local => vec![Provider::Local],
-            Choice::Auto if Record::read(self.root) == Some(Provider::Local) => vec![Provider::Local, Provider::Compose],
+            Choice::Auto if Record::read(self.root) == Some(Provider::Local) => {
+                vec![Provider::Local, Provider::Compose]
+            }
             Choice::Auto => vec![Provider::Compose, Provider::Local],
         }
     }
@@ -240,9 +273,15 @@ impl Ladder<'_> {
     ) -> Result<Server, StartError> {
         let rung = self.rung(provider)?.map_err(|unusable| self.left(provider, unusable))?;
         if let Some(url) = settings.urls.iter().find(|url| url.password.is_empty()) {
-            return Err(Problem::failed(format!("{} has no password, and a server of our own asks for one.", url.variable))
-                .remedy(format!("Put one in: {}=postgres://{}:PASSWORD@…", url.variable, url.user))
-                .into());
+            return Err(Problem::failed(format!(
+                "{} has no password, and a server of our own asks for one.",
+                url.variable
+            ))
+            .remedy(format!(
+                "Put one in: {}=postgres://{}:PASSWORD@…",
+                url.variable, url.user
+            ))
+            .into());
         }
         step.doing(&format!("starting {}", rung.describe()));
         loop {
@@ -252,7 +291,9 @@ impl Ladder<'_> {
                     let address = settings.urls[0].address.clone();
                     let port = self.another_port(settings, &address)?;
                     settings.rewrite(self.root)?;
-                    self.reporter.note(&format!("{address} is taken; going on with port {port}, in the new {FILE}."));
+                    self.reporter.note(&format!(
+                        "{address} is taken; going on with port {port}, in the new {FILE}."
+                    ));
                 }
                 Err(StartError::Unusable(unusable)) => return Err(self.left(provider, unusable)),
                 ended => return ended,
@@ -262,7 +303,11 @@ impl Ladder<'_> {
 
     /// Says why a rung is left, now: what is tried next may take a while.
     fn left(&self, provider: Provider, unusable: Unusable) -> StartError {
-        self.reporter.note(&format!("{} was left: {}.", provider.name(), unusable.why.trim_end_matches('.')));
+        self.reporter.note(&format!(
+            "{} was left: {}.",
+            provider.name(),
+            unusable.why.trim_end_matches('.')
+        ));
         StartError::Unusable(unusable)
     }
 
@@ -282,7 +327,11 @@ impl Ladder<'_> {
                 (Provider::Local, version)
             }
         };
-        Ok(Server { provider, address: url.address.clone(), version, started: true })
+        Ok(Server {
+            provider,
+            address: url.address.clone(),
+            version,
+        })
     }
 
     /// A provider that can be used here, or why it can't.
@@ -299,7 +348,10 @@ impl Ladder<'_> {
                     self.interrupt.check()?;
                     let problem = error.downcast::<Problem>()?;
                     let why = format!("{} {}", problem.what, problem.details.join(" "));
-                    Ok(Err(Unusable { why, remedy: problem.remedies.join(", ") }))
+                    Ok(Err(Unusable {
+                        why,
+                        remedy: problem.remedies.join(", "),
+                    }))
                 }
             };
         }
@@ -332,7 +384,11 @@ impl Rung {
 }
 
 fn running(address: Address, version: String) -> Server {
-    Server { provider: Provider::Running, address, version, started: false }
+    Server {
+        provider: Provider::Running,
+        address,
+        version,
+    }
 }
 
 /// The reason of a wait that came to nothing; Ctrl-C stays an error.
@@ -348,16 +404,22 @@ fn ways_out(problem: Problem, settings: &Settings, address: &Address) -> Problem
         let variables: Vec<_> = settings.urls.iter().map(|url| url.variable.as_str()).collect();
         let variables = variables.join(" and ");
         let port = address.port.saturating_add(1);
-        problem.remedy(format!("or take a server of your own: put a free port, such as {port}, into {variables} and type this again."))
+        problem.remedy(format!(
+            "or take a server of your own: put a free port, such as {port}, into {variables} and type this again."
+        ))
     } else {
-        problem.remedy("or let db-setup choose the port: take the URLs out of the environment, and leave --server at auto.")
+        problem.remedy(
+            "or let db-setup choose the port: take the URLs out of the environment, and leave --server at auto.",
+        )
     }
 }
 
 fn port_taken(settings: &Settings) -> Problem {
     let address = &settings.urls[0].address;
-    let problem = Problem::unavailable(format!("Port {} is taken by another program.", address.port))
-        .remedy(format!("See which one: ss --listening --tcp --processes 'sport = :{}'", address.port));
+    let problem = Problem::unavailable(format!("Port {} is taken by another program.", address.port)).remedy(format!(
+        "See which one: ss --listening --tcp --processes 'sport = :{}'",
+        address.port
+    ));
     ways_out(problem, settings, address)
 }
 
@@ -366,7 +428,11 @@ fn none(left: Vec<Left>) -> Problem {
     let mut problem = Problem::unavailable("There is no PostgreSQL to use.");
     for left in left {
         problem = problem
-            .detail(format!("{}: {}.", left.provider.name(), left.unusable.why.trim_end_matches('.')))
+            .detail(format!(
+                "{}: {}.",
+                left.provider.name(),
+                left.unusable.why.trim_end_matches('.')
+            ))
             .remedy(left.unusable.remedy);
     }
     problem

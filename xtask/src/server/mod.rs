@@ -4,18 +4,18 @@
 //! cluster of this checkout. Each rung that was left is reported with the reason and with what would mend it.
 
 pub(crate) mod compose;
+mod ladder;
 #[cfg(unix)]
 pub(crate) mod local;
 pub(crate) mod readiness;
-mod ladder;
 mod record;
 mod roles;
 
 use clap::ValueEnum;
 
+use self::compose::Unusable;
 pub(crate) use self::ladder::{Ladder, Look};
 pub(crate) use self::record::Record;
-use self::compose::Unusable;
 use crate::database_url::Address;
 use crate::problem::Problem;
 
@@ -50,8 +50,6 @@ pub(crate) struct Server {
     pub(crate) address: Address,
     /// Such as `15.18`; empty if nobody has asked yet.
     pub(crate) version: String,
-    /// Whether this run started it.
-    pub(crate) started: bool,
 }
 
 /// Why a provider has no server for us.
@@ -84,10 +82,5 @@ impl Provider {
             Self::Compose => "compose",
             Self::Local => "local",
         }
-    }
-
-    /// Whether roles may be made on it: only where the server is ours.
-    pub(crate) fn is_managed(self) -> bool {
-        self != Self::Running
     }
 }

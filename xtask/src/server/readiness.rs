@@ -43,7 +43,9 @@ pub(crate) async fn ask(options: PgConnectOptions) -> Answer {
         Ok(Err(error)) => classify(&error),
         Err(_) => {
             let seconds = ATTEMPT.as_secs();
-            Answer::Never(format!("something accepts connections, but says nothing for {seconds} s: not PostgreSQL"))
+            Answer::Never(format!(
+                "something accepts connections, but says nothing for {seconds} s: not PostgreSQL"
+            ))
         }
     }
 }
@@ -57,7 +59,9 @@ async fn login(options: PgConnectOptions) -> Result<String, sqlx::Error> {
 
 /// The server's version, such as `15.18`.
 pub(crate) async fn version(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
-    let row = sqlx::raw_sql("SELECT split_part(current_setting('server_version'), ' ', 1)").fetch_one(connection).await?;
+    let row = sqlx::raw_sql("SELECT split_part(current_setting('server_version'), ' ', 1)")
+        .fetch_one(connection)
+        .await?;
     row.try_get(0)
 }
 
@@ -109,7 +113,10 @@ pub(crate) async fn wait(
         };
         alive().await?;
         if Instant::now() >= deadline {
-            return Err(Problem::unavailable(format!("PostgreSQL wasn't ready in time; the last that was heard: {last}.")).into());
+            return Err(Problem::unavailable(format!(
+                "PostgreSQL wasn't ready in time; the last that was heard: {last}."
+            ))
+            .into());
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 3 / 2).min(*POLL.end());

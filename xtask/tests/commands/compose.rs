@@ -37,7 +37,7 @@ fn from_nothing_and_again(docker: Docker) {
     run(docker, &workspace, &["db-setup"])
         .code(0)
         .says(["(2 rows)", "(1 row)"])
-        .mentions(["compose"]);
+        .mentions(["container"]);
     let id = assert_container(&workspace, "running");
     assert_eq!(sql::applied(&workspace.login("library"), LIBRARY_HISTORY), [1, 2]);
     assert_eq!(workspace.read(".env"), workspace.read(".env.ci"));

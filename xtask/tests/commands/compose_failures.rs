@@ -33,7 +33,7 @@ fn neither_the_plugin_nor_the_standalone_program() {
         .path(&path)
         .run()
         .code(0)
-        .mentions(["compose", "local"]);
+        .mentions(["compose", "private cluster"]);
     workspace.xtask(&["db-stop"]).path(&path).run().code(0);
 }
 
@@ -53,7 +53,7 @@ fn an_image_that_cannot_be_had() {
         .run()
         .code(0)
         .says([image])
-        .mentions(["local"]);
+        .says(["private cluster"]);
     assert_eq!(crate::local::pid_files(&workspace).len(), 1);
     let stop = workspace.xtask(&["db-stop"]).env("POSTGRES_IMAGE", image);
     Docker::Plugin.show(&workspace, stop).run().code(0);
@@ -77,7 +77,7 @@ fn an_engine_that_does_not_answer() {
         .path(&path)
         .run()
         .code(0)
-        .mentions(["docker", "local"]);
+        .mentions(["docker", "private cluster"]);
     workspace.xtask(&["db-stop"]).path(&path).run().code(0);
     eventually("nobody waits for it any more", DEADLINE, || {
         process::with_argument("623456").is_empty().then_some(())
@@ -102,7 +102,7 @@ fn an_engine_that_does_not_run() {
         .show(&workspace, auto)
         .run()
         .code(0)
-        .mentions(["docker", "local"]);
+        .mentions(["docker", "private cluster"]);
     let stop = workspace.xtask(&["db-stop"]).env("DOCKER_HOST", &nowhere);
     Docker::Plugin.show(&workspace, stop).run().code(0);
     assert!(crate::local::pid_files(&workspace).is_empty());

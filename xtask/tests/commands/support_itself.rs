@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::PgSslMode;
 
 use crate::support::listener::Listener;
-use crate::support::{DEADLINE, Server, Workspace, eventually, process, sql};
+use crate::support::{DEADLINE, Server, Workspace, eventually, process, server_and_workspace, sql};
 
 #[test]
 fn a_server_is_private_and_leaves_nothing() {
@@ -87,4 +87,18 @@ fn waits_to_be_killed() {
     println!("folder: {}", server.folder().display());
     println!("folder: {}", workspace.base().display());
     std::thread::sleep(DEADLINE);
+}
+
+/// Makes the fixture's schema files anew, after a change to their form: run it by name with `--ignored`.
+#[test]
+#[ignore = "writes into tests/fixtures"]
+fn writes_the_fixtures_schema_files() {
+    let (_server, workspace) = server_and_workspace();
+    workspace.accept_schema();
+    for name in ["library.sql", "journal.sql"] {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures")
+            .join(name);
+        std::fs::write(file, workspace.read(&format!("schema/{name}"))).unwrap();
+    }
 }

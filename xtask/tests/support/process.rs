@@ -59,3 +59,13 @@ pub(crate) fn with_argument(needle: &str) -> Vec<String> {
         .filter(|line| line.contains(needle))
         .collect()
 }
+
+/// Whether a process runs. One that has ended and that nobody has waited for yet does not.
+pub(crate) fn runs(pid: Pid) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name, which is in parentheses and may have some itself.
+    let ended = status
+        .rsplit_once(") ")
+        .is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
+    nix::sys::signal::kill(pid, None).is_ok() && !ended
+}

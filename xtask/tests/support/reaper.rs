@@ -54,7 +54,9 @@ impl Folder {
     pub(crate) fn new(prefix: &str, finish: &str) -> Self {
         let path = tempfile::Builder::new().prefix(prefix).tempdir().unwrap().keep();
         set_mode(&path, 0o755);
-        let finish = format!("{finish}\nchmod -R u+rwX \"$1\"; rm -rf \"$1\"");
+        // What was just killed may still write its last file.
+        let delete = "for _ in 1 2 3 4 5; do chmod -R u+rwX \"$1\"; rm -rf \"$1\" && break; sleep 0.2; done";
+        let finish = format!("{finish}\n{delete}");
         let reaper = Reaper::spawn(Command::new("/bin/sh").current_dir("/"), "", &finish, &[&path]);
         Self { path, reaper }
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use nix::unistd::geteuid;
 use sqlx::postgres::PgConnectOptions;
 
 use super::process::become_user;
@@ -186,7 +187,8 @@ fn template() -> PathBuf {
         .unwrap()
         .stdout;
     let version = String::from_utf8_lossy(&version).replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cluster-{}", version.trim_matches('-')));
+    let kept =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cluster-{}-{}", geteuid(), version.trim_matches('-')));
     if kept.join("PG_VERSION").exists() {
         return kept;
     }

@@ -354,6 +354,12 @@ for file in $(find "$1" /var/lib/xtask -name postmaster.pid 2>/dev/null | tr ' '
         kill -KILL "$pid" 2>/dev/null
     done
 done
+# What a killed run left at work (initdb, say) would go on making files. The shells of this kind, this one among
+# them, have the word "reaper" and the folder in their command lines as well.
+for process in /proc/[0-9]*; do
+    line=$(tr '\0' ' ' < "$process/cmdline" 2>/dev/null)
+    case $line in *" reaper "*) ;; *"$1"/*) kill -KILL "${process#/proc/}" ;; esac
+done
 rm -rf /var/lib/xtask/*SUFFIX*
 if [ -e "$1/uses-docker" ]; then
     for id in $(docker ps -aq); do

@@ -28,7 +28,11 @@ impl Account {
         }
         for name in ["postgres", "nobody"] {
             if let Ok(Some(user)) = User::from_name(name) {
-                return Ok(Self::Other { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() });
+                return Ok(Self::Other {
+                    name: user.name,
+                    uid: user.uid.as_raw(),
+                    gid: user.gid.as_raw(),
+                });
             }
         }
         Err(Problem::unavailable(
@@ -61,14 +65,19 @@ impl Account {
     /// Whether this account can get to a folder that is, or would be, at `path`: each folder above has to let it
     /// pass. A checkout below `/root` doesn't.
     pub(crate) fn can_reach(&self, path: &Path) -> bool {
-        let Self::Other { uid, gid, .. } = self else { return true };
-        path.ancestors().skip(1).filter_map(|dir| dir.metadata().ok()).all(|dir| {
-            let bit = match (dir.uid() == *uid, dir.gid() == *gid) {
-                (true, _) => 0o100,
-                (_, true) => 0o010,
-                _ => 0o001,
-            };
-            dir.mode() & bit != 0
-        })
+        let Self::Other { uid, gid, .. } = self else {
+            return true;
+        };
+        path.ancestors()
+            .skip(1)
+            .filter_map(|dir| dir.metadata().ok())
+            .all(|dir| {
+                let bit = match (dir.uid() == *uid, dir.gid() == *gid) {
+                    (true, _) => 0o100,
+                    (_, true) => 0o010,
+                    _ => 0o001,
+                };
+                dir.mode() & bit != 0
+            })
     }
 }

@@ -66,7 +66,10 @@ impl Cluster {
     /// Root runs this and has no account to hand over to, or the chosen folder is out of its reach.
     pub(crate) fn locate(root: &Path) -> Result<Self> {
         let account = Account::find()?;
-        Ok(Self { files: Files::locate(root, &account)?, account })
+        Ok(Self {
+            files: Files::locate(root, &account)?,
+            account,
+        })
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -83,7 +86,11 @@ impl Cluster {
     /// There are none.
     pub(crate) fn describe(&self, interrupt: &Interrupt) -> Result<String> {
         let binaries = Binaries::find(self.files.made_by(), interrupt)?;
-        Ok(format!("PostgreSQL {} from {}", binaries.version(), binaries.dir.display()))
+        Ok(format!(
+            "PostgreSQL {} from {}",
+            binaries.version(),
+            binaries.dir.display()
+        ))
     }
 
     /// How to log in as the superuser on `port`.
@@ -108,7 +115,9 @@ impl Cluster {
     /// # Errors
     /// Whether it runs can't be told: a process has its number, and neither the system nor the server says more.
     pub(crate) async fn running(&self) -> Result<Option<Running>> {
-        let Some(running) = self.pid_file() else { return Ok(None) };
+        let Some(running) = self.pid_file() else {
+            return Ok(None);
+        };
         match self.holder(running.pid) {
             Holder::Server => Ok(Some(running)),
             Holder::Nobody => Ok(None),
@@ -118,7 +127,10 @@ impl Cluster {
                 running.pid, running.port
             ))
             .remedy(format!("Look at it: ps -p {}", running.pid))
-            .remedy(format!("If it isn't PostgreSQL: rm '{}'", self.files.data().join("postmaster.pid").display()))
+            .remedy(format!(
+                "If it isn't PostgreSQL: rm '{}'",
+                self.files.data().join("postmaster.pid").display()
+            ))
             .into()),
         }
     }
@@ -157,13 +169,15 @@ impl Cluster {
                 _ => Err(Problem::unavailable("PostgreSQL ended while it was starting.").into()),
             }
         };
-        self.ready(address, Instant::now() + patience, alive).await.map_err(|error| match error {
-            // Somebody else was quicker to take the port.
-            StartError::Failed(_) if !port_is_free(address) && !matches!(server.try_wait(), Ok(None)) => {
-                StartError::PortTaken
-            }
-            error => error,
-        })
+        self.ready(address, Instant::now() + patience, alive)
+            .await
+            .map_err(|error| match error {
+                // Somebody else was quicker to take the port.
+                StartError::Failed(_) if !port_is_free(address) && !matches!(server.try_wait(), Ok(None)) => {
+                    StartError::PortTaken
+                }
+                error => error,
+            })
     }
 
     async fn ready(
@@ -180,7 +194,10 @@ impl Cluster {
         match readiness::wait(&self.superuser(address)?, deadline, alive).await {
             Ok(readiness::Answer::Ready(version)) => Ok(version),
             Ok(answer) => Err(StartError::Failed(
-                explain(Problem::unavailable(format!("This checkout's PostgreSQL can't be used: {answer:?}."))).into(),
+                explain(Problem::unavailable(format!(
+                    "This checkout's PostgreSQL can't be used: {answer:?}."
+                )))
+                .into(),
             )),
             Err(error) => Err(StartError::Failed(match error.downcast::<Problem>() {
                 Ok(problem) if problem.exit == crate::problem::Exit::Unavailable => explain(problem).into(),
@@ -192,12 +209,20 @@ impl Cluster {
 
     fn spawn(&self, binaries: &Binaries, address: &Address) -> Result<std::process::Child> {
         let failed = |error: std::io::Error| {
-            Problem::unavailable(format!("{} can't be started: {error}.", binaries.program("postgres").display()))
+            Problem::unavailable(format!(
+                "{} can't be started: {error}.",
+                binaries.program("postgres").display()
+            ))
         };
         let path = self.files.log();
         let too_long = fs::metadata(&path).is_ok_and(|log| log.len() > LOG_LIMIT);
         let mut options = OpenOptions::new();
-        options.create(true).write(true).append(!too_long).truncate(too_long).mode(0o600);
+        options
+            .create(true)
+            .write(true)
+            .append(!too_long)
+            .truncate(too_long)
+            .mode(0o600);
         let log = options.open(&path).map_err(failed)?;
         let mut command = Command::new(binaries.program("postgres"));
         command
@@ -229,7 +254,9 @@ impl Cluster {
     /// # Errors
     /// It doesn't end; it is never killed, for that would leave its data to be recovered.
     pub(crate) async fn stop(&self, interrupt: &Interrupt) -> Result<bool> {
-        let Some(running) = self.running().await? else { return Ok(false) };
+        let Some(running) = self.running().await? else {
+            return Ok(false);
+        };
         // SIGINT is PostgreSQL's fast shutdown: sessions are ended, everything is written, no recovery is needed.
         match kill(running.pid, Signal::SIGINT) {
             Ok(()) | Err(Errno::ESRCH) => {}
@@ -242,9 +269,12 @@ impl Cluster {
         while matches!(self.holder(running.pid), Holder::Server | Holder::Unknown) && self.pid_file().is_some() {
             if Instant::now() > deadline {
                 let seconds = STOP_DEADLINE.as_secs();
-                return Err(Problem::failed(format!("PostgreSQL (process {}) did not stop within {seconds} s.", running.pid))
-                    .details(self.files.log_tail(10))
-                    .into());
+                return Err(Problem::failed(format!(
+                    "PostgreSQL (process {}) did not stop within {seconds} s.",
+                    running.pid
+                ))
+                .details(self.files.log_tail(10))
+                .into());
             }
             interrupt.check()?;
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -259,7 +289,10 @@ impl Cluster {
         let lines: Vec<&str> = text.lines().collect();
         let pid = lines.first()?.trim().parse().ok()?;
         let port = lines.get(3).and_then(|port| port.trim().parse().ok()).unwrap_or(0);
-        Some(Running { pid: Pid::from_raw(pid), port })
+        Some(Running {
+            pid: Pid::from_raw(pid),
+            port,
+        })
     }
 
     /// PostgreSQL changes into its data folder, so the system can tell whose server a process is.
@@ -281,9 +314,16 @@ impl Cluster {
 
     /// Whether the server on this port says that it is this cluster's.
     async fn answers(&self, port: u16) -> bool {
-        let address = Address { host: "127.0.0.1".into(), port };
-        let Ok(options) = self.superuser(&address) else { return false };
-        let Ok(mut connection) = xtask_connect::connect(options).await else { return false };
+        let address = Address {
+            host: "127.0.0.1".into(),
+            port,
+        };
+        let Ok(options) = self.superuser(&address) else {
+            return false;
+        };
+        let Ok(mut connection) = xtask_connect::connect(options).await else {
+            return false;
+        };
         let row = sqlx::raw_sql("SHOW data_directory").fetch_one(&mut connection).await;
         drop(connection.close().await);
         let said = row.ok().and_then(|row| row.try_get::<String, _>(0).ok());

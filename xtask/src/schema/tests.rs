@@ -1,0 +1,108 @@
+//! What needs no server: taking DDL apart and naming differences.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::compare::DifferenceKind;
+use super::parse::{blocks, canonical, statements};
+use super::{Catalog, HEAD, compare};
+
+/// A schema file with these objects.
+fn catalog(objects: &str) -> Catalog {
+    Catalog::parse(&format!("{HEAD}\n{objects}"))
+}
+
+/// `kind object` of every difference.
+fn differences(expected: &str, actual: &str) -> Vec<String> {
+    let differences = compare(&catalog(expected), &catalog(actual));
+    differences
+        .iter()
+        .map(|difference| format!("{} {}", difference.kind, difference.object))
+        .collect()
+}
+
+#[test]
+fn bodies_that_look_like_objects_are_not_taken_for_them() {
+    let text = "-- function public.f()\nCREATE FUNCTION public.f() AS $fn$\n\n-- table public.trap\nCREATE $q$\n\n-- x\n$q$;\n$fn$;\n\
+                COMMENT ON FUNCTION public.f() IS 'a\n\n-- index public.trap';\n\n-- table public.t\nCREATE TABLE public.t (\n);\n";
+    let blocks = blocks(text);
+    let headers: Vec<_> = blocks.iter().map(|block| block.header.as_str()).collect();
+    assert_eq!(headers, ["function public.f()", "table public.t"]);
+    let statements = statements(&blocks[0].body);
+    assert_eq!(statements.len(), 2, "{statements:?}");
+    assert!(statements[1].starts_with("COMMENT ON FUNCTION"));
+}
+
+#[test]
+fn statements_of_a_standard_body_are_one() {
+    let body = "CREATE FUNCTION public.f()\nBEGIN ATOMIC\n SELECT 1;\n SELECT 2;\nEND;\nCOMMENT ON FUNCTION public.f() IS 'x';";
+    assert_eq!(statements(body).len(), 2);
+}
+
+#[test]
+fn arrays_are_cast_element_by_element() {
+    let written = canonical("CHECK (((a)::text = ANY ((ARRAY['x,''y'::character varying, b])::text[])))".to_owned());
+    assert_eq!(
+        written,
+        "CHECK (((a)::text = ANY (ARRAY[('x,''y'::character varying)::text, (b)::text])))"
+    );
+    let body = "AS $$ select (ARRAY['a'])::text[] $$";
+    assert_eq!(canonical(body.to_owned()), body);
+}
+
+#[test]
+fn crlf_is_no_difference() {
+    let text = format!("{HEAD}\n-- table public.t\nCREATE TABLE public.t (\n    a integer\n);\n");
+    assert!(compare(&Catalog::parse(&text.replace('\n', "\r\n")), &Catalog::parse(&text)).is_empty());
+}
+
+#[test]
+fn a_difference_in_the_text_is_never_lost() {
+    let one = "-- table public.a\nCREATE TABLE public.a (\n);\n";
+    let other = "-- table public.b\nCREATE TABLE public.b (\n);\n";
+    let swapped = differences(&format!("{one}\n{other}"), &format!("{other}\n{one}"));
+    assert_eq!(swapped, ["different text of the schema"]);
+    assert_eq!(differences(one, &format!("{one}\n")), ["different text of the schema"]);
+    assert_eq!(
+        differences(&format!("{one}\n{one}"), one),
+        ["different text of the schema"]
+    );
+    let no_head = compare(&Catalog::parse(one), &catalog(one));
+    assert_eq!(
+        no_head.iter().map(|difference| difference.kind).collect::<Vec<_>>(),
+        [DifferenceKind::Extra]
+    );
+    assert!(!compare(&Catalog::parse(""), &catalog(one)).is_empty());
+}
+
+#[test]
+fn columns_and_constraints_are_named() {
+    let table = |items: &str| format!("-- table public.t\nCREATE TABLE public.t (\n    {items}\n);\n");
+    let expected = table("a integer DEFAULT 1 NOT NULL,\n    b text,\n    CONSTRAINT t_check CHECK ((a > 0))");
+    let actual = table("a bigint NOT NULL,\n    c text,\n    CONSTRAINT t_check CHECK ((a > 1))");
+    assert_eq!(
+        differences(&expected, &actual),
+        [
+            "different column public.t.a",
+            "missing column public.t.b",
+            "extra column public.t.c",
+            "different constraint t_check on public.t"
+        ]
+    );
+    let differences = compare(&catalog(&expected), &catalog(&actual));
+    assert_eq!(
+        differences[0].detail.as_deref(),
+        Some("type is bigint, expected integer; default is none, expected 1")
+    );
+    assert_eq!(
+        differences[0].repair.as_deref(),
+        Some("ALTER TABLE public.t ALTER COLUMN a TYPE integer;\nALTER TABLE public.t ALTER COLUMN a SET DEFAULT 1;")
+    );
+    assert_eq!(differences[2].repair, None, "a column too many may hold data");
+}
+
+#[test]
+fn an_empty_catalog_says_so() {
+    assert!(Catalog::parse("").is_empty());
+    assert!(catalog("").is_empty());
+    assert!(!catalog("-- table public.a\nCREATE TABLE public.a (\n);\n").is_empty());
+}

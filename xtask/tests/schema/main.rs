@@ -1,0 +1,375 @@
+//! Schema files and `db-verify`: what is in a database can be written down, loaded again, and no difference from it
+//! goes unseen or unnamed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod changes;
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use changes::Change;
+use support::fixture::ROLE;
+use support::server::{ADMIN_PASSWORD, binaries};
+use support::sql::{self, Session};
+use support::{Outcome, Server, Workspace, server_and_workspace, skip};
+
+const EVERY_KIND: &str = include_str!("every_kind.sql");
+
+/// A difference as `db-verify` reports it.
+struct Named {
+    /// `kind object`.
+    what: String,
+    /// The statements that repair it.
+    repair: Option<String>,
+}
+
+/// The differences in the output of `db-verify --format json`.
+#[track_caller]
+fn named(outcome: &Outcome) -> Vec<Named> {
+    let events = outcome.events();
+    let problems = events.iter().filter(|event| event["event"] == "problem");
+    let details = problems.flat_map(|problem| problem["details"].as_array().unwrap());
+    let named = |detail: &serde_json::Value| {
+        let text = detail.as_str().unwrap().to_owned();
+        let (shown, repair) = text
+            .split_once("\n  repair:\n")
+            .map_or((text.as_str(), None), |(shown, repair)| (shown, Some(repair)));
+        let first = shown.lines().next().unwrap();
+        // What differs may follow, in a few words.
+        let what = first
+            .split_once(" is ")
+            .and_then(|(before, _)| before.rsplit_once(": "))
+            .map_or(first, |(what, _)| what);
+        let repair = repair.map(|repair| {
+            repair
+                .lines()
+                .map(|line| line.strip_prefix("    ").unwrap())
+                .collect::<Vec<_>>()
+                .join("\n")
+        });
+        Named {
+            what: what.to_owned(),
+            repair,
+        }
+    };
+    details.map(named).collect()
+}
+
+/// A server and a workspace whose migrations make every kind of object, set up. `None`: extensions are missing here.
+fn every_kind() -> Option<(Server, Workspace)> {
+    let (server, workspace) = server_and_workspace();
+    let extensions =
+        "SELECT name::text FROM pg_available_extensions WHERE name IN ('citext', 'btree_gist', 'pgcrypto', 'hstore')";
+    if server.query("postgres", extensions).len() < 4 {
+        return None;
+    }
+    server.execute("postgres", &format!("ALTER ROLE {ROLE} SUPERUSER"));
+    workspace.add_migration("library", "003_every_kind", EVERY_KIND);
+    workspace.accept_schema();
+    workspace.run(&["db-setup"]).code(0);
+    workspace.run(&["db-verify"]).code(0);
+    Some((server, workspace))
+}
+
+/// Makes the changes; they must be named, and nothing else. Then what can be repaired is, by the statements that were
+/// proposed, and what can't is still named.
+#[track_caller]
+fn are_named(changes: &[Change]) {
+    let Some((server, workspace)) = every_kind() else {
+        skip!("PostgreSQL's contributed extensions are not installed")
+    };
+    for (statements, _) in changes {
+        server.execute("library", statements);
+    }
+    let verify = || workspace.run(&["db-verify", "--format", "json"]);
+    let whats = |named: &[Named]| -> BTreeSet<String> { named.iter().map(|named| named.what.clone()).collect() };
+    let expected: BTreeSet<String> = changes
+        .iter()
+        .flat_map(|(_, names)| *names)
+        .map(ToString::to_string)
+        .collect();
+    let found = named(&verify().code(4));
+    assert_eq!(whats(&found), expected);
+
+    let (repaired, left): (Vec<_>, Vec<_>) = found.into_iter().partition(|named| named.repair.is_some());
+    for Named { what, repair } in repaired {
+        let mut session = Session::open(&server.admin("library")).unwrap();
+        session
+            .execute(&repair.unwrap())
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        session.close();
+    }
+    let outcome = verify().code(if left.is_empty() { 0 } else { 4 });
+    let still = if left.is_empty() { Vec::new() } else { named(&outcome) };
+    assert_eq!(whats(&still), whats(&left), "after the repairs");
+}
+
+#[test]
+fn columns() {
+    are_named(changes::COLUMNS);
+}
+
+#[test]
+fn constraints() {
+    are_named(changes::CONSTRAINTS);
+}
+
+#[test]
+fn indexes() {
+    are_named(changes::INDEXES);
+}
+
+#[test]
+fn comments() {
+    are_named(changes::COMMENTS);
+}
+
+#[test]
+fn routines() {
+    are_named(changes::ROUTINES);
+}
+
+#[test]
+fn types_and_sequences() {
+    are_named(changes::TYPES_AND_SEQUENCES);
+}
+
+#[test]
+fn views() {
+    are_named(changes::VIEWS);
+}
+
+#[test]
+fn triggers_rules_and_policies() {
+    are_named(changes::TRIGGERS_RULES_POLICIES);
+}
+
+#[test]
+fn tables_schemas_and_extensions() {
+    are_named(changes::TABLES);
+}
+
+#[test]
+fn kinds_that_are_not_rendered_are_seen() {
+    are_named(changes::OTHER_KINDS);
+}
+
+#[test]
+fn what_is_no_part_of_the_schema_is_not_compared() {
+    let Some((server, workspace)) = every_kind() else {
+        skip!("PostgreSQL's contributed extensions are not installed")
+    };
+    server.execute("library", changes::NOT_COMPARED);
+    workspace.run(&["db-verify"]).code(0);
+}
+
+#[test]
+fn an_index_that_failed_to_be_built_is_seen() {
+    let (server, workspace) = server_and_workspace();
+    workspace.run(&["db-setup"]).code(0);
+    server.execute(
+        "library",
+        "DROP INDEX books_title_idx; INSERT INTO authors (name) VALUES ('same'), ('same')",
+    );
+    let mut session = Session::open(&server.admin("library")).unwrap();
+    session
+        .execute("CREATE INDEX CONCURRENTLY books_title_idx ON books (title)")
+        .unwrap();
+    session
+        .execute("CREATE UNIQUE INDEX CONCURRENTLY authors_name_idx ON authors (name)")
+        .unwrap_err();
+    session.close();
+    workspace
+        .run(&["db-verify"])
+        .code(4)
+        .says(["extra index public.authors_name_idx"])
+        .lacks(["books_title_idx"]);
+    // The same name and definition, and of no use all the same.
+    server.execute(
+        "library",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'books_title_idx'::regclass",
+    );
+    workspace.run(&["db-verify"]).code(4).says([
+        "different index public.books_title_idx",
+        "REINDEX INDEX public.books_title_idx;",
+    ]);
+}
+
+#[test]
+fn a_foreign_key_that_is_switched_off_is_seen() {
+    let (server, workspace) = server_and_workspace();
+    workspace.run(&["db-setup"]).code(0);
+    server.execute("library", "ALTER TABLE books DISABLE TRIGGER ALL");
+    workspace.run(&["db-verify"]).code(4).says([
+        "different foreign key books_author_id_fkey on public.books",
+        "not enforced",
+    ]);
+}
+
+/// A workspace whose only migration of the library is the schema file of another.
+fn loading(server: &Server, schema: &str, database: &str) -> Workspace {
+    let workspace = Workspace::generic().build();
+    workspace.set_authority("127.0.0.1", server.port, ROLE, support::fixture::PASSWORD);
+    let contract = workspace.read(".env.ci");
+    workspace.write(
+        ".env.ci",
+        contract
+            .replace("/library", &format!("/{database}"))
+            .replace("/journal", "/journal_again"),
+    );
+    workspace.remove("migrations/library/002_books.up.sql");
+    workspace.remove("migrations/library/002_books.down.sql");
+    workspace.write("migrations/library/001_authors.up.sql", schema);
+    workspace.write("schema/library.sql", schema);
+    workspace
+}
+
+/// The schema of a database as pg_dump writes it, without what differs from run to run.
+fn dump(server: &Server, database: &str) -> Option<Vec<String>> {
+    let output = Command::new(binaries().join("pg_dump"))
+        .args([
+            "--schema-only",
+            "--no-owner",
+            "--exclude-schema=_sqlx",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "test_admin",
+            "-p",
+        ])
+        .args([&server.port.to_string(), database])
+        .env("PGPASSWORD", ADMIN_PASSWORD)
+        .output()
+        .ok()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
+    Some(lines.map(str::to_owned).collect())
+}
+
+#[test]
+fn a_schema_file_makes_the_same_schema_again() {
+    let Some((server, workspace)) = every_kind() else {
+        skip!("PostgreSQL's contributed extensions are not installed")
+    };
+    let schema = workspace.read("schema/library.sql");
+    let again = loading(&server, &schema, "again");
+    // Every object is there again, which the proof says, and pg_dump, which has no part in it.
+    again.run(&["db-setup"]).code(0);
+    again.run(&["db-verify", "--write"]).code(0);
+    assert_eq!(again.read("schema/library.sql"), schema);
+    let Some(first) = dump(&server, "library") else {
+        skip!("pg_dump is not installed")
+    };
+    assert_eq!(dump(&server, "again").unwrap(), first);
+}
+
+#[test]
+fn what_a_server_writes_otherwise_when_it_is_loaded_is_written_in_one_way() {
+    let (server, workspace) = server_and_workspace();
+    let lists =
+        "CREATE TABLE lists (v varchar(10) CHECK (v IN ('a''b', 'c,d', 'e)f')), n numeric CHECK (n IN (1, 2.5, -3)), \
+                 CHECK (v = ANY (ARRAY['x', 'y']::varchar(10)[])), CHECK (v NOT IN (lower('a'), NULL)));
+                 CREATE INDEX lists_idx ON lists (v) WHERE v IN ('a', 'b');
+                 CREATE VIEW listed AS SELECT v, v IN ('a', 'b') AS x FROM lists WHERE v NOT IN ('c', upper('d'));
+                 CREATE FUNCTION crlf() RETURNS integer LANGUAGE sql AS E'select\\r\\n1';
+                 CREATE TABLE options (x integer) WITH (fillfactor = 70, autovacuum_enabled = off);";
+    workspace.add_migration("library", "003_lists", lists);
+    workspace.accept_schema();
+    workspace.run(&["db-setup"]).code(0);
+    let schema = workspace.read("schema/library.sql");
+    let again = loading(&server, &schema, "again");
+    again.run(&["db-setup"]).code(0);
+    again.run(&["db-verify", "--write"]).code(0);
+    assert_eq!(again.read("schema/library.sql"), schema);
+}
+
+#[test]
+fn the_settings_of_a_database_or_role_change_nothing() {
+    let (server, workspace) = server_and_workspace();
+    let values = "CREATE TABLE defaults (t timestamptz DEFAULT '2020-01-01 00:00:00+07', i interval DEFAULT '1 day 02:00', \
+                  f float8 DEFAULT 0.1, b bytea DEFAULT '\\xde', m money DEFAULT 12.5, d date DEFAULT '2020-02-01', \
+                  r books DEFAULT NULL);";
+    workspace.add_migration("library", "003_defaults", values);
+    workspace.accept_schema();
+    workspace.run(&["db-setup"]).code(0);
+    let settings = [
+        "timezone = 'Asia/Jakarta'",
+        "datestyle = 'German, DMY'",
+        "intervalstyle = 'iso_8601'",
+        "extra_float_digits = -3",
+        "bytea_output = 'escape'",
+        "quote_all_identifiers = on",
+        "standard_conforming_strings = off",
+        "search_path = 'app, public, pg_catalog'",
+        "default_transaction_isolation = 'serializable'",
+    ];
+    for setting in settings {
+        server.execute("postgres", &format!("ALTER ROLE {ROLE} SET {setting}"));
+    }
+    workspace.run(&["db-verify"]).code(0);
+    workspace.run(&["db-setup"]).code(0);
+}
+
+#[test]
+fn line_endings_of_the_file_are_no_difference() {
+    let (_server, workspace) = server_and_workspace();
+    workspace.run(&["db-setup"]).code(0);
+    let schema = workspace.read("schema/library.sql");
+    workspace.write("schema/library.sql", schema.replace('\n', "\r\n"));
+    workspace.run(&["db-verify"]).code(0);
+}
+
+#[test]
+fn a_file_that_was_edited_or_cut_never_passes() {
+    let (_server, workspace) = server_and_workspace();
+    workspace.run(&["db-setup"]).code(0);
+    let schema = workspace.read("schema/library.sql");
+    let objects: Vec<&str> = schema.split("\n\n").collect();
+    let mut swapped = objects.clone();
+    swapped.swap(2, 3);
+    let edits = [
+        String::new(),
+        objects[..objects.len() - 1].join("\n\n"),
+        objects[2..].join("\n\n"),
+        swapped.join("\n\n"),
+        format!("{schema}\n"),
+        schema.replace("id integer", "id  integer"),
+        schema.replace("do not edit", "edit"),
+        schema[..schema.len() / 2].to_owned(),
+        format!("{schema}\n{}", objects[3]),
+    ];
+    for edit in edits {
+        assert_ne!(edit, schema);
+        workspace.write("schema/library.sql", &edit);
+        workspace.run(&["db-verify"]).code(4).says(["library"]);
+    }
+    workspace.remove("schema/library.sql");
+    workspace.run(&["db-verify"]).code(4).says(["schema/library.sql"]);
+    workspace.accept_schema();
+    assert_eq!(workspace.read("schema/library.sql"), schema);
+}
+
+#[test]
+fn this_repository() {
+    let server = Server::start();
+    let workspace = Workspace::repository().build();
+    workspace.point_at(&server);
+    let committed = ["schema/main.sql", "schema/audit.sql"].map(|file| workspace.read(file));
+    workspace.run(&["db-setup"]).code(0).says(["(7 rows)", "(3 rows)"]);
+    workspace.accept_schema();
+    assert_eq!(
+        ["schema/main.sql", "schema/audit.sql"].map(|file| workspace.read(file)),
+        committed
+    );
+    // The predecessor's fault: a table too many.
+    server.execute("quickcart_audit", "CREATE TABLE users (id bigint PRIMARY KEY)");
+    workspace.run(&["db-verify"]).code(4).says(["extra table public.users"]);
+    assert_eq!(sql::tables(&server.admin("quickcart_audit")).len(), 4);
+}
