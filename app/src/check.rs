@@ -63,16 +63,8 @@ fn check_databases(settings: &Settings, deadline: Duration) -> Outcome {
         }
     };
     let findings = [
-        Finding {
-            variable: "DATABASE_URL",
-            url: &settings.database_url,
-            result: main,
-        },
-        Finding {
-            variable: "AUDIT_DATABASE_URL",
-            url: &settings.audit_database_url,
-            result: audit,
-        },
+        Finding { variable: "DATABASE_URL", url: &settings.database_url, result: main },
+        Finding { variable: "AUDIT_DATABASE_URL", url: &settings.audit_database_url, result: audit },
     ];
     let mut outcome = Outcome::Fine;
     let mut text = format!("The settings are fine ({}).\n", settings.environment);
@@ -135,18 +127,9 @@ impl fmt::Display for Finding<'_> {
                 return write!(f, "can't be reached: {error}. {hint}");
             }
         };
-        let Inspection {
-            server_version,
-            tables,
-            missing,
-            unexpected,
-        } = inspection;
+        let Inspection { server_version, tables, missing, unexpected } = inspection;
         let plural = if tables.len() == 1 { "" } else { "s" };
-        write!(
-            f,
-            "is reachable (PostgreSQL {server_version}), {} table{plural}",
-            tables.len()
-        )?;
+        write!(f, "is reachable (PostgreSQL {server_version}), {} table{plural}", tables.len())?;
         if missing.is_empty() {
             f.write_str(", none missing")?;
         } else {

@@ -42,19 +42,12 @@ impl DatabaseUrl {
                     .to_owned(),
             );
         }
-        let options: PgConnectOptions = value
-            .parse()
-            .map_err(|_| "has a part that the PostgreSQL driver doesn't understand".to_owned())?;
+        let options: PgConnectOptions =
+            value.parse().map_err(|_| "has a part that the PostgreSQL driver doesn't understand".to_owned())?;
         // The driver would otherwise fall back to PGDATABASE or the user's name.
-        let named = !path.is_empty()
-            || url
-                .query_pairs()
-                .any(|(key, value)| key == "dbname" && !value.is_empty());
+        let named = !path.is_empty() || url.query_pairs().any(|(key, value)| key == "dbname" && !value.is_empty());
         match options.get_database() {
-            Some(database) if named => Ok(Self {
-                database: database.to_owned(),
-                options,
-            }),
+            Some(database) if named => Ok(Self { database: database.to_owned(), options }),
             _ => Err("names no database: it must end in `/` and the database's name".to_owned()),
         }
     }
@@ -112,10 +105,7 @@ mod tests {
         for scheme in ["postgres", "postgresql"] {
             let url =
                 DatabaseUrl::parse(&format!("{scheme}://me:hunter2@db.example:5433/shop?sslmode=disable")).unwrap();
-            assert_eq!(
-                format!("{url} {url:?}"),
-                "db.example:5433/shop DatabaseUrl(db.example:5433/shop)"
-            );
+            assert_eq!(format!("{url} {url:?}"), "db.example:5433/shop DatabaseUrl(db.example:5433/shop)");
         }
     }
 
@@ -123,10 +113,7 @@ mod tests {
     fn sqlalchemys_form_is_told_what_to_write() {
         for scheme in ["postgresql+asyncpg", "postgres+psycopg2"] {
             let problem = DatabaseUrl::parse(&format!("{scheme}://me:hunter2@localhost/shop")).unwrap_err();
-            assert!(
-                problem.contains(&format!("write `postgres://` where it says `{scheme}://`")),
-                "{problem}"
-            );
+            assert!(problem.contains(&format!("write `postgres://` where it says `{scheme}://`")), "{problem}");
         }
     }
 
@@ -162,11 +149,8 @@ mod tests {
         for value in same {
             assert!(first.is_same_database(&DatabaseUrl::parse(value).unwrap()), "{value}");
         }
-        for value in [
-            "postgres://a@localhost/Shop",
-            "postgres://a@localhost:5433/shop",
-            "postgres://a@db.example/shop",
-        ] {
+        for value in ["postgres://a@localhost/Shop", "postgres://a@localhost:5433/shop", "postgres://a@db.example/shop"]
+        {
             assert!(!first.is_same_database(&DatabaseUrl::parse(value).unwrap()), "{value}");
         }
     }

@@ -22,10 +22,9 @@ impl EnvFile {
         match fs::read(path) {
             Ok(content) => Self::parse(&content, path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
-            Err(error) => Self {
-                problems: vec![format!("{} can't be read: {error}.", path.display())],
-                ..Self::default()
-            },
+            Err(error) => {
+                Self { problems: vec![format!("{} can't be read: {error}.", path.display())], ..Self::default() }
+            }
         }
     }
 
@@ -34,11 +33,7 @@ impl EnvFile {
         // Windows editors begin a file with a byte order mark, which dotenvy's iterator takes for part of a name.
         let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
         let line = Rc::new(Cell::new(0));
-        for entry in dotenvy::from_read_iter(Lines {
-            rest: content,
-            line: Rc::clone(&line),
-            in_line: false,
-        }) {
+        for entry in dotenvy::from_read_iter(Lines { rest: content, line: Rc::clone(&line), in_line: false }) {
             let what = match entry {
                 Ok((name, value)) => {
                     file.variables.entry(name).or_insert(value);
@@ -56,8 +51,7 @@ impl EnvFile {
                     }
                 }
                 Err(_) => {
-                    file.problems
-                        .push(format!("{}: line {} is not valid UTF-8.", path.display(), line.get()));
+                    file.problems.push(format!("{}: line {} is not valid UTF-8.", path.display(), line.get()));
                     continue;
                 }
             };
@@ -80,11 +74,7 @@ struct Lines<'a> {
 
 impl Read for Lines<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let end = self
-            .rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(self.rest.len(), |newline| newline + 1);
+        let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |newline| newline + 1);
         let length = end.min(buffer.len());
         let (piece, rest) = self.rest.split_at(length);
         buffer[..length].copy_from_slice(piece);
@@ -129,24 +119,16 @@ mod tests {
 
     #[test]
     fn comments_quotes_and_a_byte_order_mark_are_understood() {
-        let file = EnvFile::parse(
-            b"\xef\xbb\xbfA=1\r\n# a comment\n\nexport B=\"two words\" # why\nA=3\n",
-            Path::new(".env"),
-        );
+        let file =
+            EnvFile::parse(b"\xef\xbb\xbfA=1\r\n# a comment\n\nexport B=\"two words\" # why\nA=3\n", Path::new(".env"));
         assert!(file.problems.is_empty(), "{:?}", file.problems);
-        assert_eq!(
-            file.variables,
-            BTreeMap::from([("A".into(), "1".into()), ("B".into(), "two words".into())])
-        );
+        assert_eq!(file.variables, BTreeMap::from([("A".into(), "1".into()), ("B".into(), "two words".into())]));
     }
 
     #[test]
     fn every_malformed_line_is_reported_with_its_number_and_not_quoted() {
-        let mut content = format!(
-            "A=1\nKEY={} hunter2\n\n# comment\nnonsense hunter2\n",
-            "x".repeat(20_000)
-        )
-        .into_bytes();
+        let mut content =
+            format!("A=1\nKEY={} hunter2\n\n# comment\nnonsense hunter2\n", "x".repeat(20_000)).into_bytes();
         content.extend_from_slice(b"B=\xff\nC=3\n");
         let found = problems(&content);
         assert_eq!(found.len(), 3, "{found:?}");

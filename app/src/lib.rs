@@ -11,12 +11,5 @@ pub mod settings;
 
 /// The tables that the main database holds, in alphabetical order: these and no others. They are made by
 /// `migrations/main`.
-pub const TABLES: [&str; 7] = [
-    "order_items",
-    "orders",
-    "product_stocks",
-    "products",
-    "users",
-    "voucher_usage_cooldown",
-    "vouchers",
-];
+pub const TABLES: [&str; 7] =
+    ["order_items", "orders", "product_stocks", "products", "users", "voucher_usage_cooldown", "vouchers"];

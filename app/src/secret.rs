@@ -31,10 +31,7 @@ mod tests {
     #[test]
     fn debug_does_not_print_the_value() {
         let secret = Secret::new("hunter2".to_owned());
-        assert_eq!(
-            format!("{secret:?} {:#?}", Some(&secret)),
-            "[redacted] Some(\n    [redacted],\n)"
-        );
+        assert_eq!(format!("{secret:?} {:#?}", Some(&secret)), "[redacted] Some(\n    [redacted],\n)");
         assert_eq!(secret.expose(), "hunter2");
     }
 }

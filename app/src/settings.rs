@@ -124,11 +124,7 @@ impl Settings {
                 None => {}
             }
         }
-        Self::read(Reader {
-            variables: &variables,
-            empty_in_environment: empty,
-            problems,
-        })
+        Self::read(Reader { variables: &variables, empty_in_environment: empty, problems })
     }
 
     /// Makes settings of the variables alone, without the process's environment or a file.
@@ -136,11 +132,7 @@ impl Settings {
     /// # Errors
     /// All that is wrong.
     pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Self, Problems> {
-        Self::read(Reader {
-            variables,
-            empty_in_environment: Vec::new(),
-            problems: Vec::new(),
-        })
+        Self::read(Reader { variables, empty_in_environment: Vec::new(), problems: Vec::new() })
     }
 
     fn read(mut reader: Reader<'_>) -> Result<Self, Problems> {
@@ -164,9 +156,7 @@ impl Settings {
             ));
         }
         if (environment, debug) == (Some(Environment::Production), Some(true)) {
-            reader
-                .problems
-                .push("DEBUG is true although ENVIRONMENT is production: set it to false.".to_owned());
+            reader.problems.push("DEBUG is true although ENVIRONMENT is production: set it to false.".to_owned());
         }
 
         let problems = reader.problems;
@@ -225,12 +215,7 @@ impl Reader<'_> {
 fn admin_user_ids(value: &str) -> Result<Vec<i64>, String> {
     let mut ids = Vec::new();
     for (index, id) in value.split(',').enumerate() {
-        let problem = || {
-            format!(
-                "has no integer in place {}: write Telegram user ids, separated by commas",
-                index + 1
-            )
-        };
+        let problem = || format!("has no integer in place {}: write Telegram user ids, separated by commas", index + 1);
         ids.push(id.trim().parse().map_err(|_| problem())?);
     }
     Ok(ids)
@@ -239,9 +224,7 @@ fn admin_user_ids(value: &str) -> Result<Vec<i64>, String> {
 fn key(value: &str) -> Result<Secret, String> {
     match value.chars().count() {
         KEY_CHARACTERS.. => Ok(Secret::new(value.to_owned())),
-        length => Err(format!(
-            "has {length} characters: it must have {KEY_CHARACTERS} or more"
-        )),
+        length => Err(format!("has {length} characters: it must have {KEY_CHARACTERS} or more")),
     }
 }
 
@@ -292,10 +275,7 @@ mod tests {
     }
 
     fn problems(changes: &[(&str, &str)]) -> Vec<String> {
-        Settings::from_variables(&variables(changes))
-            .unwrap_err()
-            .sentences()
-            .to_vec()
+        Settings::from_variables(&variables(changes)).unwrap_err().sentences().to_vec()
     }
 
     #[test]
@@ -321,24 +301,12 @@ mod tests {
             ("ENVIRONMENT", "prod", "development, testing or production"),
             ("DEBUG", "1", "true or false"),
             ("DEBUG", "True", "ENVIRONMENT is production"),
-            (
-                "DATABASE_URL",
-                "postgresql+asyncpg://me:hunter2@localhost/shop",
-                "write `postgres://`",
-            ),
-            (
-                "AUDIT_DATABASE_URL",
-                "postgresql://you@127.0.0.1:5432/shop",
-                "the same database",
-            ),
+            ("DATABASE_URL", "postgresql+asyncpg://me:hunter2@localhost/shop", "write `postgres://`"),
+            ("AUDIT_DATABASE_URL", "postgresql://you@127.0.0.1:5432/shop", "the same database"),
         ] {
             let found = problems(&[(name, value)]);
             assert_eq!(found.len(), 1, "{found:?}");
-            assert!(
-                found[0].starts_with(&format!("{name} ")) && found[0].contains(expected),
-                "{}",
-                found[0]
-            );
+            assert!(found[0].starts_with(&format!("{name} ")) && found[0].contains(expected), "{}", found[0]);
             assert!(!found[0].contains("hunter2"), "{}", found[0]);
         }
     }

@@ -46,10 +46,7 @@ fn check(folder: &Path) -> Command {
     let mut command = Command::cargo_bin("quickcart").unwrap();
     command.arg("check").current_dir(folder);
     for (name, _) in std::env::vars_os() {
-        if name
-            .to_str()
-            .is_some_and(|name| name.starts_with("PG") || VARIABLES.contains(&name))
-        {
+        if name.to_str().is_some_and(|name| name.starts_with("PG") || VARIABLES.contains(&name)) {
             command.env_remove(name);
         }
     }
@@ -105,12 +102,8 @@ fn an_unreachable_database_is_exit_code_6_and_both_are_reported() {
         .assert()
         .code(6)
         .stdout(no_secret())
-        .stdout(contains(format!(
-            "DATABASE_URL: 127.0.0.1:{port}/quickcart can't be reached"
-        )))
-        .stdout(contains(format!(
-            "AUDIT_DATABASE_URL: 127.0.0.1:{port}/quickcart_audit can't be reached"
-        )))
+        .stdout(contains(format!("DATABASE_URL: 127.0.0.1:{port}/quickcart can't be reached")))
+        .stdout(contains(format!("AUDIT_DATABASE_URL: 127.0.0.1:{port}/quickcart_audit can't be reached")))
         .stdout(contains("cargo xtask db-setup"));
 }
 
@@ -121,11 +114,7 @@ fn a_server_that_never_answers_is_given_up() {
     let port = silent.local_addr().unwrap().port();
     let url = |name: &str| format!("postgres://quickcart:distinctive@127.0.0.1:{port}/{name}");
     let folder = workspace(&env_file(&url("quickcart"), &url("quickcart_audit")));
-    check(folder.path())
-        .args(["--timeout", "1"])
-        .assert()
-        .code(6)
-        .stdout(contains("no answer within 1 s"));
+    check(folder.path()).args(["--timeout", "1"]).assert().code(6).stdout(contains("no answer within 1 s"));
 }
 
 #[test]
@@ -140,28 +129,14 @@ fn the_environment_wins_over_the_file() {
     let port = CLOSED_PORT;
     let url = |name: &str| format!("postgres://quickcart:distinctive@127.0.0.1:{port}/{name}");
     let folder = workspace(&env_file(&url("from_file"), &url("audit")));
-    check(folder.path())
-        .env("DATABASE_URL", url("from_env"))
-        .assert()
-        .code(6)
-        .stdout(contains("/from_env can't"));
-    check(folder.path())
-        .assert()
-        .code(6)
-        .stdout(contains("/from_file can't"));
+    check(folder.path()).env("DATABASE_URL", url("from_env")).assert().code(6).stdout(contains("/from_env can't"));
+    check(folder.path()).assert().code(6).stdout(contains("/from_file can't"));
     let empty = "DATABASE_URL is empty in the environment, which wins over .env";
-    check(folder.path())
-        .env("DATABASE_URL", "")
-        .assert()
-        .code(1)
-        .stderr(contains(empty));
+    check(folder.path()).env("DATABASE_URL", "").assert().code(1).stderr(contains(empty));
     // Without any file the environment is enough.
     fs::remove_file(folder.path().join(".env")).unwrap();
     let text = env_file(&url("quickcart"), &url("audit"));
-    check(folder.path())
-        .envs(text.lines().map(|line| line.split_once('=').unwrap()))
-        .assert()
-        .code(6);
+    check(folder.path()).envs(text.lines().map(|line| line.split_once('=').unwrap())).assert().code(6);
 }
 
 #[test]
@@ -181,10 +156,7 @@ fn the_file_is_the_workspaces_and_no_parents() {
     let inner = outer.path().join("inner");
     fs::create_dir(&inner).unwrap();
     fs::write(inner.join("Cargo.toml"), "[workspace]\n").unwrap();
-    let mut assert = check(&inner)
-        .assert()
-        .code(1)
-        .stderr(starts_with("The settings are wrong:\n"));
+    let mut assert = check(&inner).assert().code(1).stderr(starts_with("The settings are wrong:\n"));
     for name in VARIABLES {
         assert = assert.stderr(contains(format!("{name} is missing.")));
     }
@@ -204,10 +176,7 @@ fn the_contract_satisfies_the_settings() {
 #[cfg(unix)]
 #[test]
 fn migrated_databases_are_fine_and_what_is_missing_or_too_many_is_named() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let Some(cluster) = cluster::Cluster::start().await else {
             return;
@@ -215,11 +184,7 @@ fn migrated_databases_are_fine_and_what_is_missing_or_too_many_is_named() {
         let url = |name: &str| cluster.url("quickcart", name);
         let folder = workspace(&env_file(&url("quickcart"), &url("quickcart_audit")));
 
-        check(folder.path())
-            .assert()
-            .code(6)
-            .stdout(no_secret())
-            .stdout(contains("\"quickcart\" does not exist"));
+        check(folder.path()).assert().code(6).stdout(no_secret()).stdout(contains("\"quickcart\" does not exist"));
 
         cluster.migrate("main", "quickcart").await;
         cluster.migrate("audit", "quickcart_audit").await;
@@ -234,27 +199,15 @@ fn migrated_databases_are_fine_and_what_is_missing_or_too_many_is_named() {
             );
 
         // A schema off the search path holds nothing that concerns the check.
-        cluster
-            .execute(
-                "quickcart",
-                "quickcart",
-                "CREATE SCHEMA aside; CREATE TABLE aside.history ()",
-            )
-            .await;
+        cluster.execute("quickcart", "quickcart", "CREATE SCHEMA aside; CREATE TABLE aside.history ()").await;
         check(folder.path()).assert().success();
 
-        cluster
-            .execute("quickcart", "quickcart", "DROP TABLE voucher_usage_cooldown")
-            .await;
-        cluster
-            .execute("quickcart", "quickcart_audit", "CREATE TABLE users ()")
-            .await;
+        cluster.execute("quickcart", "quickcart", "DROP TABLE voucher_usage_cooldown").await;
+        cluster.execute("quickcart", "quickcart_audit", "CREATE TABLE users ()").await;
         check(folder.path())
             .assert()
             .code(1)
-            .stdout(contains(
-                "6 tables, missing: voucher_usage_cooldown. `cargo xtask db-setup`",
-            ))
+            .stdout(contains("6 tables, missing: voucher_usage_cooldown. `cargo xtask db-setup`"))
             .stdout(contains("4 tables, none missing, not expected: users."));
 
         // One that isn't there counts for more than one that is wrong.

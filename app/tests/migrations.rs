@@ -13,10 +13,7 @@ use sqlx::{AssertSqlSafe, Connection};
 
 /// Runs the test body on a cluster with both databases, or not at all where there is no PostgreSQL.
 fn with_databases<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let Some(cluster) = Cluster::start().await else { return };
         cluster.migrate("main", "main").await;
@@ -140,11 +137,7 @@ fn every_rule_of_the_main_database_refuses_under_its_own_name() {
         ];
         let mut tried = BTreeSet::new();
         for (sql, constraint) in &cases {
-            assert_eq!(
-                refused_by(&mut connection, sql).await.as_deref(),
-                Some(*constraint),
-                "{sql}"
-            );
+            assert_eq!(refused_by(&mut connection, sql).await.as_deref(), Some(*constraint), "{sql}");
             tried.insert((*constraint).to_owned());
         }
 
@@ -197,16 +190,12 @@ fn what_the_main_database_must_allow_is_allowed() {
 
         for table in ["users", "products", "orders", "product_stocks"] {
             let sql = format!("UPDATE {table} SET updated_at = '2000-01-01', created_at = '2000-01-01'");
-            sqlx::raw_sql(AssertSqlSafe(sql))
-                .execute(&mut connection)
-                .await
-                .unwrap();
-            let kept: bool = sqlx::query_scalar(AssertSqlSafe(format!(
-                "SELECT bool_and(updated_at > created_at) FROM {table}"
-            )))
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+            let kept: bool =
+                sqlx::query_scalar(AssertSqlSafe(format!("SELECT bool_and(updated_at > created_at) FROM {table}")))
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap();
             assert!(kept, "{table}");
         }
     });
@@ -227,13 +216,7 @@ fn the_audit_database_takes_rows_and_nothing_else() {
             )
         };
         let command = "INSERT INTO admin_action_audit (admin_id, command, result) VALUES (1, 'ban', 'ok')".to_owned();
-        cluster
-            .execute(
-                "quickcart",
-                "audit",
-                &format!("{}; {}; {command}", log("1, 'admin'"), payment("paid")),
-            )
-            .await;
+        cluster.execute("quickcart", "audit", &format!("{}; {}; {command}", log("1, 'admin'"), payment("paid"))).await;
 
         let mut connection = cluster.connect("quickcart", "audit").await;
         assert_eq!(refused_by(&mut connection, &log("NULL, 'system'")).await, None);
@@ -243,21 +226,15 @@ fn the_audit_database_takes_rows_and_nothing_else() {
             (log("1, 'robot'"), "audit_logs_actor_type_check"),
             (payment("refunded"), "payment_audit_logs_status_check"),
         ] {
-            assert_eq!(
-                refused_by(&mut connection, &sql).await.as_deref(),
-                Some(constraint),
-                "{sql}"
-            );
+            assert_eq!(refused_by(&mut connection, &sql).await.as_deref(), Some(constraint), "{sql}");
         }
 
         // For a superuser as well, and where no row would be touched.
         for user in ["quickcart", "postgres"] {
             let mut connection = cluster.connect(user, "audit").await;
-            for (table, column) in [
-                ("audit_logs", "action"),
-                ("admin_action_audit", "result"),
-                ("payment_audit_logs", "status"),
-            ] {
+            for (table, column) in
+                [("audit_logs", "action"), ("admin_action_audit", "result"), ("payment_audit_logs", "status")]
+            {
                 for (operation, sql) in [
                     ("UPDATE", format!("UPDATE {table} SET {column} = {column}")),
                     ("UPDATE", format!("UPDATE {table} SET {column} = {column} WHERE false")),
@@ -306,16 +283,12 @@ fn the_down_files_reverse_the_up_files_one_by_one() {
             assert_eq!(ups.len(), downs.len());
             let mut before = vec![objects(&cluster, name).await];
             for down in downs.iter().rev() {
-                cluster
-                    .execute("quickcart", name, &fs::read_to_string(down).unwrap())
-                    .await;
+                cluster.execute("quickcart", name, &fs::read_to_string(down).unwrap()).await;
                 before.push(objects(&cluster, name).await);
             }
             assert_eq!(before.pop().unwrap(), Vec::<String>::new());
             for up in ups {
-                cluster
-                    .execute("quickcart", name, &fs::read_to_string(&up).unwrap())
-                    .await;
+                cluster.execute("quickcart", name, &fs::read_to_string(&up).unwrap()).await;
                 assert_eq!(objects(&cluster, name).await, before.pop().unwrap(), "{}", up.display());
             }
         }

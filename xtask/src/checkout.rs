@@ -32,11 +32,7 @@ pub(crate) fn state_dir_is_chosen() -> bool {
 pub(crate) fn cache_dir(as_root: bool) -> PathBuf {
     let home = || chosen("HOME").map_or_else(std::env::temp_dir, |home| home.join(".cache"));
     chosen(CACHE_VARIABLE).unwrap_or_else(|| {
-        let base = if as_root {
-            PathBuf::from("/var/cache")
-        } else {
-            chosen("XDG_CACHE_HOME").unwrap_or_else(home)
-        };
+        let base = if as_root { PathBuf::from("/var/cache") } else { chosen("XDG_CACHE_HOME").unwrap_or_else(home) };
         base.join("xtask")
     })
 }
@@ -55,16 +51,11 @@ pub(crate) fn make_state_dir(root: &Path) -> Result<PathBuf> {
     let dir = state_dir(root);
     let made = std::fs::create_dir_all(&dir).and_then(|()| {
         let ignore = dir.join(".gitignore");
-        if ignore.exists() {
-            Ok(())
-        } else {
-            std::fs::write(ignore, "*\n")
-        }
+        if ignore.exists() { Ok(()) } else { std::fs::write(ignore, "*\n") }
     });
     made.map_err(|error| {
-        Problem::failed(format!("The folder {} can't be made: {error}.", dir.display())).remedy(format!(
-            "Make it writable, or name another one: {STATE_VARIABLE}=/some/folder"
-        ))
+        Problem::failed(format!("The folder {} can't be made: {error}.", dir.display()))
+            .remedy(format!("Make it writable, or name another one: {STATE_VARIABLE}=/some/folder"))
     })?;
     Ok(dir)
 }
@@ -82,13 +73,8 @@ impl CheckoutLock {
     pub(crate) fn take(root: &Path, patience: Duration, reporter: &Reporter, interrupt: &Interrupt) -> Result<Self> {
         let path = make_state_dir(root)?.join("lock");
         let failed = |error: std::io::Error| Problem::failed(format!("{} can't be locked: {error}.", path.display()));
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         let deadline = Instant::now() + patience;
         let mut told = false;
         loop {
@@ -99,11 +85,8 @@ impl CheckoutLock {
             }
             let mut holder = String::new();
             drop(file.rewind().and_then(|()| file.read_to_string(&mut holder)));
-            let holder = if holder.trim().is_empty() {
-                "another run".to_owned()
-            } else {
-                format!("process {}", holder.trim())
-            };
+            let holder =
+                if holder.trim().is_empty() { "another run".to_owned() } else { format!("process {}", holder.trim()) };
             if Instant::now() >= deadline {
                 return Err(Problem::failed(format!(
                     "{holder} has been setting up this checkout for {} s; it was not waited for any longer.",
@@ -119,11 +102,7 @@ impl CheckoutLock {
             interrupt.check()?;
             std::thread::sleep(Duration::from_millis(20));
         }
-        drop(
-            file.set_len(0)
-                .and_then(|()| file.rewind())
-                .and_then(|()| write!(file, "{}", std::process::id())),
-        );
+        drop(file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id())));
         Ok(Self { _file: file })
     }
 }
@@ -132,27 +111,15 @@ impl CheckoutLock {
 /// path, so that two checkouts of one name don't share it.
 pub(crate) fn unique_name(root: &Path) -> String {
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let name = root
-        .file_name()
-        .map(|name| name.to_string_lossy().to_lowercase())
-        .unwrap_or_default();
-    let plain: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
+    let name = root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let plain = plain.trim_matches('-');
     let hash = fnv1a(root.as_os_str().as_encoded_bytes());
-    format!(
-        "{}-{:08x}",
-        if plain.is_empty() { "checkout" } else { plain },
-        hash >> 32
-    )
+    format!("{}-{:08x}", if plain.is_empty() { "checkout" } else { plain }, hash >> 32)
 }
 
 /// The FNV-1a hash, <http://www.isthe.com/chongo/tech/comp/fnv/>: names have to stay the same with every release of
 /// Rust, which its own hashers don't promise.
 pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

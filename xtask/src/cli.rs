@@ -10,10 +10,8 @@ use crate::server::Choice;
 /// The workspace's automation: databases from nothing to proven, and everything that CI runs.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 migrations pending, 4 schema differs, \
-                        5 history differs, 6 server or database not there, 130 interrupted."
-)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 migrations pending, 4 schema differs, \
+                        5 history differs, 6 server or database not there, 130 interrupted.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -61,26 +61,18 @@ impl DatabaseUrl {
             return Err(wrong("it names no database."));
         }
         if matches!(database.as_str(), "postgres" | "template0" | "template1") {
-            return Err(wrong(&format!(
-                "\"{database}\" is a database of PostgreSQL's own; name one that is yours."
-            )));
+            return Err(wrong(&format!("\"{database}\" is a database of PostgreSQL's own; name one that is yours.")));
         }
         let host = match options.get_socket() {
             Some(socket) => socket.display().to_string(),
             None => options.get_host().trim_matches(['[', ']']).to_owned(),
         };
-        let from_query = url
-            .query_pairs()
-            .find(|(key, _)| key == "password")
-            .map(|(_, value)| value.into_owned());
+        let from_query = url.query_pairs().find(|(key, _)| key == "password").map(|(_, value)| value.into_owned());
         Ok(Self {
             variable: variable.to_owned(),
             user: options.get_username().to_owned(),
             password: from_query.or_else(|| url.password().map(decoded)).unwrap_or_default(),
-            address: Address {
-                host,
-                port: options.get_port(),
-            },
+            address: Address { host, port: options.get_port() },
             database,
             url,
             options,
@@ -108,9 +100,7 @@ impl DatabaseUrl {
 
 /// A part of a URL without its percent encoding, as sqlx reads it.
 fn decoded(part: &str) -> String {
-    percent_encoding::percent_decode_str(part)
-        .decode_utf8_lossy()
-        .into_owned()
+    percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 impl Address {
@@ -136,11 +126,7 @@ impl Address {
 
     /// The IP address for a server of our own to listen on.
     pub(crate) fn listen_ip(&self) -> &str {
-        if self.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback()) {
-            &self.host
-        } else {
-            "127.0.0.1"
-        }
+        if self.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback()) { &self.host } else { "127.0.0.1" }
     }
 }
 

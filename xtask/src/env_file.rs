@@ -59,9 +59,7 @@ impl Settings {
         let contract_values = contract.as_deref().map(|text| parse(CONTRACT, text));
         let parsed = match &file {
             Some(text) => parse(FILE, text),
-            None => contract
-                .as_deref()
-                .map_or_else(Parsed::none, |text| parse(CONTRACT, text)),
+            None => contract.as_deref().map_or_else(Parsed::none, |text| parse(CONTRACT, text)),
         };
         problems.0.extend(parsed.problems);
 
@@ -69,9 +67,7 @@ impl Settings {
             .iter()
             .flat_map(|contract| contract.values.keys().map(String::as_str))
             .chain(url_variables.iter().copied().filter(|variable| {
-                contract_values
-                    .as_ref()
-                    .is_none_or(|contract| !contract.values.contains_key(*variable))
+                contract_values.as_ref().is_none_or(|contract| !contract.values.contains_key(*variable))
             }))
             .collect();
         let values = under_environment(&required, parsed.values);
@@ -90,26 +86,15 @@ impl Settings {
             }
         }
         same_database(&urls, problems);
-        let urls_from_file = url_variables
-            .iter()
-            .all(|variable| std::env::var_os(variable).is_none());
-        Self {
-            urls,
-            new_file,
-            required: required.len(),
-            urls_from_file,
-            written: None,
-        }
+        let urls_from_file = url_variables.iter().all(|variable| std::env::var_os(variable).is_none());
+        Self { urls, new_file, required: required.len(), urls_from_file, written: None }
     }
 
     /// Moves every URL of the server at `from` to another port, in the new file as well.
     pub(crate) fn set_port(&mut self, from: &crate::database_url::Address, port: u16) {
         let Some(new_file) = &mut self.new_file else { return };
         for url in self.urls.iter_mut().filter(|url| url.address.same_server(from)) {
-            let value = parse(CONTRACT, &new_file.text)
-                .values
-                .remove(&url.variable)
-                .unwrap_or_default();
+            let value = parse(CONTRACT, &new_file.text).values.remove(&url.variable).unwrap_or_default();
             url.set_port(port);
             new_file.replace(&url.variable, &value, url.with_password());
         }
@@ -161,10 +146,7 @@ impl Settings {
 
 impl Parsed {
     fn none() -> Self {
-        Self {
-            values: BTreeMap::new(),
-            problems: Vec::new(),
-        }
+        Self { values: BTreeMap::new(), problems: Vec::new() }
     }
 }
 
@@ -174,9 +156,7 @@ impl NewFile {
         let mut text = String::with_capacity(self.text.len() + new.len());
         for line in self.text.split_inclusive('\n') {
             let key = line.trim_start().strip_prefix("export ").unwrap_or(line).trim_start();
-            let ours = key
-                .strip_prefix(variable)
-                .is_some_and(|rest| rest.trim_start().starts_with('='));
+            let ours = key.strip_prefix(variable).is_some_and(|rest| rest.trim_start().starts_with('='));
             if ours && line.contains(old) {
                 text.push_str(&line.replacen(old, new, 1));
             } else if ours {
@@ -238,18 +218,11 @@ fn file_exists(root: &Path) -> bool {
 fn read(root: &Path, name: &str) -> Result<Option<String>, Problem> {
     match std::fs::read(root.join(name)) {
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-                .split(|byte| *byte == b'\n')
-                .count();
-            Problem::failed("This line isn't UTF-8.")
-                .at(name, line, None)
-                .remedy("Save the file as UTF-8.")
+            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
+            Problem::failed("This line isn't UTF-8.").at(name, line, None).remedy("Save the file as UTF-8.")
         }),
         Err(error) if error.kind() == ErrorKind::NotFound && root.join(name).symlink_metadata().is_err() => Ok(None),
-        Err(error) => Err(Problem::failed(format!(
-            "{} can't be read: {error}.",
-            root.join(name).display()
-        ))),
+        Err(error) => Err(Problem::failed(format!("{} can't be read: {error}.", root.join(name).display()))),
     }
 }
 
@@ -257,10 +230,7 @@ fn read(root: &Path, name: &str) -> Result<Option<String>, Problem> {
 fn parse(name: &str, text: &str) -> Parsed {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if is_well_formed(text) {
-        return Parsed {
-            values: values_of(text),
-            problems: Vec::new(),
-        };
+        return Parsed { values: values_of(text), problems: Vec::new() };
     }
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut good = String::new();
@@ -279,9 +249,7 @@ fn parse(name: &str, text: &str) -> Parsed {
             first = end;
         } else {
             // The line itself may hold a secret: only its number and its name are shown.
-            let key = lines[first]
-                .split_once('=')
-                .map(|(key, _)| key.trim().trim_start_matches("export ").trim());
+            let key = lines[first].split_once('=').map(|(key, _)| key.trim().trim_start_matches("export ").trim());
             let named = |key: &&str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
             let what = key.filter(named).map_or_else(
                 || "This line isn't NAME=value.".to_owned(),
@@ -295,10 +263,7 @@ fn parse(name: &str, text: &str) -> Parsed {
             first += 1;
         }
     }
-    Parsed {
-        values: values_of(&good),
-        problems,
-    }
+    Parsed { values: values_of(&good), problems }
 }
 
 fn is_well_formed(text: &str) -> bool {
@@ -332,11 +297,7 @@ fn missing_or_empty(
     problems: &mut Problems,
 ) {
     let place = |variable: &&str| {
-        if std::env::var_os(variable).is_some() {
-            "the environment"
-        } else {
-            FILE
-        }
+        if std::env::var_os(variable).is_some() { "the environment" } else { FILE }
     };
     for variable in required {
         match values.get(*variable) {

@@ -37,11 +37,7 @@ impl Interrupt {
 
     /// For loops that wait without a runtime.
     pub(crate) fn check(&self) -> Result<(), Problem> {
-        if self.asked.load(Ordering::Relaxed) {
-            Err(interrupted())
-        } else {
-            Ok(())
-        }
+        if self.asked.load(Ordering::Relaxed) { Err(interrupted()) } else { Ok(()) }
     }
 
     /// Runs `work` until it is done or somebody asks to end; then `work` is dropped where it stands.
@@ -65,9 +61,7 @@ impl Interrupt {
 
 /// Whether an error says that somebody asked to end.
 pub(crate) fn is_interruption(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<Problem>()
-        .is_some_and(|problem| problem.exit == Exit::Interrupted)
+    error.downcast_ref::<Problem>().is_some_and(|problem| problem.exit == Exit::Interrupted)
 }
 
 fn interrupted() -> Problem {
@@ -96,7 +90,5 @@ fn listen_async() -> Result<Vec<tokio::signal::unix::Signal>> {
 
 #[cfg(not(unix))]
 fn listen_async() -> Result<Vec<tokio::signal::windows::CtrlC>> {
-    Ok(vec![
-        tokio::signal::windows::ctrl_c().context("the handler for Ctrl-C can't be installed")?,
-    ])
+    Ok(vec![tokio::signal::windows::ctrl_c().context("the handler for Ctrl-C can't be installed")?])
 }

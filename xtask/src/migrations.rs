@@ -24,11 +24,7 @@ pub(crate) struct MigrationFile {
 impl MigrationFile {
     /// The file's name without its ending: `003_orders`.
     pub(crate) fn stem(&self) -> String {
-        let name = self
-            .file
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let name = self.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         name.trim_end_matches(".sql").trim_end_matches(".up").to_owned()
     }
 
@@ -43,9 +39,7 @@ impl MigrationFile {
     fn checksum_of(&self, text: &str) -> Vec<u8> {
         let text: String = text.chars().filter(|c| !self.ignored.contains(c)).collect();
         let sql = AssertSqlSafe(text).into_sql_str();
-        Migration::new(0, "".into(), MigrationType::Simple, sql, false)
-            .checksum
-            .into_owned()
+        Migration::new(0, "".into(), MigrationType::Simple, sql, false).checksum.into_owned()
     }
 }
 
@@ -60,29 +54,19 @@ pub(crate) fn read(root: &Path, dir: &Path, config: &ResolveConfig, problems: &m
     let resolved = match resolve_blocking_with_config(dir, config) {
         Ok(resolved) => resolved,
         Err(error) => {
-            problems
-                .0
-                .push(Problem::failed(format!("The migrations can't be read: {error}.")));
+            problems.0.push(Problem::failed(format!("The migrations can't be read: {error}.")));
             return Vec::new();
         }
     };
-    let goes_up = |migration: &Migration| {
-        matches!(
-            migration.migration_type,
-            MigrationType::Simple | MigrationType::ReversibleUp
-        )
-    };
+    let goes_up =
+        |migration: &Migration| matches!(migration.migration_type, MigrationType::Simple | MigrationType::ReversibleUp);
     resolved
         .into_iter()
         .filter(|(migration, _)| goes_up(migration))
         .map(|(migration, path)| {
             let name = path.file_name().unwrap_or_default();
             let file = dir.strip_prefix(root).unwrap_or(dir).join(name);
-            MigrationFile {
-                file,
-                migration,
-                ignored: config.ignored_chars().collect(),
-            }
+            MigrationFile { file, migration, ignored: config.ignored_chars().collect() }
         })
         .collect()
 }
@@ -113,19 +97,13 @@ fn parse_name(name: &str) -> Option<Name<'_>> {
     };
     let digits = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
     let version = if digits { version.parse().ok()? } else { return None };
-    (version > 0 && !description.is_empty()).then_some(Name {
-        version,
-        description,
-        kind,
-    })
+    (version > 0 && !description.is_empty()).then_some(Name { version, description, kind })
 }
 
 fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
     let shown = dir.strip_prefix(root).unwrap_or(dir);
     let entries = std::fs::read_dir(dir).and_then(|entries| {
-        entries
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect::<std::io::Result<Vec<_>>>()
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<std::io::Result<Vec<_>>>()
     });
     let mut names = match entries {
         Ok(names) => names,
@@ -145,9 +123,7 @@ fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
     };
     // A README or a hidden file is nobody's migration; what looks like one has to be one.
     names.retain(|name| {
-        let sql = Path::new(name)
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("sql"));
+        let sql = Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"));
         !name.starts_with('.') && (sql || name.starts_with(|c: char| c.is_ascii_digit()))
     });
     names.sort();
@@ -182,12 +158,8 @@ fn check_version(shown: &Path, files: &[(&str, Name<'_>)], problems: &mut Proble
     if going_up.len() > 1 || of(Kind::Down).count() > 1 || !one_name {
         let all: Vec<_> = files.iter().map(|(file, _)| path(file)).collect();
         problems.0.push(
-            Problem::failed(format!(
-                "Version {} is there more than once: {}.",
-                files[0].1.version,
-                all.join(", ")
-            ))
-            .remedy("Give the newer migration the next free number."),
+            Problem::failed(format!("Version {} is there more than once: {}.", files[0].1.version, all.join(", ")))
+                .remedy("Give the newer migration the next free number."),
         );
     } else if let (Some((up, _)), None) = (of(Kind::Up).next(), of(Kind::Down).next()) {
         let down = path(&up.replace(".up.sql", ".down.sql"));

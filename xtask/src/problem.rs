@@ -59,13 +59,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self {
-            exit,
-            what: what.into(),
-            location: None,
-            details: Vec::new(),
-            remedies: Vec::new(),
-        }
+        Self { exit, what: what.into(), location: None, details: Vec::new(), remedies: Vec::new() }
     }
 
     /// A problem that has no exit code of its own.
@@ -79,11 +73,7 @@ impl Problem {
     }
 
     pub(crate) fn at(mut self, file: impl Into<PathBuf>, line: usize, column: Option<usize>) -> Self {
-        self.location = Some(Location {
-            file: file.into(),
-            line,
-            column,
-        });
+        self.location = Some(Location { file: file.into(), line, column });
         self
     }
 

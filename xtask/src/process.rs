@@ -48,11 +48,8 @@ impl Child {
     pub(crate) fn new(program: impl Into<PathBuf>, deadline: Duration) -> Self {
         let program = program.into();
         // To duct a bare name in a `PathBuf` is a file in the current folder.
-        let program = if program.components().count() == 1 {
-            which::which(&program).unwrap_or(program)
-        } else {
-            program
-        };
+        let program =
+            if program.components().count() == 1 { which::which(&program).unwrap_or(program) } else { program };
         Self {
             program,
             args: Vec::new(),
@@ -122,9 +119,7 @@ impl Child {
         for (name, value) in &self.env {
             expression = expression.env(name, value);
         }
-        let handle = expression
-            .start()
-            .map_err(|error| Problem::failed(format!("`{self}` can't be run: {error}.")))?;
+        let handle = expression.start().map_err(|error| Problem::failed(format!("`{self}` can't be run: {error}.")))?;
         let deadline = Instant::now() + self.deadline;
         let mut pause = *POLL.start();
         loop {

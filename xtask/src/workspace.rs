@@ -97,10 +97,7 @@ impl Workspace {
 
     /// The variables of the databases' URLs, in the order of the databases.
     pub(crate) fn url_variables(&self) -> Vec<&str> {
-        self.databases
-            .iter()
-            .map(|database| database.url_variable.as_str())
-            .collect()
+        self.databases.iter().map(|database| database.url_variable.as_str()).collect()
     }
 }
 
@@ -123,11 +120,8 @@ fn find_root(start: &Path) -> Result<(PathBuf, Manifest), Problem> {
         nearest.get_or_insert((dir.to_owned(), manifest));
     }
     nearest.ok_or_else(|| {
-        Problem::failed(format!(
-            "There is no Cargo.toml in {} or any folder above it.",
-            start.display()
-        ))
-        .remedy("Change to a folder of the checkout and try again.")
+        Problem::failed(format!("There is no Cargo.toml in {} or any folder above it.", start.display()))
+            .remedy("Change to a folder of the checkout and try again.")
     })
 }
 
@@ -144,20 +138,14 @@ fn members(root: &Path, manifest: &Manifest) -> Result<Vec<PathBuf>, Problem> {
         // The root is not part of the pattern: its own path may hold characters that patterns give a meaning.
         let pattern = format!("{}/{member}", glob::Pattern::escape(&root.to_string_lossy()));
         let found = glob::glob(&pattern).map_err(|error| {
-            Problem::failed(format!(
-                "The workspace member \"{member}\" isn't a valid pattern: {error}."
-            ))
-            .at("Cargo.toml", 1, None)
+            Problem::failed(format!("The workspace member \"{member}\" isn't a valid pattern: {error}.")).at(
+                "Cargo.toml",
+                1,
+                None,
+            )
         })?;
-        let excluded = |dir: &PathBuf| {
-            workspace
-                .exclude
-                .iter()
-                .any(|exclude| dir.starts_with(root.join(exclude)))
-        };
-        let found = found
-            .flatten()
-            .filter(|dir| dir.join("Cargo.toml").is_file() && !excluded(dir));
+        let excluded = |dir: &PathBuf| workspace.exclude.iter().any(|exclude| dir.starts_with(root.join(exclude)));
+        let found = found.flatten().filter(|dir| dir.join("Cargo.toml").is_file() && !excluded(dir));
         dirs.extend(found.filter(|dir| !dirs.contains(dir)).collect::<Vec<_>>());
     }
     Ok(dirs)
@@ -178,12 +166,7 @@ impl Database {
         let name = database_name(root, &migrations_dir);
         let history = HistoryTable {
             name: config.migrate.table_name().to_owned(),
-            create_schemas: config
-                .migrate
-                .create_schemas
-                .iter()
-                .map(|schema| schema.to_string())
-                .collect(),
+            create_schemas: config.migrate.create_schemas.iter().map(ToString::to_string).collect(),
         };
         let ignored = &config.migrate.to_resolve_config();
         Ok(Self {
@@ -214,10 +197,7 @@ impl Database {
             schema_file: PathBuf::from(format!("schema/{name}.sql")),
             url_variable: config.common.database_url_var().to_owned(),
             migrations: migrations::read(root, &migrations_dir, &config.migrate.to_resolve_config(), problems),
-            history: HistoryTable {
-                name: config.migrate.table_name().to_owned(),
-                create_schemas: Vec::new(),
-            },
+            history: HistoryTable { name: config.migrate.table_name().to_owned(), create_schemas: Vec::new() },
             name,
         })
     }
@@ -229,21 +209,14 @@ fn database_name(root: &Path, migrations_dir: &Path) -> String {
     let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     match last(migrations_dir) {
         Some(name) if name != "migrations" => name,
-        _ => migrations_dir
-            .parent()
-            .filter(|parent| *parent != root)
-            .and_then(last)
-            .unwrap_or_else(|| "main".into()),
+        _ => migrations_dir.parent().filter(|parent| *parent != root).and_then(last).unwrap_or_else(|| "main".into()),
     }
 }
 
 fn same_names(databases: &[Database], problems: &mut Problems) {
     let mut variables: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for database in databases {
-        variables
-            .entry(&database.name)
-            .or_default()
-            .push(&database.url_variable);
+        variables.entry(&database.name).or_default().push(&database.url_variable);
     }
     for (name, variables) in variables.into_iter().filter(|(_, variables)| variables.len() > 1) {
         problems.0.push(

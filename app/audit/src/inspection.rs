@@ -35,19 +35,10 @@ impl Inspection {
             .filter(|name| !tables.iter().any(|table| table == *name))
             .map(ToString::to_string)
             .collect();
-        let unexpected = tables
-            .iter()
-            .filter(|table| !expected.contains(&table.as_str()))
-            .cloned()
-            .collect();
+        let unexpected = tables.iter().filter(|table| !expected.contains(&table.as_str())).cloned().collect();
         // Distributions append their own: "15.8 (Debian 15.8-0+deb12u1)".
         let server_version = server_version.split_whitespace().next().unwrap_or("unknown").to_owned();
-        Self {
-            server_version,
-            tables,
-            missing,
-            unexpected,
-        }
+        Self { server_version, tables, missing, unexpected }
     }
 }
 
@@ -108,9 +99,7 @@ pub async fn inspect_tables(
 
 async fn ask(options: PgConnectOptions) -> Result<(String, Vec<String>), sqlx::Error> {
     let mut connection: PgConnection = options.connect().await?;
-    let version = sqlx::query_scalar("SELECT current_setting('server_version')")
-        .fetch_one(&mut connection)
-        .await?;
+    let version = sqlx::query_scalar("SELECT current_setting('server_version')").fetch_one(&mut connection).await?;
     // What `\dt` asks: the tables that are found without naming their schema.
     let tables = sqlx::query_scalar(
         "SELECT c.relname::text

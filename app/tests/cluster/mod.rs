@@ -25,10 +25,7 @@ impl Cluster {
     pub(crate) async fn start() -> Option<Self> {
         let Some(programs) = Programs::find() else {
             let why = "PostgreSQL's initdb and postgres are neither on PATH nor in /usr/lib/postgresql/*/bin";
-            assert!(
-                env::var_os("XTASK_NO_SKIP").is_none(),
-                "XTASK_NO_SKIP is set, and {why}"
-            );
+            assert!(env::var_os("XTASK_NO_SKIP").is_none(), "XTASK_NO_SKIP is set, and {why}");
             println!("skipped: {why}");
             return None;
         };
@@ -39,57 +36,27 @@ impl Cluster {
         let data = folder.path().join("data");
         let initdb = programs
             .command("initdb", folder.path())
-            .args([
-                "--auth=trust",
-                "--username=postgres",
-                "--encoding=UTF8",
-                "--no-locale",
-                "--no-sync",
-                "-D",
-            ])
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
             .arg(&data)
             .output()
             .unwrap();
-        assert!(
-            initdb.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&initdb.stderr)
-        );
+        assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
 
-        let port = net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let server = programs
             .command("postgres", folder.path())
             .arg("-D")
             .arg(&data)
-            .args([
-                "-p",
-                &port.to_string(),
-                "-c",
-                "listen_addresses=127.0.0.1",
-                "-c",
-                "unix_socket_directories=",
-            ])
+            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
             .args(["-c", "fsync=off"])
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut cluster = Self {
-            server,
-            programs,
-            data,
-            port,
-            folder,
-        };
+        let mut cluster = Self { server, programs, data, port, folder };
         cluster.wait_until_ready().await;
-        cluster
-            .execute("postgres", "postgres", "CREATE ROLE quickcart LOGIN CREATEDB")
-            .await;
+        cluster.execute("postgres", "postgres", "CREATE ROLE quickcart LOGIN CREATEDB").await;
         Some(cluster)
     }
 
@@ -98,20 +65,14 @@ impl Cluster {
         while let Err(error) = PgConnection::connect(&self.url("postgres", "postgres")).await {
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             assert!(self.server.try_wait().unwrap().is_none(), "postgres ended: {log}");
-            assert!(
-                started.elapsed() < Duration::from_secs(60),
-                "postgres isn't ready: {error}\n{log}"
-            );
+            assert!(started.elapsed() < Duration::from_secs(60), "postgres isn't ready: {error}\n{log}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// The URL of a database. Any password would do.
     pub(crate) fn url(&self, user: &str, database: &str) -> String {
-        format!(
-            "postgres://{user}:distinctive-password@127.0.0.1:{}/{database}",
-            self.port
-        )
+        format!("postgres://{user}:distinctive-password@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Connects as `user`.
@@ -122,20 +83,15 @@ impl Cluster {
     /// Runs a script as `user`.
     pub(crate) async fn execute(&self, user: &str, database: &str, sql: &str) {
         let mut connection = self.connect(user, database).await;
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
 
     /// Creates a database as the ordinary role `quickcart`, and applies `migrations/<name>` to it as that role.
     pub(crate) async fn migrate(&self, name: &str, database: &str) {
-        self.execute("quickcart", "postgres", &format!("CREATE DATABASE {database}"))
-            .await;
+        self.execute("quickcart", "postgres", &format!("CREATE DATABASE {database}")).await;
         for file in migrations(name, ".up.sql") {
-            self.execute("quickcart", database, &fs::read_to_string(file).unwrap())
-                .await;
+            self.execute("quickcart", database, &fs::read_to_string(file).unwrap()).await;
         }
     }
 }
@@ -143,10 +99,7 @@ impl Cluster {
 /// The files of `migrations/<name>` that end in `suffix`, in order.
 pub(crate) fn migrations(name: &str, suffix: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(name);
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.to_str().unwrap().ends_with(suffix));
     files.sort();
     assert!(!files.is_empty(), "no {suffix} files in migrations/{name}");
@@ -178,22 +131,13 @@ struct Programs {
 impl Programs {
     fn find() -> Option<Self> {
         let mut folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
-        let mut installed: Vec<_> = fs::read_dir("/usr/lib/postgresql")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .collect();
+        let mut installed: Vec<_> = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().collect();
         installed.sort_by_key(|version| version.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
         folders.extend(installed.iter().rev().map(|version| version.path().join("bin")));
-        let folder = folders.into_iter().find(|folder| {
-            ["initdb", "postgres", "pg_ctl"]
-                .iter()
-                .all(|program| folder.join(program).is_file())
-        })?;
-        Some(Self {
-            folder,
-            owner: unprivileged_user(),
-        })
+        let folder = folders
+            .into_iter()
+            .find(|folder| ["initdb", "postgres", "pg_ctl"].iter().all(|program| folder.join(program).is_file()))?;
+        Some(Self { folder, owner: unprivileged_user() })
     }
 
     fn command(&self, program: &str, folder: &Path) -> Command {
@@ -215,10 +159,8 @@ fn unprivileged_user() -> Option<(u32, u32)> {
     }
     let users = fs::read_to_string("/etc/passwd").unwrap();
     let find = |name: &str| {
-        let fields: Vec<&str> = users
-            .lines()
-            .map(|line| line.split(':').collect())
-            .find(|f: &Vec<&str>| f[0] == name)?;
+        let fields: Vec<&str> =
+            users.lines().map(|line| line.split(':').collect()).find(|f: &Vec<&str>| f[0] == name)?;
         Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
     };
     find("postgres").or_else(|| find("nobody"))

@@ -43,14 +43,7 @@ fn steps() -> Vec<Step> {
     let has_nextest = which::which("cargo-nextest").is_ok();
     // What nextest doesn't run, examples in documentation, this project doesn't have.
     let test = if has_nextest {
-        vec![
-            "nextest",
-            "run",
-            "--workspace",
-            "--no-fail-fast",
-            "--success-output",
-            "immediate",
-        ]
+        vec!["nextest", "run", "--workspace", "--no-fail-fast", "--success-output", "immediate"]
     } else {
         vec!["test", "--workspace", "--no-fail-fast"]
     };
@@ -60,21 +53,9 @@ fn steps() -> Vec<Step> {
             doing: "comparing with rustfmt's format",
             run: Run::Cargo(vec!["fmt", "--all", "--check"]),
         },
-        Step {
-            name: "lint",
-            doing: "compiling and linting with clippy",
-            run: Run::Cargo(clippy),
-        },
-        Step {
-            name: "db-setup",
-            doing: "making, migrating and proving the databases",
-            run: Run::DbSetup,
-        },
-        Step {
-            name: "test",
-            doing: "compiling and running the tests, on servers of their own",
-            run: Run::Cargo(test),
-        },
+        Step { name: "lint", doing: "compiling and linting with clippy", run: Run::Cargo(clippy) },
+        Step { name: "db-setup", doing: "making, migrating and proving the databases", run: Run::DbSetup },
+        Step { name: "test", doing: "compiling and running the tests, on servers of their own", run: Run::Cargo(test) },
     ]
 }
 
@@ -108,12 +89,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Result<Vec<String>> {
 }
 
 fn setup_options() -> DbSetup {
-    DbSetup {
-        server: Choice::Auto,
-        timeout: SERVER,
-        dry_run: false,
-        allow_remote: false,
-    }
+    DbSetup { server: Choice::Auto, timeout: SERVER, dry_run: false, allow_remote: false }
 }
 
 /// Runs cargo. Returns the totals of the tests, if it ran any.
@@ -123,22 +99,17 @@ fn cargo(root: &Path, args: &[&str], context: &Context<'_>) -> Result<Option<Str
     // What cargo says of this package to the process that it runs would have other packages built anew.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CFG_", "CARGO_BIN_"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
-        {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CFG_", "CARGO_BIN_"].iter().any(|prefix| text.starts_with(prefix)) {
             child = child.env_remove(name);
         }
     }
     let ended = child.run(context.interrupt)?;
     if !ended.status.success() {
         let output = [ended.stdout, ended.stderr].concat();
-        return Err(
-            Problem::failed(format!("`cargo {}` failed ({}).", args.join(" "), ended.status))
-                .details(output.lines().map(str::to_owned))
-                .remedy(format!("To repeat just that: cargo {}", args.join(" ")))
-                .into(),
-        );
+        return Err(Problem::failed(format!("`cargo {}` failed ({}).", args.join(" "), ended.status))
+            .details(output.lines().map(str::to_owned))
+            .remedy(format!("To repeat just that: cargo {}", args.join(" ")))
+            .into());
     }
     Ok(test_totals(&ended.stdout, &ended.stderr, context.reporter))
 }

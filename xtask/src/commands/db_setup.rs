@@ -18,10 +18,7 @@ use crate::workspace::Workspace;
 pub(crate) async fn run(options: &DbSetup, context: &Context<'_>) -> Result<Vec<String>> {
     let run = format!("{} {}", session::MIGRATOR, std::process::id());
     let mut touched = None;
-    let result = context
-        .interrupt
-        .guard(steps(options, context, &run, &mut touched))
-        .await;
+    let result = context.interrupt.guard(steps(options, context, &run, &mut touched)).await;
     if let (Err(error), Some(settings)) = (&result, &touched)
         && interrupt::is_interruption(error)
     {
@@ -59,13 +56,7 @@ async fn steps(
     if !options.allow_remote {
         refuse_remote(&settings)?;
     }
-    let ladder = Ladder {
-        root,
-        choice: options.server,
-        patience: options.timeout,
-        reporter,
-        interrupt,
-    };
+    let ladder = Ladder { root, choice: options.server, patience: options.timeout, reporter, interrupt };
     if options.dry_run {
         return plan(&workspace, settings, &ladder, step, server_step).await;
     }
@@ -78,11 +69,7 @@ async fn steps(
         problems.into_result()?;
     }
     let look = ladder.look(&mut settings, &server_step).await?;
-    end_settings(
-        step,
-        settings.create_file(root, &checkout::make_state_dir(root)?)?,
-        &settings,
-    );
+    end_settings(step, settings.create_file(root, &checkout::make_state_dir(root)?)?, &settings);
     let server = match look {
         Look::Found(server) => server,
         Look::ToStart(left) => ladder.start(&mut settings, left, &server_step).await?,
@@ -91,13 +78,7 @@ async fn steps(
     drop(checkout);
 
     *touched = Some(settings.clone());
-    let goal = Goal {
-        workspace: &workspace,
-        settings: &settings,
-        run,
-        patience: options.timeout,
-        reporter,
-    };
+    let goal = Goal { workspace: &workspace, settings: &settings, run, patience: options.timeout, reporter };
     let ready = goal.reach().await?;
     ready.show(reporter);
     Ok(next())
@@ -115,53 +96,31 @@ fn next() -> Vec<String> {
 fn refuse_remote(settings: &Settings) -> Result<()> {
     let remote: Vec<_> = settings.urls.iter().filter(|url| !url.address.is_loopback()).collect();
     let Some(first) = remote.first() else { return Ok(()) };
-    let names: Vec<_> = remote
-        .iter()
-        .map(|url| format!("{} ({})", url.variable, url.address))
-        .collect();
-    Err(Problem::unavailable(format!(
-        "{} isn't this machine, and its databases aren't ready.",
-        first.address.host
-    ))
-    .detail(format!(
-        "Named by {}. Nothing was made or changed there.",
-        names.join(" and ")
-    ))
-    .remedy("To set up databases there all the same: cargo xtask db-setup --allow-remote")
-    .remedy("or let the URLs name localhost.")
-    .into())
+    let names: Vec<_> = remote.iter().map(|url| format!("{} ({})", url.variable, url.address)).collect();
+    Err(Problem::unavailable(format!("{} isn't this machine, and its databases aren't ready.", first.address.host))
+        .detail(format!("Named by {}. Nothing was made or changed there.", names.join(" and ")))
+        .remedy("To set up databases there all the same: cargo xtask db-setup --allow-remote")
+        .remedy("or let the URLs name localhost.")
+        .into())
 }
 
 fn end_settings(step: Step<'_>, made: bool, settings: &Settings) {
     let count = settings.required;
     if made {
-        step.end(
-            Outcome::Done,
-            &format!("{FILE} made from {CONTRACT}, with {count} variables, readable by you only"),
-        );
+        step.end(Outcome::Done, &format!("{FILE} made from {CONTRACT}, with {count} variables, readable by you only"));
     } else {
         step.end(Outcome::Unchanged, &format!("{FILE} has all {count} variables"));
     }
 }
 
 fn end_server(step: Step<'_>, server: &Server) {
-    let version = if server.version.is_empty() {
-        String::new()
-    } else {
-        format!(" {}", server.version)
-    };
+    let version = if server.version.is_empty() { String::new() } else { format!(" {}", server.version) };
     let address = &server.address;
     match server.provider {
         Provider::Running => step.end(Outcome::Unchanged, &format!("PostgreSQL{version} answers at {address}")),
-        Provider::Compose => step.end(
-            Outcome::Done,
-            &format!("PostgreSQL{version} at {address}, in a container"),
-        ),
+        Provider::Compose => step.end(Outcome::Done, &format!("PostgreSQL{version} at {address}, in a container")),
         Provider::Local => {
-            step.end(
-                Outcome::Done,
-                &format!("PostgreSQL{version} at {address}, a private cluster of this checkout"),
-            );
+            step.end(Outcome::Done, &format!("PostgreSQL{version} at {address}, a private cluster of this checkout"));
         }
     }
 }
@@ -176,13 +135,7 @@ async fn plan(
 ) -> Result<Vec<String>> {
     let reporter = ladder.reporter;
     if settings.new_file.is_some() {
-        step.end(
-            Outcome::Done,
-            &format!(
-                "would make {FILE} from {CONTRACT}, with {} variables",
-                settings.required
-            ),
-        );
+        step.end(Outcome::Done, &format!("would make {FILE} from {CONTRACT}, with {} variables", settings.required));
     } else {
         end_settings(step, false, &settings);
     }

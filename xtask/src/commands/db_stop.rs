@@ -23,10 +23,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Result<Vec<String>> {
     let root = workspace.root.as_path();
     let step = reporter.step("server");
     let Some(recorded) = Record::read(root) else {
-        step.end(
-            Outcome::Unchanged,
-            "db-setup has started no server for this checkout; one that runs is left alone",
-        );
+        step.end(Outcome::Unchanged, "db-setup has started no server for this checkout; one that runs is left alone");
         return Ok(Vec::new());
     };
     let _lock = CheckoutLock::take(root, PATIENCE, reporter, interrupt)?;
@@ -35,10 +32,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Result<Vec<String>> {
     {
         let cluster = Cluster::locate(root)?;
         if cluster.stop(interrupt).await? {
-            stopped.push(format!(
-                "the private cluster is stopped; its data stays in {}",
-                cluster.dir().display()
-            ));
+            stopped.push(format!("the private cluster is stopped; its data stays in {}", cluster.dir().display()));
         }
     }
     if recorded == Provider::Compose {
@@ -48,10 +42,9 @@ pub(crate) async fn run(context: &Context<'_>) -> Result<Vec<String>> {
                     stopped.push("the container is stopped; its volume is kept".to_owned());
                 }
             }
-            Err(unusable) => reporter.warning(&format!(
-                "Docker could not be asked about a container: {}.",
-                unusable.why
-            )),
+            Err(unusable) => {
+                reporter.warning(&format!("Docker could not be asked about a container: {}.", unusable.why))
+            }
         }
     }
     if stopped.is_empty() {

@@ -32,17 +32,13 @@ async fn steps(options: &DbVerify, reporter: &Reporter, run: &str) -> Result<Vec
         for result in
             join_all(pairs().map(|(database, url)| write(options, &workspace, database, url, run, reporter))).await
         {
-            problems
-                .0
-                .extend(result.err().map(|error| Problems::of(error).0).into_iter().flatten());
+            problems.0.extend(result.err().map(|error| Problems::of(error).0).into_iter().flatten());
         }
     } else {
         for result in
             join_all(pairs().map(|(database, url)| verify(options, &workspace, database, url, run, reporter))).await
         {
-            problems
-                .0
-                .extend(result.err().map(|error| Problems::of(error).0).into_iter().flatten());
+            problems.0.extend(result.err().map(|error| Problems::of(error).0).into_iter().flatten());
         }
     }
     problems.into_result()?;
@@ -62,11 +58,9 @@ async fn verify(
     let mut connection = match session::open(url.options(session::READER)).await {
         Opened::Session(connection) => connection,
         Opened::Missing => {
-            return Err(
-                Problem::unavailable(format!("{} isn't there at {}.", url.database, url.address))
-                    .remedy("cargo xtask db-setup")
-                    .into(),
-            );
+            return Err(Problem::unavailable(format!("{} isn't there at {}.", url.database, url.address))
+                .remedy("cargo xtask db-setup")
+                .into());
         }
         Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
     };
@@ -79,12 +73,7 @@ async fn verify(
         let pending = history.pending.iter().map(|file| file.file.display().to_string());
         return Err(Problem::new(
             Exit::Pending,
-            format!(
-                "{}: {} of {}'s migrations are pending.",
-                database.name,
-                history.pending.len(),
-                url.database
-            ),
+            format!("{}: {} of {}'s migrations are pending.", database.name, history.pending.len(), url.database),
         )
         .details(pending)
         .remedy("cargo xtask db-setup")
@@ -97,20 +86,12 @@ async fn verify(
         let (file, tables) = (database.schema_file.display(), measured.tables.len());
         step.end(
             Outcome::Unchanged,
-            &format!(
-                "{} is what {file} says, object by object ({tables} tables)",
-                url.database
-            ),
+            &format!("{} is what {file} says, object by object ({tables} tables)", url.database),
         );
         return Ok(());
     }
     if !may_write(options, url) {
-        let what = format!(
-            "{}: {} isn't what {} says.",
-            database.name,
-            url.database,
-            database.schema_file.display()
-        );
+        let what = format!("{}: {} isn't what {} says.", database.name, url.database, database.schema_file.display());
         return Err(Problem::new(Exit::SchemaDiffers, what)
             .details(differences.iter().map(ToString::to_string))
             .detail(format!(
@@ -149,15 +130,9 @@ async fn write(
         step.end(Outcome::Unchanged, &format!("{shown} is what the migrations make"));
         return Ok(());
     }
-    let written = file
-        .parent()
-        .map_or(Ok(()), std::fs::create_dir_all)
-        .and_then(|()| std::fs::write(&file, text));
+    let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&file, text));
     written.map_err(|error| Problem::failed(format!("{shown} can't be written: {error}.")))?;
-    step.end(
-        Outcome::Done,
-        &format!("{shown} written; look at the change and commit it"),
-    );
+    step.end(Outcome::Done, &format!("{shown} written; look at the change and commit it"));
     Ok(())
 }
 

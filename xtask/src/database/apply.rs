@@ -49,10 +49,7 @@ pub(crate) async fn pending(
         if let Err(failure) = result {
             return (done, Err(explain(file, &failure).into()));
         }
-        done.push(Done {
-            stem: file.stem(),
-            took: started.elapsed(),
-        });
+        done.push(Done { stem: file.stem(), took: started.elapsed() });
     }
     (done, Ok(()))
 }
@@ -74,10 +71,7 @@ struct Failure {
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        Self {
-            statements_done: 0,
-            error,
-        }
+        Self { statements_done: 0, error }
     }
 }
 
@@ -139,13 +133,10 @@ async fn record(
     migration: &Migration,
 ) -> Result<(), sqlx::Error> {
     // "Skip" is sqlx's word for adding the row without running the file, which was done just now.
-    connection
-        .skip(&history.name, migration)
-        .await
-        .map_err(|error| match error {
-            sqlx::migrate::MigrateError::Execute(error) => error,
-            error => sqlx::Error::Migrate(Box::new(error)),
-        })
+    connection.skip(&history.name, migration).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) => error,
+        error => sqlx::Error::Migrate(Box::new(error)),
+    })
 }
 
 async fn finish(
@@ -154,10 +145,7 @@ async fn finish(
     migration: &Migration,
     took: Duration,
 ) -> Result<(), sqlx::Error> {
-    let statement = format!(
-        "UPDATE {} SET success = TRUE, execution_time = $1 WHERE version = $2",
-        history.name
-    );
+    let statement = format!("UPDATE {} SET success = TRUE, execution_time = $1 WHERE version = $2", history.name);
     sqlx::query(AssertSqlSafe(statement))
         .bind(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX))
         .bind(migration.version)
@@ -175,12 +163,9 @@ async fn drop_remains(
     migration: &Migration,
 ) -> Result<(), sqlx::Error> {
     let statement = format!("DELETE FROM {} WHERE version = $1 AND NOT success", history.name);
-    let cut_off = sqlx::query(AssertSqlSafe(statement))
-        .bind(migration.version)
-        .execute(&mut *connection)
-        .await?
-        .rows_affected()
-        > 0;
+    let cut_off =
+        sqlx::query(AssertSqlSafe(statement)).bind(migration.version).execute(&mut *connection).await?.rows_affected()
+            > 0;
     let names = concurrent_indexes(migration.sql.as_str());
     let remains = sqlx::query(
         "SELECT namespace.nspname, class.relname FROM pg_index AS index \
@@ -195,25 +180,19 @@ async fn drop_remains(
     for row in remains {
         let (schema, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let statement = format!("DROP INDEX {}.{}", identifier(&schema), identifier(&name));
-        sqlx::raw_sql(AssertSqlSafe(statement))
-            .execute(&mut *connection)
-            .await?;
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
 /// The names of the indexes that a file builds concurrently.
 fn concurrent_indexes(sql: &str) -> Vec<String> {
-    let words: Vec<&str> = sql
-        .split(|c: char| c.is_whitespace() || c == '(')
-        .filter(|word| !word.is_empty())
-        .collect();
+    let words: Vec<&str> = sql.split(|c: char| c.is_whitespace() || c == '(').filter(|word| !word.is_empty()).collect();
     let is = |word: &str, other: &str| word.eq_ignore_ascii_case(other);
     let mut names = Vec::new();
     for (at, _) in words.iter().enumerate().filter(|(_, word)| is(word, "concurrently")) {
-        let mut rest = words[at + 1..]
-            .iter()
-            .skip_while(|word| ["if", "not", "exists"].iter().any(|skip| is(word, skip)));
+        let mut rest =
+            words[at + 1..].iter().skip_while(|word| ["if", "not", "exists"].iter().any(|skip| is(word, skip)));
         if let Some(name) = rest.next().filter(|name| !is(name, "on")) {
             let name = name.rsplit('.').next().unwrap_or(name);
             names.push(match name.strip_prefix('"') {
@@ -229,33 +208,16 @@ fn concurrent_indexes(sql: &str) -> Vec<String> {
 fn explain(file: &MigrationFile, failure: &Failure) -> Problem {
     let sql = file.migration.sql.as_str();
     let starts = statements::starts(sql);
-    let statement = starts
-        .get(failure.statements_done)
-        .or(starts.last())
-        .copied()
-        .unwrap_or(0);
+    let statement = starts.get(failure.statements_done).or(starts.last()).copied().unwrap_or(0);
     let mut position = sql[..statement].chars().count() + 1;
-    let Some(error) = failure
-        .error
-        .as_database_error()
-        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+    let Some(error) = failure.error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
     else {
-        return in_file(
-            &file.file,
-            sql,
-            position,
-            &format!("{} failed: {}.", file.stem(), failure.error),
-        );
+        return in_file(&file.file, sql, position, &format!("{} failed: {}.", file.stem(), failure.error));
     };
     if let Some(PgErrorPosition::Original(exact)) = error.position() {
         position = exact;
     }
-    let mut problem = in_file(
-        &file.file,
-        sql,
-        position,
-        &format!("{} failed: {}.", file.stem(), error.message()),
-    );
+    let mut problem = in_file(&file.file, sql, position, &format!("{} failed: {}.", file.stem(), error.message()));
     problem = problem.details(error.detail().map(|detail| format!("Detail: {detail}")));
     problem = problem.details(error.hint().map(|hint| format!("Hint: {hint}")));
     problem = problem.details(error.r#where().map(|place| format!("Where: {place}")));
@@ -273,13 +235,6 @@ fn in_file(file: &Path, sql: &str, position: usize, what: &str) -> Problem {
     let (line, column) = statements::line_and_column(sql, position);
     let text = sql.lines().nth(line - 1).unwrap_or_default();
     let number = line.to_string();
-    let mark = format!(
-        "{} | {}^",
-        " ".repeat(number.len()),
-        " ".repeat(column.saturating_sub(1))
-    );
-    Problem::failed(what)
-        .at(file, line, Some(column))
-        .detail(format!("{number} | {text}"))
-        .detail(mark)
+    let mark = format!("{} | {}^", " ".repeat(number.len()), " ".repeat(column.saturating_sub(1)));
+    Problem::failed(what).at(file, line, Some(column)).detail(format!("{number} | {text}")).detail(mark)
 }

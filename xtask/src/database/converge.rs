@@ -59,12 +59,7 @@ impl Ready {
     /// What was done, and the listings.
     pub(crate) fn show(&self, reporter: &Reporter) {
         for proven in self.databases.iter().filter(|proven| proven.done.is_none()) {
-            let Proven {
-                name,
-                database,
-                applied,
-                ..
-            } = proven;
+            let Proven { name, database, applied, .. } = proven;
             let what = format!("{database} is as it should be: {applied} migrations applied, schema proven");
             reporter.step_took(name, Outcome::Unchanged, &what, proven.took);
         }
@@ -82,13 +77,8 @@ impl Ready {
 /// # Errors
 /// A server fails a query in a way that setting up would not mend.
 pub(crate) async fn already_there(workspace: &Workspace, settings: &Settings) -> Result<Option<Ready>> {
-    let looks = join_all(
-        workspace
-            .databases
-            .iter()
-            .zip(&settings.urls)
-            .map(|(database, url)| look(workspace, database, url)),
-    );
+    let looks =
+        join_all(workspace.databases.iter().zip(&settings.urls).map(|(database, url)| look(workspace, database, url)));
     let mut databases = Vec::new();
     let mut server = String::new();
     for looked in looks.await {
@@ -106,9 +96,9 @@ async fn look(workspace: &Workspace, database: &Database, url: &DatabaseUrl) -> 
     let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
         return Ok(None);
     };
-    let version = connection.server_version_num().map_or_else(String::new, |number| {
-        format!(" {}.{}", number / 10_000, number % 10_000)
-    });
+    let version = connection
+        .server_version_num()
+        .map_or_else(String::new, |number| format!(" {}.{}", number / 10_000, number % 10_000));
     let rows = history::read(&mut connection, &database.history).await?;
     let history = History::compare(database, &rows);
     if !history.pending.is_empty() || history.problem(database, url).is_some() {
@@ -150,8 +140,7 @@ impl Goal<'_> {
         let mut locks = self.lock_servers().await?;
         for lock in &mut locks {
             for name in scratch::sweep(lock.connection(), &self.settings.urls).await? {
-                self.reporter
-                    .note(&format!("Dropped {name}, a scratch database that was left behind."));
+                self.reporter.note(&format!("Dropped {name}, a scratch database that was left behind."));
             }
         }
         let result = self.reach_locked().await;
@@ -170,16 +159,9 @@ impl Goal<'_> {
             }
         }
         servers.sort_by_key(|url| url.address.to_string());
-        let folder = self
-            .workspace
-            .root
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let name: String = format!("xtask db-setup {} in {folder}", std::process::id())
-            .chars()
-            .take(60)
-            .collect();
+        let folder =
+            self.workspace.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name: String = format!("xtask db-setup {} in {folder}", std::process::id()).chars().take(60).collect();
         let mut locks = Vec::new();
         for url in servers {
             locks.push(SetupLock::take(url, &name, self.patience, self.reporter).await?);
@@ -216,18 +198,13 @@ impl Goal<'_> {
         }
         if let Some(last) = problems.0.last_mut() {
             last.details.push("The databases now:".into());
-            last.details
-                .extend(states.into_iter().map(|state| format!("  {state}")));
+            last.details.extend(states.into_iter().map(|state| format!("  {state}")));
             if last.exit == Exit::Failed {
-                last.remedies
-                    .push("Mend the migration, and type again: cargo xtask db-setup".into());
+                last.remedies.push("Mend the migration, and type again: cargo xtask db-setup".into());
             }
         }
         problems.into_result()?;
-        Ok(Ready {
-            server: String::new(),
-            databases,
-        })
+        Ok(Ready { server: String::new(), databases })
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&Database, &DatabaseUrl)> {
@@ -248,9 +225,7 @@ impl Goal<'_> {
                     Opened::Session(connection) => connection,
                     Opened::Missing => {
                         let what = format!("{} was dropped as soon as it was made.", url.database);
-                        return Err(Problem::unavailable(what)
-                            .remedy("Type it again: cargo xtask db-setup")
-                            .into());
+                        return Err(Problem::unavailable(what).remedy("Type it again: cargo xtask db-setup").into());
                     }
                     Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
                 }
@@ -261,26 +236,12 @@ impl Goal<'_> {
             create::check(&mut connection, url).await?;
         }
         let rows = history::read(&mut connection, &database.history).await?;
-        Ok(Open {
-            database,
-            url,
-            connection,
-            rows,
-            made,
-            step,
-        })
+        Ok(Open { database, url, connection, rows, made, step })
     }
 
     /// Returns a line on the state that the database is in, whatever comes of it.
     async fn migrate_and_prove(&self, open: Open<'_>) -> (String, Result<Proven>) {
-        let Open {
-            database,
-            url,
-            mut connection,
-            rows,
-            made,
-            step,
-        } = open;
+        let Open { database, url, mut connection, rows, made, step } = open;
         let started = Instant::now();
         let history = History::compare(database, &rows);
         let (total, before) = (database.migrations.len(), history.applied);
@@ -291,15 +252,9 @@ impl Goal<'_> {
         };
         let (done, result) = apply_pending(&mut connection, database, &history.pending, progress).await;
         let now = before + done.len();
-        let state = format!(
-            "{} ({}): {now} of {total} migrations applied",
-            url.database, database.name
-        );
+        let state = format!("{} ({}): {now} of {total} migrations applied", url.database, database.name);
         if let Err(error) = result {
-            step.end(
-                Outcome::Failed,
-                &format!("{}: {now} of {total} migrations applied", url.database),
-            );
+            step.end(Outcome::Failed, &format!("{}: {now} of {total} migrations applied", url.database));
             return (state, Err(error));
         }
         let result = self.prove(&mut connection, database, url).await;
@@ -316,17 +271,7 @@ impl Goal<'_> {
                 }
                 let (name, database) = (database.name.clone(), url.database.clone());
                 let took = started.elapsed();
-                (
-                    state,
-                    Ok(Proven {
-                        name,
-                        database,
-                        applied: now,
-                        measured,
-                        took,
-                        done: what_done,
-                    }),
-                )
+                (state, Ok(Proven { name, database, applied: now, measured, took, done: what_done }))
             }
             Err(error) => {
                 step.end(Outcome::Failed, &format!("{what}, but the schema isn't proven"));
@@ -341,9 +286,7 @@ impl Goal<'_> {
         if differences.is_empty() {
             return Ok(measured);
         }
-        Err(proof::explain(database, url, &measured, &differences, self.run)
-            .await
-            .into())
+        Err(proof::explain(database, url, &measured, &differences, self.run).await.into())
     }
 }
 
@@ -365,11 +308,7 @@ fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {
         1 => "1 migration applied".to_owned(),
         count => format!("{count} migrations applied"),
     };
-    format!(
-        "{} {}{migrations}",
-        url.database,
-        if made { "made, " } else { "was there, " }
-    )
+    format!("{} {}{migrations}", url.database, if made { "made, " } else { "was there, " })
 }
 
 /// Says what would be done to databases whose server answers. Nothing is written.
@@ -381,10 +320,7 @@ pub(crate) async fn plan(workspace: &Workspace, settings: &Settings, reporter: &
         let step = reporter.step(&database.name);
         let total = database.migrations.len();
         let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
-            step.end(
-                Outcome::Done,
-                &format!("would make {} and apply {total} migrations", url.database),
-            );
+            step.end(Outcome::Done, &format!("would make {} and apply {total} migrations", url.database));
             continue;
         };
         let rows = history::read(&mut connection, &database.history).await?;
@@ -397,16 +333,10 @@ pub(crate) async fn plan(workspace: &Workspace, settings: &Settings, reporter: &
         if pending.is_empty() {
             step.end(
                 Outcome::Unchanged,
-                &format!(
-                    "{}: all {total} migrations are applied; would prove the schema",
-                    url.database
-                ),
+                &format!("{}: all {total} migrations are applied; would prove the schema", url.database),
             );
         } else {
-            step.end(
-                Outcome::Done,
-                &format!("{}: would apply {}", url.database, pending.join(", ")),
-            );
+            step.end(Outcome::Done, &format!("{}: would apply {}", url.database, pending.join(", ")));
         }
     }
     Ok(())

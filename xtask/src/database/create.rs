@@ -31,10 +31,7 @@ pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
                 identifier(&url.database),
                 identifier(&url.user)
             ))
-            .remedy(format!(
-                "or: ALTER ROLE {} CREATEDB; which scratch databases need as well.",
-                identifier(&url.user)
-            ))
+            .remedy(format!("or: ALTER ROLE {} CREATEDB; which scratch databases need as well.", identifier(&url.user)))
             .into()),
             _ => Err(Problem::failed(format!(
                 "The database {} can't be made at {}: {error}.",
@@ -47,22 +44,13 @@ pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
 
 /// From template0: whatever somebody left in template1 isn't in it.
 pub(crate) async fn create(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
-    let statement = format!(
-        "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'",
-        identifier(name)
-    );
-    match sqlx::raw_sql(AssertSqlSafe(statement.as_str()))
-        .execute(&mut *connection)
-        .await
-    {
+    let statement = format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", identifier(name));
+    match sqlx::raw_sql(AssertSqlSafe(statement.as_str())).execute(&mut *connection).await {
         Ok(_) => Ok(()),
         // The server's locale belongs to another encoding.
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("22023") => {
             let statement = format!("{statement} LC_COLLATE 'C' LC_CTYPE 'C'");
-            sqlx::raw_sql(AssertSqlSafe(statement))
-                .execute(connection)
-                .await
-                .map(drop)
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
         }
         Err(error) => Err(error),
     }
@@ -83,16 +71,14 @@ pub(crate) async fn check(connection: &mut PgConnection, url: &DatabaseUrl) -> R
     let (encoding, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
     let (may_create, is_owner): (bool, bool) = (row.try_get(2)?, row.try_get(3)?);
     if encoding != "UTF8" {
-        return Err(
-            Problem::failed(format!("{} is in {encoding}, and has to be in UTF8.", url.database))
-                .detail("An encoding can't be changed. Nothing was done to the database.")
-                .remedy(format!(
-                    "ALTER DATABASE {0} RENAME TO {1}; and cargo xtask db-setup, which makes {0} anew.",
-                    identifier(&url.database),
-                    identifier(&format!("{}_old", url.database))
-                ))
-                .into(),
-        );
+        return Err(Problem::failed(format!("{} is in {encoding}, and has to be in UTF8.", url.database))
+            .detail("An encoding can't be changed. Nothing was done to the database.")
+            .remedy(format!(
+                "ALTER DATABASE {0} RENAME TO {1}; and cargo xtask db-setup, which makes {0} anew.",
+                identifier(&url.database),
+                identifier(&format!("{}_old", url.database))
+            ))
+            .into());
     }
     if !is_owner && !may_create {
         return Err(Problem::failed(format!(

@@ -35,10 +35,8 @@ pub(crate) struct History<'a> {
 /// # Errors
 /// The table is there and isn't sqlx's, or can't be read.
 pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) -> Result<Vec<Applied>> {
-    let statement = format!(
-        "SELECT version, description, encode(checksum, 'hex'), success FROM {} ORDER BY version",
-        table.name
-    );
+    let statement =
+        format!("SELECT version, description, encode(checksum, 'hex'), success FROM {} ORDER BY version", table.name);
     // The simple protocol: one round trip, and values as text.
     let rows = match sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(connection).await {
         Ok(rows) => rows,
@@ -47,11 +45,9 @@ pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) ->
             return Ok(Vec::new());
         }
         Err(error) => {
-            return Err(
-                Problem::failed(format!("The history {} can't be read: {error}.", table.name))
-                    .detail("It has to be the table that sqlx makes: version, description, success, checksum, …")
-                    .into(),
-            );
+            return Err(Problem::failed(format!("The history {} can't be read: {error}.", table.name))
+                .detail("It has to be the table that sqlx makes: version, description, success, checksum, …")
+                .into());
         }
     };
     rows.iter()
@@ -70,12 +66,7 @@ pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) ->
 impl<'a> History<'a> {
     /// Holds the rows against the files.
     pub(crate) fn compare(database: &'a Database, rows: &[Applied]) -> Self {
-        let mut history = Self {
-            pending: Vec::new(),
-            applied: 0,
-            differences: Vec::new(),
-            remedies: Vec::new(),
-        };
+        let mut history = Self { pending: Vec::new(), applied: 0, differences: Vec::new(), remedies: Vec::new() };
         let row_of = |file: &MigrationFile| rows.iter().find(|row| row.version == file.migration.version);
         let newest = rows.iter().filter(|row| row.finished).map(|row| row.version).max();
         for file in &database.migrations {
@@ -90,12 +81,9 @@ impl<'a> History<'a> {
                 None => history.check_order(file, newest, database),
             }
         }
-        for row in rows.iter().filter(|row| {
-            !database
-                .migrations
-                .iter()
-                .any(|file| file.migration.version == row.version)
-        }) {
+        for row in
+            rows.iter().filter(|row| !database.migrations.iter().any(|file| file.migration.version == row.version))
+        {
             history.missing(row);
         }
         history
@@ -107,16 +95,11 @@ impl<'a> History<'a> {
         }
         let path = file.file.display();
         if file.differs_in_endings_only(&row.checksum) {
-            self.differences.push(format!(
-                "modified: {path} (only line endings differ from what was applied)"
-            ));
+            self.differences.push(format!("modified: {path} (only line endings differ from what was applied)"));
             self.remedy("Bring back its line endings (.gitattributes: *.sql text eol=lf), then: git rm --cached -r . && git reset --hard");
             self.remedy("or let sqlx ignore them, in sqlx.toml: [migrate] ignored-chars = [\"\\r\"]");
         } else {
-            self.differences.push(format!(
-                "modified: {path} isn't what was applied as version {}",
-                row.version
-            ));
+            self.differences.push(format!("modified: {path} isn't what was applied as version {}", row.version));
             self.remedy(&format!("See what changed: git log -p -- {path}"));
             self.remedy("Put the change into a new migration, and this file back as it was.");
         }
@@ -129,14 +112,9 @@ impl<'a> History<'a> {
                     "out of order: {} isn't applied, and the later version {newest} is",
                     file.file.display()
                 ));
-                let next = database
-                    .migrations
-                    .iter()
-                    .map(|file| file.migration.version)
-                    .max()
-                    .unwrap_or(newest)
-                    .max(newest)
-                    + 1;
+                let next =
+                    database.migrations.iter().map(|file| file.migration.version).max().unwrap_or(newest).max(newest)
+                        + 1;
                 self.remedy(&format!(
                     "Give it the next number, {next:03}: it came after what this database has already."
                 ));
@@ -146,18 +124,14 @@ impl<'a> History<'a> {
     }
 
     fn missing(&mut self, row: &Applied) {
-        self.differences.push(format!(
-            "missing: version {} \"{}\" was applied, and has no file",
-            row.version, row.description
-        ));
+        self.differences
+            .push(format!("missing: version {} \"{}\" was applied, and has no file", row.version, row.description));
         self.remedy("Bring the file back: it may be on another branch (git log --all -- migrations).");
     }
 
     fn unfinished(&mut self, row: &Applied, table: &HistoryTable) {
-        self.differences.push(format!(
-            "unfinished: version {} \"{}\" was begun and did not end",
-            row.version, row.description
-        ));
+        self.differences
+            .push(format!("unfinished: version {} \"{}\" was begun and did not end", row.version, row.description));
         self.remedy(&format!(
             "Undo what it did, then: DELETE FROM {} WHERE version = {} AND NOT success;",
             table.name, row.version
@@ -190,10 +164,6 @@ impl<'a> History<'a> {
 
 /// Hexadecimal digits as bytes; what isn't hexadecimal can't be a checksum, and equals none.
 fn bytes(hex: &str) -> Vec<u8> {
-    let digits = |pair: &[u8]| {
-        std::str::from_utf8(pair)
-            .ok()
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-    };
+    let digits = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
     hex.as_bytes().chunks(2).map_while(digits).collect()
 }

@@ -36,10 +36,7 @@ impl SetupLock {
         let deadline = Instant::now() + patience;
         let mut told = false;
         loop {
-            let row = sqlx::query("SELECT pg_try_advisory_lock($1)")
-                .bind(KEY)
-                .fetch_one(&mut connection)
-                .await?;
+            let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(KEY).fetch_one(&mut connection).await?;
             if row.try_get(0)? {
                 return Ok(Self { connection });
             }
@@ -57,10 +54,7 @@ impl SetupLock {
                     .remedy("or wait longer: --timeout SECONDS")
                     .into());
                 }
-                reporter.note(&format!(
-                    "Waiting for {holder}, which is setting up databases at {}.",
-                    url.address
-                ));
+                reporter.note(&format!("Waiting for {holder}, which is setting up databases at {}.", url.address));
                 told = true;
             }
             tokio::time::sleep(POLL).await;

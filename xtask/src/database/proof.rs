@@ -28,19 +28,7 @@ impl Measured {
     pub(crate) fn listed(&self) -> Vec<ListedTable<'_>> {
         self.tables
             .iter()
-            .map(
-                |Table {
-                     schema,
-                     name,
-                     kind,
-                     owner,
-                 }| ListedTable {
-                    schema,
-                    name,
-                    kind,
-                    owner,
-                },
-            )
+            .map(|Table { schema, name, kind, owner }| ListedTable { schema, name, kind, owner })
             .collect()
     }
 }
@@ -145,20 +133,11 @@ pub(crate) async fn explain(
             if !stale.is_empty() {
                 remedies.push("The file: cargo xtask db-verify --write".to_owned());
             }
-            (
-                format!(
-                    "{}: {name} drifted: it isn't what the migrations make.{stale}",
-                    database.name
-                ),
-                remedies,
-            )
+            (format!("{}: {name} drifted: it isn't what the migrations make.{stale}", database.name), remedies)
         }
         Err(error) => (
             format!("{}: {name} isn't what {file} says.", database.name),
-            vec![format!(
-                "Whether the database or the file is at fault can't be told: {}",
-                first_line(&error)
-            )],
+            vec![format!("Whether the database or the file is at fault can't be told: {}", first_line(&error))],
         ),
     };
     let problem = Problem::new(Exit::SchemaDiffers, what).details(differences.iter().map(ToString::to_string));

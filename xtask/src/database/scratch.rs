@@ -44,22 +44,12 @@ impl Scratch {
         let digits = RandomState::new().build_hasher().finish() >> (u64::BITS - BITS);
         let suffix = format!("{INFIX}{digits:012x}");
         let name = format!("{}{suffix}", cut(&url.database, LONGEST_NAME - suffix.len()));
-        sqlx::query("SELECT pg_advisory_lock($1)")
-            .bind(key(digits))
-            .execute(&mut maintenance)
-            .await?;
+        sqlx::query("SELECT pg_advisory_lock($1)").bind(key(digits)).execute(&mut maintenance).await?;
         create::create(&mut maintenance, &name).await.map_err(|error| {
-            Problem::failed(format!("A scratch database can't be made at {}: {error}.", url.address)).remedy(format!(
-                "As a superuser of that server: ALTER ROLE {} CREATEDB;",
-                identifier(&url.user)
-            ))
+            Problem::failed(format!("A scratch database can't be made at {}: {error}.", url.address))
+                .remedy(format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user)))
         })?;
-        Ok(Self {
-            name,
-            url: url.clone(),
-            run: run.to_owned(),
-            maintenance,
-        })
+        Ok(Self { name, url: url.clone(), run: run.to_owned(), maintenance })
     }
 
     /// How to connect to it.
@@ -103,16 +93,10 @@ pub(crate) async fn sweep(connection: &mut PgConnection, urls: &[DatabaseUrl]) -
         if !ours {
             continue;
         }
-        let row = sqlx::query("SELECT pg_try_advisory_lock($1)")
-            .bind(key(digits))
-            .fetch_one(&mut *connection)
-            .await?;
+        let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(key(digits)).fetch_one(&mut *connection).await?;
         if row.try_get(0)? {
             let dropped = drop_database(connection, &name).await;
-            sqlx::query("SELECT pg_advisory_unlock($1)")
-                .bind(key(digits))
-                .execute(&mut *connection)
-                .await?;
+            sqlx::query("SELECT pg_advisory_unlock($1)").bind(key(digits)).execute(&mut *connection).await?;
             dropped?;
             swept.push(name);
         }
@@ -123,10 +107,7 @@ pub(crate) async fn sweep(connection: &mut PgConnection, urls: &[DatabaseUrl]) -
 async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
     // FORCE ends the sessions in it; ending them first and dropping then would be a race.
     let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name));
-    sqlx::raw_sql(AssertSqlSafe(statement))
-        .execute(connection)
-        .await
-        .map(drop)
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
 }
 
 #[expect(clippy::cast_possible_wrap, reason = "48 bits fit")]

@@ -30,12 +30,10 @@ pub(crate) enum Opened {
 
 /// Opens a session.
 pub(crate) async fn open(options: PgConnectOptions) -> Opened {
-    match xtask_connect::connect(options).await {
+    match readiness::connect(options).await {
         Ok(connection) => Opened::Session(connection),
-        Err(error) => match readiness::classify(&error) {
-            Answer::NoDatabase => Opened::Missing,
-            answer => Opened::Failed(answer),
-        },
+        Err(Answer::NoDatabase) => Opened::Missing,
+        Err(answer) => Opened::Failed(answer),
     }
 }
 
@@ -72,11 +70,7 @@ pub(crate) fn unavailable(url: &DatabaseUrl, answer: &Answer) -> Problem {
 /// Ends sessions of runs that are gone, in the database of `connection`: to be called by the holder of the setup
 /// lock, who is the only one with the right to such sessions. What they had not committed is rolled back.
 pub(crate) async fn end_orphans(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    end_sessions(
-        connection,
-        "application_name LIKE 'xtask migrate %' AND datname = current_database()",
-    )
-    .await
+    end_sessions(connection, "application_name LIKE 'xtask migrate %' AND datname = current_database()").await
 }
 
 /// Ends the sessions of one run, in every database of the server, and waits until they are gone.
@@ -92,9 +86,7 @@ async fn end_sessions(connection: &mut PgConnection, condition: &str) -> Result<
     );
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.as_str()))
-            .fetch_one(&mut *connection)
-            .await?;
+        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.as_str())).fetch_one(&mut *connection).await?;
         if row.try_get::<i64, _>(0)? == 0 || Instant::now() > deadline {
             return Ok(());
         }

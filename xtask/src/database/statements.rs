@@ -92,18 +92,10 @@ fn quoted(sql: &str, at: usize, previous_word: &str) -> Option<usize> {
             Some((end + 1).min(sql.len()))
         }
         b'$' => {
-            let tag_end = at
-                + 1
-                + sql[at + 1..]
-                    .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-                    .unwrap_or(0);
+            let tag_end = at + 1 + sql[at + 1..].find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(0);
             let is_tag = sql[tag_end..].starts_with('$') && !sql[at + 1..].starts_with(|c: char| c.is_ascii_digit());
             let tag = &sql[at..=tag_end.min(sql.len() - 1)];
-            is_tag.then(|| {
-                sql[tag_end + 1..]
-                    .find(tag)
-                    .map_or(sql.len(), |end| tag_end + 1 + end + tag.len())
-            })
+            is_tag.then(|| sql[tag_end + 1..].find(tag).map_or(sql.len(), |end| tag_end + 1 + end + tag.len()))
         }
         _ => None,
     }
@@ -115,9 +107,7 @@ fn word(sql: &str, at: usize) -> &str {
     if !rest.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         return "";
     }
-    &rest[..rest
-        .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
-        .unwrap_or(rest.len())]
+    &rest[..rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len())]
 }
 
 /// Line and column, from one and in characters, of the character number `position`, which counts from one.
@@ -133,18 +123,12 @@ mod tests {
     use super::*;
 
     fn split(sql: &str) -> Vec<&str> {
-        starts(sql)
-            .iter()
-            .map(|start| sql[*start..].split_whitespace().next().unwrap_or(""))
-            .collect()
+        starts(sql).iter().map(|start| sql[*start..].split_whitespace().next().unwrap_or("")).collect()
     }
 
     #[test]
     fn statements_begin_after_blanks_and_comments() {
-        assert_eq!(
-            split("-- a;\n/* b; /* c; */ */ one;;\n\n two 'x;''y' ; three \"a;b\""),
-            ["one", "two", "three"]
-        );
+        assert_eq!(split("-- a;\n/* b; /* c; */ */ one;;\n\n two 'x;''y' ; three \"a;b\""), ["one", "two", "three"]);
     }
 
     #[test]

@@ -14,10 +14,7 @@ pub(super) fn error(problem: &Problem) {
         properties.push(format!("line={}", location.line));
         properties.extend(location.column.map(|column| format!("col={column}")));
     }
-    let lines = [&problem.what]
-        .into_iter()
-        .chain(&problem.details)
-        .chain(&problem.remedies);
+    let lines = [&problem.what].into_iter().chain(&problem.details).chain(&problem.remedies);
     let text = lines.map(String::as_str).collect::<Vec<_>>().join("\n");
     command("error", &properties.join(","), &text);
 }
@@ -34,10 +31,5 @@ fn command(name: &str, properties: &str, text: &str) {
 }
 
 fn property(value: &str) -> String {
-    value
-        .replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
-        .replace(':', "%3A")
-        .replace(',', "%2C")
+    value.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A").replace(':', "%3A").replace(',', "%2C")
 }

@@ -55,21 +55,13 @@ pub(crate) enum Event<'a> {
     /// A step has something to do that takes time.
     Doing { step: &'a str, what: &'a str },
     /// A step ended.
-    Step {
-        step: &'a str,
-        outcome: Outcome,
-        what: &'a str,
-        seconds: f64,
-    },
+    Step { step: &'a str, outcome: Outcome, what: &'a str, seconds: f64 },
     /// Something worth knowing.
     Note { text: &'a str },
     /// Something that may surprise later.
     Warning { text: &'a str },
     /// The tables of a database.
-    Tables {
-        database: &'a str,
-        tables: &'a [ListedTable<'a>],
-    },
+    Tables { database: &'a str, tables: &'a [ListedTable<'a>] },
     /// Something that is wrong.
     Problem {
         what: &'a str,
@@ -80,12 +72,7 @@ pub(crate) enum Event<'a> {
         exit_code: i32,
     },
     /// The command ended.
-    Finished {
-        command: &'a str,
-        exit_code: i32,
-        seconds: f64,
-        next: &'a [String],
-    },
+    Finished { command: &'a str, exit_code: i32, seconds: f64, next: &'a [String] },
 }
 
 /// Shows events.
@@ -112,32 +99,17 @@ impl Reporter {
             Format::Plain => Renderer::Text(Text::plain()),
             Format::Json => Renderer::Json,
         };
-        Self {
-            renderer,
-            quiet,
-            github: on_github && format != Format::Json,
-            started: Instant::now(),
-        }
+        Self { renderer, quiet, github: on_github && format != Format::Json, started: Instant::now() }
     }
 
     /// A step begins. Dropped without an end, it shows nothing.
     pub(crate) fn step<'a>(&'a self, name: &'a str) -> Step<'a> {
-        Step {
-            reporter: self,
-            name,
-            started: Instant::now(),
-            took: None,
-        }
+        Step { reporter: self, name, started: Instant::now(), took: None }
     }
 
     /// A step that ended some time ago.
     pub(crate) fn step_took(&self, step: &str, outcome: Outcome, what: &str, took: Duration) {
-        self.show(&Event::Step {
-            step,
-            outcome,
-            what,
-            seconds: took.as_secs_f64(),
-        });
+        self.show(&Event::Step { step, outcome, what, seconds: took.as_secs_f64() });
     }
 
     pub(crate) fn note(&self, text: &str) {
@@ -158,21 +130,9 @@ impl Reporter {
     /// Shows all problems, also when quiet.
     pub(crate) fn problems(&self, problems: &Problems) {
         for problem in &problems.0 {
-            let Problem {
-                exit,
-                what,
-                location,
-                details,
-                remedies,
-            } = problem;
+            let Problem { exit, what, location, details, remedies } = problem;
             let exit_code = *exit as i32;
-            self.show(&Event::Problem {
-                what,
-                location: location.as_ref(),
-                details,
-                remedies,
-                exit_code,
-            });
+            self.show(&Event::Problem { what, location: location.as_ref(), details, remedies, exit_code });
             if self.github {
                 github::error(problem);
             }
@@ -182,12 +142,7 @@ impl Reporter {
     /// The last event of a command: how it ended, and what may be typed next.
     pub(crate) fn finished(&self, command: &str, exit: Exit, next: &[String]) {
         let seconds = self.started.elapsed().as_secs_f64();
-        self.show(&Event::Finished {
-            command,
-            exit_code: exit as i32,
-            seconds,
-            next,
-        });
+        self.show(&Event::Finished { command, exit_code: exit as i32, seconds, next });
     }
 
     fn show(&self, event: &Event<'_>) {
@@ -227,12 +182,7 @@ impl Step<'_> {
     /// It ended.
     pub(crate) fn end(self, outcome: Outcome, what: &str) {
         let seconds = self.took.unwrap_or_else(|| self.started.elapsed()).as_secs_f64();
-        self.reporter.show(&Event::Step {
-            step: self.name,
-            outcome,
-            what,
-            seconds,
-        });
+        self.reporter.show(&Event::Step { step: self.name, outcome, what, seconds });
     }
 }
 

@@ -27,43 +27,26 @@ struct Spinner {
 
 impl Text {
     pub(super) fn plain() -> Self {
-        Self {
-            styled: false,
-            spinner: None,
-        }
+        Self { styled: false, spinner: None }
     }
 
     /// `spinner`: whether stderr is a terminal. <https://no-color.org>: a `NO_COLOR` that isn't empty means no colours.
     pub(super) fn for_terminal(spinner: bool) -> Self {
         let styled = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self {
-            styled,
-            spinner: spinner.then(RefCell::default),
-        }
+        Self { styled, spinner: spinner.then(RefCell::default) }
     }
 
     pub(super) fn show(&self, event: &Event<'_>) {
         match event {
             Event::Doing { step, what } => self.doing(step, what),
-            Event::Step {
-                step,
-                outcome,
-                what,
-                seconds,
-            } => {
+            Event::Step { step, outcome, what, seconds } => {
                 self.done(step);
                 self.err(&self.step_line(step, *outcome, what, *seconds));
             }
             Event::Note { text } => self.err(&format!("  {text}")),
             Event::Warning { text } => self.err(&format!("{} {text}", self.paint("warning:", &Style::new().yellow()))),
             Event::Tables { database, tables } => self.out(&listing(database, tables)),
-            Event::Problem {
-                what,
-                location,
-                details,
-                remedies,
-                ..
-            } => {
+            Event::Problem { what, location, details, remedies, .. } => {
                 let mut lines = self.paint("error:", &Style::new().red().bold());
                 if let Some(location) = location {
                     lines.push_str(&format!(" {location}:"));
@@ -80,19 +63,11 @@ impl Text {
                 }
                 self.err(&lines);
             }
-            Event::Finished {
-                command,
-                exit_code,
-                seconds,
-                next,
-            } => {
+            Event::Finished { command, exit_code, seconds, next } => {
                 self.stop_spinner();
                 let time = human(Duration::from_secs_f64(*seconds));
                 let end = if *exit_code == 0 {
-                    format!(
-                        "{} {command} took {time}.",
-                        self.paint("Done:", &Style::new().green().bold())
-                    )
+                    format!("{} {command} took {time}.", self.paint("Done:", &Style::new().green().bold()))
                 } else {
                     let failed = self.paint("Failed:", &Style::new().red().bold());
                     format!("{failed} {command} ended after {time} with exit code {exit_code}.")
@@ -109,15 +84,8 @@ impl Text {
             Outcome::Unchanged => ("✓", "ok", Style::new().green()),
             Outcome::Failed => ("✗", "FAILED", Style::new().red()),
         };
-        let mark = if self.styled {
-            self.paint(mark, &style)
-        } else {
-            format!("{word:<6}")
-        };
-        let time = self.paint(
-            &format!("({})", human(Duration::from_secs_f64(seconds))),
-            &Style::new().dim(),
-        );
+        let mark = if self.styled { self.paint(mark, &style) } else { format!("{word:<6}") };
+        let time = self.paint(&format!("({})", human(Duration::from_secs_f64(seconds))), &Style::new().dim());
         format!("{mark} {step:<9} {what} {time}")
     }
 
@@ -155,11 +123,7 @@ impl Text {
     }
 
     fn stop_spinner(&self) {
-        if let Some(bar) = self
-            .spinner
-            .as_ref()
-            .and_then(|spinner| spinner.borrow_mut().bar.take())
-        {
+        if let Some(bar) = self.spinner.as_ref().and_then(|spinner| spinner.borrow_mut().bar.take()) {
             bar.finish_and_clear();
         }
     }
@@ -183,11 +147,7 @@ impl Text {
 
 impl Spinner {
     fn message(&self) -> String {
-        self.doing
-            .iter()
-            .map(|(step, what)| format!("{step}: {what}"))
-            .collect::<Vec<_>>()
-            .join(" · ")
+        self.doing.iter().map(|(step, what)| format!("{step}: {what}")).collect::<Vec<_>>().join(" · ")
     }
 }
 
@@ -195,36 +155,19 @@ impl Spinner {
 fn listing(database: &str, tables: &[ListedTable<'_>]) -> String {
     let header = ["Schema", "Name", "Type", "Owner"];
     let rows: Vec<[&str; 4]> = tables.iter().map(|t| [t.schema, t.name, t.kind, t.owner]).collect();
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column])
-            .chain([header[column]])
-            .map(|c| c.chars().count())
-            .max()
-    };
+    let width =
+        |column: usize| rows.iter().map(|row| row[column]).chain([header[column]]).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..4).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = format!("\n List of tables in {database}\n");
     let centred = |cell: &str, width: usize| format!("{cell:^width$}");
-    let line: Vec<String> = header
-        .iter()
-        .zip(&widths)
-        .map(|(cell, width)| centred(cell, *width))
-        .collect();
+    let line: Vec<String> = header.iter().zip(&widths).map(|(cell, width)| centred(cell, *width)).collect();
     text.push_str(&format!(" {}\n", line.join(" | ").trim_end()));
     let rule: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
     text.push_str(&format!("{}\n", rule.join("+")));
     for row in &rows {
-        let line: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
+        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         text.push_str(&format!(" {}\n", line.join(" | ").trim_end()));
     }
-    text.push_str(&format!(
-        "({} {})",
-        rows.len(),
-        if rows.len() == 1 { "row" } else { "rows" }
-    ));
+    text.push_str(&format!("({} {})", rows.len(), if rows.len() == 1 { "row" } else { "rows" }));
     text
 }

@@ -62,8 +62,8 @@ SELECT 'sequence', seqrelid, format_type(seqtypid, NULL), seqstart, seqincrement
 FROM pg_sequence;
 
 -- Of the built-in types those whose columns are not stored or collated as most are.
-SELECT 'type', oid, typnamespace, quote_ident(typname), typtype, typrelid, CASE WHEN typlen = -1 THEN typelem ELSE 0 END,
-    typstorage, typcollation, typnotnull,
+SELECT 'type', oid, typnamespace, quote_ident(typname), typtype, typrelid,
+    CASE WHEN typlen = -1 THEN typelem ELSE 0 END, typstorage, typcollation, typnotnull,
     CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) END, typbasetype,
     CASE WHEN typcollation <> 0 THEN typcollation::regcollation::text END,
     CASE WHEN typtype = 'd' THEN pg_get_expr(typdefaultbin, 0) END
@@ -72,7 +72,7 @@ WHERE oid >= 16384
     OR typtype = 'b' AND (typcollation NOT IN (0, 100) OR typstorage <> CASE typlen WHEN -1 THEN 'x'::"char" ELSE 'p' END);
 
 -- But for an extension's and the constructors of ranges.
-SELECT 'routine', oid, oid::regprocedure::text, prokind, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END
+SELECT 'routine', oid, pronamespace, oid::regprocedure::text, prokind, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END
 FROM pg_proc AS p
 WHERE oid >= 16384 AND NOT EXISTS (
     SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype IN ('e', 'i'));

@@ -62,22 +62,12 @@ impl Difference {
             _ => DifferenceKind::Different,
         };
         let (expected, actual) = (expected.map(str::to_owned), actual.map(str::to_owned));
-        Self {
-            kind,
-            object: object.to_owned(),
-            detail: None,
-            expected,
-            actual,
-            repair: None,
-        }
+        Self { kind, object: object.to_owned(), detail: None, expected, actual, repair: None }
     }
 
     /// The same with the words that say what differs.
     pub(super) fn detail(self, detail: impl Into<String>) -> Self {
-        Self {
-            detail: Some(detail.into()),
-            ..self
-        }
+        Self { detail: Some(detail.into()), ..self }
     }
 
     /// The same with the statement that repairs it.
@@ -91,11 +81,7 @@ impl Difference {
         let (expected, actual) = (line_end(&self.expected), line_end(&self.actual));
         let diff = TextDiff::from_lines(&expected, &actual);
         let unified = diff.unified_diff().context_radius(1).to_string();
-        unified
-            .lines()
-            .filter(|line| !line.starts_with("@@"))
-            .map(str::to_owned)
-            .collect()
+        unified.lines().filter(|line| !line.starts_with("@@")).map(str::to_owned).collect()
     }
 }
 
@@ -128,20 +114,13 @@ pub(crate) fn compare(expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
     }
     let (expected_blocks, actual_blocks) = (blocks(&expected.text), blocks(&actual.text));
     let by_header = |blocks: &[Block]| -> BTreeMap<String, String> {
-        blocks
-            .iter()
-            .map(|block| (block.header.clone(), block.body.clone()))
-            .collect()
+        blocks.iter().map(|block| (block.header.clone(), block.body.clone())).collect()
     };
     let (expected_bodies, actual_bodies) = (by_header(&expected_blocks), by_header(&actual_blocks));
 
     let mut differences = Vec::new();
     let mut seen = HashSet::new();
-    for block in expected_blocks
-        .iter()
-        .chain(&actual_blocks)
-        .filter(|block| seen.insert(&block.header))
-    {
+    for block in expected_blocks.iter().chain(&actual_blocks).filter(|block| seen.insert(&block.header)) {
         let header = &block.header;
         match (expected_bodies.get(header), actual_bodies.get(header)) {
             (Some(expected), Some(actual)) if expected == actual => {}
@@ -150,11 +129,8 @@ pub(crate) fn compare(expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
             }
             (Some(expected), Some(actual)) => differences.extend(object(header, expected, actual)),
             (expected, actual) => {
-                let name = if header.is_empty() {
-                    "head of the schema file"
-                } else {
-                    header.trim_end_matches(NAME_ONLY)
-                };
+                let name =
+                    if header.is_empty() { "head of the schema file" } else { header.trim_end_matches(NAME_ONLY) };
                 let (expected, actual) = (expected.map(String::as_str), actual.map(String::as_str));
                 let repair = repair::object(header, expected, actual);
                 differences.push(Difference::new(name, expected, actual).repair(repair));
@@ -173,10 +149,8 @@ fn unnamed(expected: &Catalog, actual: &Catalog) -> Difference {
     let line = lines.take_while(|(expected, actual)| expected == actual).count();
     let nth = |text: &str| text.lines().nth(line).unwrap_or("<end of the text>").to_owned();
     let (expected, actual) = (nth(&expected.text), nth(&actual.text));
-    Difference::new("text of the schema", Some(&expected), Some(&actual)).detail(format!(
-        "the objects are the same, and the texts differ from line {} on",
-        line + 1
-    ))
+    Difference::new("text of the schema", Some(&expected), Some(&actual))
+        .detail(format!("the objects are the same, and the texts differ from line {} on", line + 1))
 }
 
 /// The differences within one object that both have.
@@ -188,18 +162,12 @@ fn object(header: &str, body: &str, actual: &str) -> Vec<Difference> {
     }
     let mut keys: Vec<&Aspect> = expected.iter().map(|(aspect, _)| aspect).collect();
     keys.extend(
-        actual
-            .iter()
-            .map(|(aspect, _)| aspect)
-            .filter(|aspect| !expected.iter().any(|(known, _)| known == *aspect)),
+        actual.iter().map(|(aspect, _)| aspect).filter(|aspect| !expected.iter().any(|(known, _)| known == *aspect)),
     );
     for key in keys {
         let find = |side: &[(Aspect, String)]| {
-            let found: Vec<_> = side
-                .iter()
-                .filter(|(aspect, _)| aspect == key)
-                .map(|(_, text)| text.as_str())
-                .collect();
+            let found: Vec<_> =
+                side.iter().filter(|(aspect, _)| aspect == key).map(|(_, text)| text.as_str()).collect();
             (!found.is_empty()).then(|| found.join("\n"))
         };
         let (expected, actual) = (find(&expected), find(&actual));
@@ -231,7 +199,5 @@ pub(super) struct Aspect {
 /// The statements of an object with what each of them is about.
 fn named(header: &str, body: &str) -> Vec<(Aspect, String)> {
     let statements = statements(body).into_iter();
-    statements
-        .map(|statement| (repair::aspect(header, statement), statement.to_owned()))
-        .collect()
+    statements.map(|statement| (repair::aspect(header, statement), statement.to_owned())).collect()
 }

@@ -93,13 +93,7 @@ impl Catalog {
 
     /// Takes the text of a schema file. CRLF counts as LF.
     pub(crate) fn parse(text: &str) -> Self {
-        Self {
-            text: if text.contains('\r') {
-                text.replace("\r\n", "\n")
-            } else {
-                text.to_owned()
-            },
-        }
+        Self { text: if text.contains('\r') { text.replace("\r\n", "\n") } else { text.to_owned() } }
     }
 
     /// The text of the schema file.

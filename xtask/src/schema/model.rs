@@ -26,11 +26,7 @@ impl<'r> Model<'r> {
     pub(super) fn new(rows: &'r Rows, history: &History<'_>) -> Self {
         let mut model = Self {
             rows,
-            schemas: rows
-                .schemas
-                .iter()
-                .map(|schema| (schema.oid, schema.name.as_str()))
-                .collect(),
+            schemas: rows.schemas.iter().map(|schema| (schema.oid, schema.name.as_str())).collect(),
             relations: rows.relations.iter().map(|relation| (relation.oid, relation)).collect(),
             types: rows.types.iter().map(|of_type| (of_type.oid, of_type)).collect(),
             columns: HashMap::new(),
@@ -49,31 +45,21 @@ impl<'r> Model<'r> {
             columns.sort_unstable_by_key(|column| column.number);
         }
         for default in &rows.defaults {
-            model
-                .defaults
-                .insert((default.relation, default.column), &default.expression);
+            model.defaults.insert((default.relation, default.column), &default.expression);
         }
         for constraint in &rows.constraints {
-            let owner = if constraint.relation > 0 {
-                constraint.relation
-            } else {
-                constraint.domain
-            };
+            let owner = if constraint.relation > 0 { constraint.relation } else { constraint.domain };
             model.constraints.entry(owner).or_default().push(constraint);
         }
         for constraints in model.constraints.values_mut() {
             constraints.sort_unstable_by_key(|constraint| ("puxcf".find(constraint.kind), &constraint.name));
         }
         for comment in &rows.comments {
-            model
-                .comments
-                .insert((comment.class, comment.oid, comment.column), &comment.text);
+            model.comments.insert((comment.class, comment.oid, comment.column), &comment.text);
         }
         for dependency in &rows.dependencies {
             if dependency.kind == 'e' {
-                model
-                    .members
-                    .insert((dependency.class, dependency.oid), dependency.on_oid);
+                model.members.insert((dependency.class, dependency.oid), dependency.on_oid);
             } else if (dependency.class, dependency.on_class) == (class::RELATION, class::RELATION)
                 && dependency.on_column > 0
                 && "ai".contains(dependency.kind)
@@ -93,10 +79,7 @@ impl<'r> Model<'r> {
             "rp".contains(relation.kind)
                 && unquote(&relation.name) == history.table
                 && match history.schema {
-                    Some(schema) => self
-                        .schemas
-                        .get(&relation.schema)
-                        .is_some_and(|name| unquote(name) == schema),
+                    Some(schema) => self.schemas.get(&relation.schema).is_some_and(|name| unquote(name) == schema),
                     None => listed.contains(&relation.oid),
                 }
         };
@@ -110,11 +93,7 @@ impl<'r> Model<'r> {
             .map(|relation| relation.oid)
             .collect();
         // Sequences that belong to a column of such a table.
-        let owned = self
-            .owned
-            .iter()
-            .filter(|(_, owner)| excluded.contains(&owner.on_oid))
-            .map(|(oid, _)| *oid);
+        let owned = self.owned.iter().filter(|(_, owner)| excluded.contains(&owner.on_oid)).map(|(oid, _)| *oid);
         let owned: Vec<Oid> = owned.collect();
         excluded.extend(owned);
         excluded
@@ -122,10 +101,7 @@ impl<'r> Model<'r> {
 
     /// The relation, where it is a part of the schema.
     pub(super) fn relation(&self, oid: Oid) -> Option<&'r Relation> {
-        self.relations
-            .get(&oid)
-            .copied()
-            .filter(|_| !self.excluded.contains(&oid))
+        self.relations.get(&oid).copied().filter(|_| !self.excluded.contains(&oid))
     }
 
     /// All relations of these kinds that are a part of the schema.
@@ -136,10 +112,9 @@ impl<'r> Model<'r> {
 
     /// A relation's qualified name, also of one that is left out.
     pub(super) fn relation_name(&self, oid: Oid) -> String {
-        self.relations.get(&oid).map_or_else(
-            || "?".to_owned(),
-            |relation| self.qualified(relation.schema, &relation.name),
-        )
+        self.relations
+            .get(&oid)
+            .map_or_else(|| "?".to_owned(), |relation| self.qualified(relation.schema, &relation.name))
     }
 
     /// A name with its schema's before it.
@@ -189,10 +164,7 @@ impl<'r> Model<'r> {
 
     /// The sequences that belong to a table's columns: `i` as identities, `a` by OWNED BY.
     pub(super) fn owned_by(&self, table: Oid, kind: char) -> Vec<(Oid, i64)> {
-        let owned = self
-            .owned
-            .iter()
-            .filter(|(_, owner)| owner.on_oid == table && owner.kind == kind);
+        let owned = self.owned.iter().filter(|(_, owner)| owner.on_oid == table && owner.kind == kind);
         let mut owned: Vec<_> = owned.map(|(oid, owner)| (*oid, owner.on_column)).collect();
         owned.sort_unstable_by_key(|(oid, column)| (*column, self.relation_name(*oid)));
         owned
@@ -210,12 +182,8 @@ impl<'r> Model<'r> {
 
     /// The tables that a table inherits from or is a partition of, or the index that an index is attached to.
     pub(super) fn parents(&self, child: Oid) -> Vec<Oid> {
-        let mut parents: Vec<_> = self
-            .rows
-            .inheritance
-            .iter()
-            .filter(|inheritance| inheritance.child == child)
-            .collect();
+        let mut parents: Vec<_> =
+            self.rows.inheritance.iter().filter(|inheritance| inheritance.child == child).collect();
         parents.sort_unstable_by_key(|inheritance| inheritance.position);
         parents.into_iter().map(|inheritance| inheritance.parent).collect()
     }
@@ -225,19 +193,10 @@ impl<'r> Model<'r> {
         let table = |listed: &Listed| {
             let relation = self.relations.get(&listed.oid)?;
             let schema = unquote(self.schemas.get(&relation.schema)?);
-            let kind = if relation.kind == 'p' {
-                "partitioned table"
-            } else {
-                "table"
-            };
+            let kind = if relation.kind == 'p' { "partitioned table" } else { "table" };
             let shown = !matches!(schema.as_str(), "pg_catalog" | "information_schema");
             let (name, owner) = (unquote(&relation.name), listed.owner.clone());
-            shown.then(|| Table {
-                schema,
-                name,
-                kind: kind.to_owned(),
-                owner,
-            })
+            shown.then(|| Table { schema, name, kind: kind.to_owned(), owner })
         };
         let mut tables: Vec<_> = self.rows.listed.iter().filter_map(table).collect();
         tables.sort_unstable();
@@ -251,11 +210,7 @@ impl<'r> Model<'r> {
 
     /// The name of an access method.
     pub(super) fn access_method(&self, oid: Oid) -> &'r str {
-        self.rows
-            .access_methods
-            .iter()
-            .find(|method| method.oid == oid)
-            .map_or("?", |method| &method.name)
+        self.rows.access_methods.iter().find(|method| method.oid == oid).map_or("?", |method| &method.name)
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) enum Rank {
     Sequence,
     /// A table, followed by its indexes, rules, triggers ...
     Table,
-    /// An index of partitioned tables: when they have got their partitions, since each would get an index at that moment.
+    /// An index of partitioned tables: after their partitions, each of which would get an index when it is attached.
     PartitionedIndex,
     ForeignKey,
     View,
@@ -52,11 +52,7 @@ impl Object {
 
 /// A header is one line, whatever a quoted name may contain.
 pub(super) fn one_line(text: &str) -> String {
-    if text.chars().any(char::is_control) {
-        text.replace(char::is_control, "?")
-    } else {
-        text.to_owned()
-    }
+    if text.chars().any(char::is_control) { text.replace(char::is_control, "?") } else { text.to_owned() }
 }
 
 /// Puts the objects in order: each after those that it depends on, and otherwise by their places.
@@ -78,18 +74,13 @@ pub(super) fn sort(mut objects: Vec<Object>, model: &Model<'_>) -> Vec<Object> {
         }
     }
 
-    let mut ready: BinaryHeap<Reverse<usize>> = (0..objects.len())
-        .filter(|&index| waiting_for[index].is_empty())
-        .map(Reverse)
-        .collect();
+    let mut ready: BinaryHeap<Reverse<usize>> =
+        (0..objects.len()).filter(|&index| waiting_for[index].is_empty()).map(Reverse).collect();
     let mut placed = vec![false; objects.len()];
     let mut order = Vec::with_capacity(objects.len());
     while order.len() < objects.len() {
         // Objects that need each other are taken in the order of their places.
-        let next = ready
-            .pop()
-            .map(|Reverse(index)| index)
-            .or_else(|| placed.iter().position(|placed| !placed));
+        let next = ready.pop().map(|Reverse(index)| index).or_else(|| placed.iter().position(|placed| !placed));
         let Some(next) = next else { break };
         if std::mem::replace(&mut placed[next], true) {
             continue;
@@ -109,11 +100,7 @@ pub(super) fn sort(mut objects: Vec<Object>, model: &Model<'_>) -> Vec<Object> {
 /// Which object (its index) each entry of the catalogs belongs to, such as a default to its table.
 pub(super) fn owners(objects: &[Object], model: &Model<'_>) -> HashMap<Id, usize> {
     let rows = model.rows;
-    let mut owners: HashMap<Id, usize> = objects
-        .iter()
-        .enumerate()
-        .map(|(index, object)| (object.id, index))
-        .collect();
+    let mut owners: HashMap<Id, usize> = objects.iter().enumerate().map(|(index, object)| (object.id, index)).collect();
     let mut belongs = |part: Id, whole: Id| {
         if let Some(&index) = owners.get(&whole) {
             owners.entry(part).or_insert(index);
@@ -124,11 +111,7 @@ pub(super) fn owners(objects: &[Object], model: &Model<'_>) -> HashMap<Id, usize
     }
     for constraint in rows.constraints.iter().filter(|constraint| constraint.kind != 'f') {
         let domain = constraint.relation == 0;
-        let whole = if domain {
-            (class::TYPE, constraint.domain)
-        } else {
-            (class::RELATION, constraint.relation)
-        };
+        let whole = if domain { (class::TYPE, constraint.domain) } else { (class::RELATION, constraint.relation) };
         belongs((class::CONSTRAINT, constraint.oid), whole);
         belongs((class::RELATION, constraint.index), whole);
     }
@@ -145,10 +128,7 @@ pub(super) fn owners(objects: &[Object], model: &Model<'_>) -> HashMap<Id, usize
         belongs((class::RULE, rule.oid), (class::RELATION, rule.relation));
     }
     for dependency in rows.dependencies.iter().filter(|dependency| dependency.kind == 'e') {
-        belongs(
-            (dependency.class, dependency.oid),
-            (class::EXTENSION, dependency.on_oid),
-        );
+        belongs((dependency.class, dependency.oid), (class::EXTENSION, dependency.on_oid));
     }
     owners
 }

@@ -22,10 +22,7 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     let pieces = starts.iter().copied().zip(ends).map(|(start, end)| &text[start..end]);
     let before = &text[..starts.first().copied().unwrap_or(text.len())];
-    let block = |header: &str, body: &str| Block {
-        header: header.to_owned(),
-        body: body.trim_end().to_owned(),
-    };
+    let block = |header: &str, body: &str| Block { header: header.to_owned(), body: body.trim_end().to_owned() };
     let mut blocks = Vec::new();
     if !before.trim().is_empty() {
         blocks.push(block("", before));
@@ -49,9 +46,7 @@ pub(super) fn statements(body: &str) -> Vec<&str> {
         let next = skip(body, at);
         let first = start == at && body[at..].starts_with("--");
         let ends = first || (body[..next].ends_with(';') && body[next..].starts_with('\n'));
-        let begins = ["\nALTER ", "\nCOMMENT ", "\nCREATE ", "\n--"]
-            .iter()
-            .any(|word| body[next..].starts_with(word));
+        let begins = ["\nALTER ", "\nCOMMENT ", "\nCREATE ", "\n--"].iter().any(|word| body[next..].starts_with(word));
         if ends && (begins || next >= body.len()) {
             statements.push(body[start..next].trim_end());
             start = next + 1;
@@ -121,9 +116,7 @@ pub(super) fn skip(text: &str, at: usize) -> usize {
         }
         b'"' => quoted(&bytes[at..], b'"', false),
         b'$' if at == 0 || !in_name(bytes[at - 1]) => match dollar_tag(rest) {
-            Some(tag) => rest[tag.len()..]
-                .find(tag)
-                .map_or(rest.len(), |found| found + 2 * tag.len()),
+            Some(tag) => rest[tag.len()..].find(tag).map_or(rest.len(), |found| found + 2 * tag.len()),
             None => 1,
         },
         b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
@@ -154,9 +147,7 @@ fn dollar_tag(text: &str) -> Option<&str> {
     let end = text[1..].find('$')? + 2;
     let tag = &text[1..end - 1];
     let valid = !tag.starts_with(|first: char| first.is_ascii_digit())
-        && tag
-            .chars()
-            .all(|character| character.is_alphanumeric() || character == '_');
+        && tag.chars().all(|character| character.is_alphanumeric() || character == '_');
     valid.then_some(&text[..end])
 }
 
@@ -173,10 +164,7 @@ pub(super) fn canonical(statement: String) -> String {
         let rest = &statement[at..];
         let cast = rest.strip_prefix(OPEN).and_then(array_cast);
         if let Some((elements, of_type, length)) = cast {
-            let elements: Vec<_> = items(elements)
-                .iter()
-                .map(|element| format!("({element})::{of_type}"))
-                .collect();
+            let elements: Vec<_> = items(elements).iter().map(|element| format!("({element})::{of_type}")).collect();
             canonical.push_str(&format!("ARRAY[{}]", elements.join(", ")));
             at += OPEN.len() + length;
         } else {

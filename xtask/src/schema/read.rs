@@ -15,6 +15,7 @@ pub(super) async fn rows(connection: &mut PgConnection) -> Result<Rows> {
     if has_unusual(&rows) {
         query(connection, UNUSUAL, &mut rows).await?;
     }
+    ensure_still_there(&rows)?;
     Ok(rows)
 }
 
@@ -34,6 +35,20 @@ async fn query(connection: &mut PgConnection, statements: &'static str, rows: &m
     ensure!(
         rows.ends == ends + 1 && !rows.schemas.is_empty(),
         "the server has answered only a part of the catalog query; nothing has been compared. Run the command again"
+    );
+    Ok(())
+}
+
+/// Fails where names could not be found any more: the statements see the database as it was when they began, but the
+/// functions that write definitions see it as it is.
+fn ensure_still_there(rows: &Rows) -> Result<()> {
+    let gone = |signature: &str| signature.bytes().all(|byte| byte.is_ascii_digit());
+    ensure!(
+        !rows
+            .routines
+            .iter()
+            .any(|routine| gone(&routine.signature) && rows.schemas.iter().any(|schema| schema.oid == routine.schema)),
+        "the schema was changed while it was read; nothing has been compared. Run the command again"
     );
     Ok(())
 }

@@ -10,10 +10,7 @@ use super::parse::words;
 pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
     let name = header.trim_end_matches(NAME_ONLY);
     let aspect = |object: String, of| Aspect { object, of };
-    let this = |of| Aspect {
-        object: name.to_owned(),
-        of,
-    };
+    let this = |of| Aspect { object: name.to_owned(), of };
     if let Some(remark) = statement.strip_prefix("-- ") {
         return match remark {
             _ if remark.starts_with("invalid: the index of constraint ") => this("validity of a constraint's index"),
@@ -22,24 +19,14 @@ pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
             _ => aspect(format!("comment on {name}"), ""),
         };
     }
-    let words: Vec<&str> = words(statement.trim_end_matches(';'))
-        .into_iter()
-        .filter(|word| *word != "ONLY")
-        .collect();
+    let words: Vec<&str> = words(statement.trim_end_matches(';')).into_iter().filter(|word| *word != "ONLY").collect();
     match words.as_slice() {
         ["COMMENT", "ON", rest @ ..] => {
             let target = rest.iter().take_while(|word| **word != "IS");
             let lower = |word: &&str| {
-                if word.contains(['"', '(', '.']) {
-                    (*word).to_owned()
-                } else {
-                    word.to_lowercase()
-                }
+                if word.contains(['"', '(', '.']) { (*word).to_owned() } else { word.to_lowercase() }
             };
-            aspect(
-                format!("comment on {}", target.map(lower).collect::<Vec<_>>().join(" ")),
-                "",
-            )
+            aspect(format!("comment on {}", target.map(lower).collect::<Vec<_>>().join(" ")), "")
         }
         ["ALTER", "TABLE", table, rest @ ..] => match rest {
             ["ADD", "CONSTRAINT", constraint, ..] if !header.starts_with("foreign key ") => {
@@ -63,9 +50,7 @@ pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
         ["ALTER", "INDEX", index, "ATTACH", ..] => aspect(format!("index {index}"), "partitions"),
         ["ALTER", "INDEX", index, ..] => aspect(format!("index {index}"), "options"),
         ["ALTER", "EVENT", ..] => this("state"),
-        ["ALTER", "DOMAIN", domain, "ADD", "CONSTRAINT", constraint, ..] => {
-            aspect(format!("constraint {constraint} on domain {domain}"), "")
-        }
+        ["ALTER", "DOMAIN", domain, "ADD", ..] => aspect(format!("domain {domain}"), "constraint that is not valid"),
         ["ALTER", "VIEW", view, "ALTER", "COLUMN", column, ..] => aspect(format!("column {view}.{column}"), "default"),
         _ => this(""),
     }
@@ -78,6 +63,8 @@ pub(super) fn object(header: &str, expected: Option<&str>, actual: Option<&str>)
     }
     match (expected, actual) {
         (Some(expected), None) => Some(expected.to_owned()),
+        // It is its parent's trigger, in another state.
+        (None, Some(actual)) if header.starts_with("partition trigger ") => undo("state", actual),
         (None, Some(_)) => drop_object(header),
         _ => None,
     }
@@ -100,19 +87,13 @@ fn drop_object(header: &str) -> Option<String> {
         "foreign key",
         "constraint",
     ];
-    let kind = kinds
-        .iter()
-        .find(|kind| header.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')))?;
+    let kind = kinds.iter().find(|kind| header.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')))?;
     let name = &header[kind.len() + 1..];
     if matches!(*kind, "foreign key" | "constraint") {
         let (constraint, table) = name.rsplit_once(" on ")?;
         return Some(format!("ALTER TABLE {table} DROP CONSTRAINT {constraint};"));
     }
-    let name = if *kind == "statistics" {
-        name.rsplit_once(" on ")?.0
-    } else {
-        name
-    };
+    let name = if *kind == "statistics" { name.rsplit_once(" on ")?.0 } else { name };
     let name = if matches!(*kind, "trigger" | "rule" | "policy") {
         let (object, table) = name.rsplit_once(" on ")?;
         format!("{object} ON {table}")
@@ -145,9 +126,17 @@ pub(super) fn statement(
         ("", Some(expected), None) => Some(expected.to_owned()),
         ("", None, Some(_)) => drop_object(&about.object),
         ("validity", None, _) => Some(format!("REINDEX INDEX {};", header.strip_prefix("index ")?)),
-        ("inheritance" | "partition" | "row type" | "partitions" | "nullability" | "validity" | "enforcement", ..) => {
-            None
-        }
+        (
+            "inheritance"
+            | "partition"
+            | "row type"
+            | "partitions"
+            | "nullability"
+            | "validity"
+            | "enforcement"
+            | "constraint that is not valid",
+            ..,
+        ) => None,
         (_, Some(expected), _) => Some(expected.to_owned()),
         (of, None, Some(actual)) => undo(of, actual),
         (_, None, None) => None,
@@ -163,9 +152,8 @@ fn undo(of: &str, actual: &str) -> Option<String> {
         "clustering" => (" CLUSTER ON ", " SET WITHOUT CLUSTER"),
         "owner" => (" OWNED BY ", " OWNED BY NONE"),
         "state" => {
-            let state = [" DISABLE", " ENABLE REPLICA", " ENABLE ALWAYS"]
-                .into_iter()
-                .find(|state| actual.contains(state))?;
+            let state =
+                [" DISABLE", " ENABLE REPLICA", " ENABLE ALWAYS"].into_iter().find(|state| actual.contains(state))?;
             return Some(actual.replacen(state, " ENABLE", 1));
         }
         _ => return None,
@@ -230,9 +218,7 @@ fn labels(header: &str, expected: &str, actual: &str) -> Option<String> {
     for (index, label) in expected.iter().enumerate().filter(|(_, label)| !actual.contains(label)) {
         let place = match index.checked_sub(1).and_then(|before| expected.get(before)) {
             Some(before) => format!("AFTER {before}"),
-            None => actual
-                .first()
-                .map_or_else(String::new, |first| format!("BEFORE {first}")),
+            None => actual.first().map_or_else(String::new, |first| format!("BEFORE {first}")),
         };
         statements.push(format!("ALTER TYPE {name} ADD VALUE {label} {place};").replace(" ;", ";"));
     }

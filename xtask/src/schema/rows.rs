@@ -71,11 +71,7 @@ impl Field for char {
 
 fn value<T: Field>(row: &PgRow, index: usize, name: &str) -> Result<T> {
     let raw = row.try_get_raw(index)?;
-    let text = if raw.is_null() {
-        None
-    } else {
-        Some(raw.as_str().map_err(anyhow::Error::from_boxed)?)
-    };
+    let text = if raw.is_null() { None } else { Some(raw.as_str().map_err(anyhow::Error::from_boxed)?) };
     T::parse(text).with_context(|| {
         let text = text.unwrap_or("NULL");
         format!("the catalog has {text:?} as `{name}`; was the schema changed while it was read? Run the command again")
@@ -157,7 +153,7 @@ rows! {
         oid: Oid, schema: Oid, name: String, kind: char, relation: Oid, element: Oid, storage: char, collation: Oid,
         not_null: bool, base: Option<String>, base_oid: Oid, collation_name: Option<String>, default: Option<String>,
     }
-    "routine" routines: Routine { oid: Oid, signature: String, kind: char, definition: Option<String> }
+    "routine" routines: Routine { oid: Oid, schema: Oid, signature: String, kind: char, definition: Option<String> }
     "trigger" triggers: Trigger {
         oid: Oid, relation: Oid, name: String, enabled: char, parent: Oid, internal: bool, constraint: Oid,
         definition: Option<String>,

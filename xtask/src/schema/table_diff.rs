@@ -20,9 +20,7 @@ pub(super) fn table(
     actual: &mut Vec<(Aspect, String)>,
 ) -> Vec<Difference> {
     let name = header.trim_start_matches("table ");
-    let comments = expected
-        .iter()
-        .filter(|(aspect, _)| aspect.object.starts_with("comment on constraint "));
+    let comments = expected.iter().filter(|(aspect, _)| aspect.object.starts_with("comment on constraint "));
     let comments: Vec<_> = comments.cloned().collect();
     let (expected_create, expected_added) = take(expected);
     let (actual_create, actual_added) = take(actual);
@@ -35,19 +33,13 @@ pub(super) fn table(
             vec![whole]
         };
     };
-    expected
-        .constraints
-        .extend(expected_added.iter().filter_map(|statement| added(statement)));
-    actual
-        .constraints
-        .extend(actual_added.iter().filter_map(|statement| added(statement)));
+    expected.constraints.extend(expected_added.iter().filter_map(|statement| added(statement)));
+    actual.constraints.extend(actual_added.iter().filter_map(|statement| added(statement)));
 
     let mut differences = Vec::new();
     if (expected.create, expected.options) != (actual.create, actual.options) {
         let line = |parts: &Parts<'_>| {
-            format!("{} {name} {}", parts.create, parts.options.replace('\n', " "))
-                .trim()
-                .to_owned()
+            format!("{} {name} {}", parts.create, parts.options.replace('\n', " ")).trim().to_owned()
         };
         let difference = Difference::new(header, Some(&line(&expected)), Some(&line(&actual)));
         differences.push(difference.repair(logged(name, expected.create, actual.create)));
@@ -56,10 +48,7 @@ pub(super) fn table(
         let mut difference = self::column(name, column, wanted, found);
         // ADD COLUMN puts it at the end, where it must not be followed by one that is there.
         let after = expected.columns.iter().skip_while(|(known, _)| *known != column);
-        if found.is_none()
-            && after
-                .into_iter()
-                .any(|(known, _)| actual.columns.iter().any(|(there, _)| known == there))
+        if found.is_none() && after.into_iter().any(|(known, _)| actual.columns.iter().any(|(there, _)| known == there))
         {
             difference.repair = None;
         }
@@ -78,9 +67,8 @@ pub(super) fn table(
         };
         let object = format!("constraint {constraint} on {name}");
         // A constraint that is made anew has lost its comment.
-        let comment = comments
-            .iter()
-            .find(|(aspect, _)| found.is_some() && aspect.object == format!("comment on {object}"));
+        let comment =
+            comments.iter().find(|(aspect, _)| found.is_some() && aspect.object == format!("comment on {object}"));
         let repair = comment.map_or_else(|| repair.clone(), |(_, comment)| format!("{repair}\n{comment}"));
         differences.push(Difference::new(&object, wanted, found).repair(Some(repair)));
     }
@@ -128,12 +116,7 @@ fn parts(statement: &str) -> Option<Parts<'_>> {
     }
     let before = &statement[..open?];
     let create = &before[..before.find("TABLE")? + "TABLE".len()];
-    Some(Parts {
-        create,
-        columns,
-        constraints,
-        options: statement.get(at + 1..)?.trim_end_matches(';').trim(),
-    })
+    Some(Parts { create, columns, constraints, options: statement.get(at + 1..)?.trim_end_matches(';').trim() })
 }
 
 /// The name and the definition of `CONSTRAINT name definition`, wherever in a statement that stands.
@@ -141,9 +124,7 @@ fn added(text: &str) -> Option<(&str, &str)> {
     let start = if text.starts_with("CONSTRAINT ") {
         0
     } else {
-        text.find(" ADD CONSTRAINT ")
-            .filter(|_| text.starts_with("ALTER "))
-            .map(|at| at + 5)?
+        text.find(" ADD CONSTRAINT ").filter(|_| text.starts_with("ALTER ")).map(|at| at + 5)?
     };
     let definition = text[start..].trim_end_matches(';');
     Some((words(definition).get(1).copied()?, definition))
@@ -156,10 +137,7 @@ fn pair<'t>(
 ) -> Vec<(&'t str, Option<&'t str>, Option<&'t str>)> {
     let find =
         |list: &[(&'t str, &'t str)], name: &str| list.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
-    let mut pairs: Vec<_> = expected
-        .iter()
-        .map(|(name, text)| (*name, Some(*text), find(actual, name)))
-        .collect();
+    let mut pairs: Vec<_> = expected.iter().map(|(name, text)| (*name, Some(*text), find(actual, name))).collect();
     let extra = actual.iter().filter(|(name, _)| find(expected, name).is_none());
     pairs.extend(extra.map(|(name, text)| (*name, None, Some(*text))));
     pairs.retain(|(_, expected, actual)| expected != actual);
@@ -169,10 +147,7 @@ fn pair<'t>(
 /// The order of the columns that both have.
 fn order(header: &str, expected: &[(&str, &str)], actual: &[(&str, &str)]) -> Option<Difference> {
     let common = |list: &[(&str, &str)], other: &[(&str, &str)]| -> Vec<String> {
-        let names = list
-            .iter()
-            .map(|(name, _)| *name)
-            .filter(|name| other.iter().any(|(known, _)| known == name));
+        let names = list.iter().map(|(name, _)| *name).filter(|name| other.iter().any(|(known, _)| known == name));
         names.map(str::to_owned).collect()
     };
     let (expected, actual) = (common(expected, actual).join(", "), common(actual, expected).join(", "));
@@ -235,11 +210,7 @@ fn column(table: &str, name: &str, expected: Option<&str>, actual: Option<&str>)
     let mut differs = |what: &str, expected: &str, actual: &str, repair: Option<String>| {
         if expected != actual {
             let or_none = |text: &str| {
-                if text.is_empty() {
-                    "none".to_owned()
-                } else {
-                    text.to_owned()
-                }
+                if text.is_empty() { "none".to_owned() } else { text.to_owned() }
             };
             details.push(format!("{what} is {}, expected {}", or_none(actual), or_none(expected)));
             repairs.extend(repair.map(|repair| format!("{alter} {repair};")));
@@ -247,55 +218,22 @@ fn column(table: &str, name: &str, expected: Option<&str>, actual: Option<&str>)
     };
     let data_type = &expected.data_type;
     differs("type", data_type, &actual.data_type, Some(format!("TYPE {data_type}")));
-    let collate = if expected.collation.is_empty() {
-        "\"default\""
-    } else {
-        &expected.collation
-    };
-    differs(
-        "collation",
-        &expected.collation,
-        &actual.collation,
-        Some(format!("TYPE {data_type} COLLATE {collate}")),
-    );
-    let compression = if expected.compression.is_empty() {
-        "default"
-    } else {
-        &expected.compression
-    };
-    differs(
-        "compression",
-        &expected.compression,
-        &actual.compression,
-        Some(format!("SET COMPRESSION {compression}")),
-    );
+    let collate = if expected.collation.is_empty() { "\"default\"" } else { &expected.collation };
+    differs("collation", &expected.collation, &actual.collation, Some(format!("TYPE {data_type} COLLATE {collate}")));
+    let compression = if expected.compression.is_empty() { "default" } else { &expected.compression };
+    differs("compression", &expected.compression, &actual.compression, Some(format!("SET COMPRESSION {compression}")));
     let default = &expected.default;
-    let set = if default.is_empty() {
-        "DROP DEFAULT".to_owned()
-    } else {
-        format!("SET DEFAULT {default}")
-    };
+    let set = if default.is_empty() { "DROP DEFAULT".to_owned() } else { format!("SET DEFAULT {default}") };
     differs("default", default, &actual.default, Some(set));
     let identity = identity(&expected.generated, &actual.generated);
     differs("generation", &expected.generated, &actual.generated, identity);
     let null = |not_null: bool| if not_null { "NOT NULL" } else { "NULL" };
-    let set = if expected.not_null {
-        "SET NOT NULL"
-    } else {
-        "DROP NOT NULL"
-    };
-    differs(
-        "nullability",
-        null(expected.not_null),
-        null(actual.not_null),
-        Some(set.to_owned()),
-    );
+    let set = if expected.not_null { "SET NOT NULL" } else { "DROP NOT NULL" };
+    differs("nullability", null(expected.not_null), null(actual.not_null), Some(set.to_owned()));
     if details.is_empty() {
         return difference;
     }
-    difference
-        .detail(details.join("; "))
-        .repair((!repairs.is_empty()).then(|| repairs.join("\n")))
+    difference.detail(details.join("; ")).repair((!repairs.is_empty()).then(|| repairs.join("\n")))
 }
 
 /// What makes a column an identity, another kind of one, or none; options of its sequence are left to a person.
@@ -312,10 +250,6 @@ fn identity(expected: &str, actual: &str) -> Option<String> {
 
 /// LOGGED against UNLOGGED.
 fn logged(name: &str, expected: &str, actual: &str) -> Option<String> {
-    let word = if expected.contains("UNLOGGED") {
-        "UNLOGGED"
-    } else {
-        "LOGGED"
-    };
+    let word = if expected.contains("UNLOGGED") { "UNLOGGED" } else { "LOGGED" };
     (expected != actual).then(|| format!("ALTER TABLE {name} SET {word};"))
 }

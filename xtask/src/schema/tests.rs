@@ -14,10 +14,7 @@ fn catalog(objects: &str) -> Catalog {
 /// `kind object` of every difference.
 fn differences(expected: &str, actual: &str) -> Vec<String> {
     let differences = compare(&catalog(expected), &catalog(actual));
-    differences
-        .iter()
-        .map(|difference| format!("{} {}", difference.kind, difference.object))
-        .collect()
+    differences.iter().map(|difference| format!("{} {}", difference.kind, difference.object)).collect()
 }
 
 #[test]
@@ -41,10 +38,7 @@ fn statements_of_a_standard_body_are_one() {
 #[test]
 fn arrays_are_cast_element_by_element() {
     let written = canonical("CHECK (((a)::text = ANY ((ARRAY['x,''y'::character varying, b])::text[])))".to_owned());
-    assert_eq!(
-        written,
-        "CHECK (((a)::text = ANY (ARRAY[('x,''y'::character varying)::text, (b)::text])))"
-    );
+    assert_eq!(written, "CHECK (((a)::text = ANY (ARRAY[('x,''y'::character varying)::text, (b)::text])))");
     let body = "AS $$ select (ARRAY['a'])::text[] $$";
     assert_eq!(canonical(body.to_owned()), body);
 }
@@ -62,15 +56,9 @@ fn a_difference_in_the_text_is_never_lost() {
     let swapped = differences(&format!("{one}\n{other}"), &format!("{other}\n{one}"));
     assert_eq!(swapped, ["different text of the schema"]);
     assert_eq!(differences(one, &format!("{one}\n")), ["different text of the schema"]);
-    assert_eq!(
-        differences(&format!("{one}\n{one}"), one),
-        ["different text of the schema"]
-    );
+    assert_eq!(differences(&format!("{one}\n{one}"), one), ["different text of the schema"]);
     let no_head = compare(&Catalog::parse(one), &catalog(one));
-    assert_eq!(
-        no_head.iter().map(|difference| difference.kind).collect::<Vec<_>>(),
-        [DifferenceKind::Extra]
-    );
+    assert_eq!(no_head.iter().map(|difference| difference.kind).collect::<Vec<_>>(), [DifferenceKind::Extra]);
     assert!(!compare(&Catalog::parse(""), &catalog(one)).is_empty());
 }
 
@@ -89,10 +77,7 @@ fn columns_and_constraints_are_named() {
         ]
     );
     let differences = compare(&catalog(&expected), &catalog(&actual));
-    assert_eq!(
-        differences[0].detail.as_deref(),
-        Some("type is bigint, expected integer; default is none, expected 1")
-    );
+    assert_eq!(differences[0].detail.as_deref(), Some("type is bigint, expected integer; default is none, expected 1"));
     assert_eq!(
         differences[0].repair.as_deref(),
         Some("ALTER TABLE public.t ALTER COLUMN a TYPE integer;\nALTER TABLE public.t ALTER COLUMN a SET DEFAULT 1;")

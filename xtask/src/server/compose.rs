@@ -2,7 +2,7 @@
 //! `docker-compose`.
 //!
 //! The container is started with `up -d` and asked for its readiness by us: `--wait` only notices it at the health
-//! check's interval. User, password, database and port reach compose through the environment.
+//! check's interval. User, password and port reach compose through the environment.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -54,22 +54,14 @@ impl Compose {
     /// # Errors
     /// `Err` is Ctrl-C only; everything else is a reason for not using compose.
     pub(crate) fn find(root: &Path, interrupt: &Interrupt) -> Result<Result<Self, Unusable>> {
-        let unusable = |why: &str, remedy: &str| {
-            Ok(Err(Unusable {
-                why: why.into(),
-                remedy: remedy.into(),
-            }))
-        };
+        let unusable = |why: &str, remedy: &str| Ok(Err(Unusable { why: why.into(), remedy: remedy.into() }));
         if !root.join(FILE).is_file() {
             return unusable(&format!("there is no {FILE} here"), &format!("git checkout -- {FILE}"));
         }
         let docker = which::which("docker").ok();
         let standalone = which::which("docker-compose").ok();
         if docker.is_none() && standalone.is_none() {
-            return unusable(
-                "Docker isn't installed",
-                "Install it: https://docs.docker.com/get-started/get-docker/",
-            );
+            return unusable("Docker isn't installed", "Install it: https://docs.docker.com/get-started/get-docker/");
         }
         if let Some(host) = remote_engine(docker.as_deref(), interrupt) {
             return unusable(
@@ -82,15 +74,13 @@ impl Compose {
             let ask =
                 |program: &Path, args: &[&str]| Child::new(program, QUESTION).args(args.iter().copied()).run(interrupt);
             let image = image();
-            let plugin = docker
-                .as_deref()
-                .map(|docker| scope.spawn(move || ask(docker, &["compose", "version", "--short"])));
+            let plugin =
+                docker.as_deref().map(|docker| scope.spawn(move || ask(docker, &["compose", "version", "--short"])));
             let engine = docker
                 .as_deref()
                 .map(|docker| scope.spawn(move || ask(docker, &["image", "inspect", "--format", "{{.Id}}", &image])));
-            let standalone = standalone
-                .as_deref()
-                .map(|program| scope.spawn(move || ask(program, &["version", "--short"])));
+            let standalone =
+                standalone.as_deref().map(|program| scope.spawn(move || ask(program, &["version", "--short"])));
             let ended =
                 |thread: Option<std::thread::ScopedJoinHandle<'_, Result<Ended>>>| thread.and_then(|t| t.join().ok());
             (ended(plugin), ended(engine), ended(standalone))
@@ -102,10 +92,7 @@ impl Compose {
         } else if works(&standalone_works) {
             vec!["docker-compose".to_owned()]
         } else if let Some(Err(error)) = &plugin {
-            return unusable(
-                &format!("Docker doesn't answer: {error}"),
-                "Restart Docker, and look at its log.",
-            );
+            return unusable(&format!("Docker doesn't answer: {error}"), "Restart Docker, and look at its log.");
         } else {
             return unusable(
                 "Docker is here, but neither its compose plugin nor docker-compose",
@@ -114,10 +101,7 @@ impl Compose {
         };
         let image_is_there = match image {
             Some(Err(error)) => {
-                return unusable(
-                    &format!("Docker doesn't answer: {error}"),
-                    "Restart Docker, and look at its log.",
-                );
+                return unusable(&format!("Docker doesn't answer: {error}"), "Restart Docker, and look at its log.");
             }
             Some(Ok(ended)) if ended.status.success() => true,
             Some(Ok(ended)) if ended.stderr.contains("permission denied") => {
@@ -136,21 +120,12 @@ impl Compose {
             _ => false,
         };
         let project = checkout::unique_name(root);
-        Ok(Ok(Self {
-            command,
-            root: root.to_owned(),
-            project,
-            image_is_there,
-        }))
+        Ok(Ok(Self { command, root: root.to_owned(), project, image_is_there }))
     }
 
     /// What would be run.
     pub(crate) fn describe(&self) -> String {
-        let pull = if self.image_is_there {
-            ""
-        } else {
-            ", which it pulls first"
-        };
+        let pull = if self.image_is_there { "" } else { ", which it pulls first" };
         format!("{} up -d {SERVICE} with {}{pull}", self.command.join(" "), image())
     }
 
@@ -180,15 +155,12 @@ impl Compose {
             next_look = Instant::now() + Duration::from_secs(1);
             match self.state(interrupt)?.as_str() {
                 "exited" | "dead" | "restarting" => Err(self
-                    .with_log(
-                        Problem::unavailable("The container ended while it was starting."),
-                        interrupt,
-                    )
+                    .with_log(Problem::unavailable("The container ended while it was starting."), interrupt)
                     .into()),
                 _ => Ok(()),
             }
         };
-        match readiness::wait(&url.options("xtask"), Instant::now() + patience, alive).await? {
+        match readiness::wait(&url.options("xtask").database("postgres"), Instant::now() + patience, alive).await? {
             readiness::Answer::Ready(version) => Ok(version),
             readiness::Answer::NoDatabase => Ok(String::new()),
             readiness::Answer::Refused(said) => Err(StartError::Failed(self.other_password(&said, url).into())),
@@ -210,19 +182,14 @@ impl Compose {
         let stop = self.compose(STOP, None).args(["stop", SERVICE]);
         let ended = stop.run(interrupt)?;
         if !ended.status.success() {
-            return Err(Problem::failed(format!("`{stop}` failed."))
-                .details(lines(&ended.stderr))
-                .into());
+            return Err(Problem::failed(format!("`{stop}` failed.")).details(lines(&ended.stderr)).into());
         }
         Ok(true)
     }
 
     /// Whether this checkout's container listens on that port.
     pub(crate) fn publishes(&self, port: u16, interrupt: &Interrupt) -> Result<bool> {
-        let ended = self
-            .compose(QUESTION, None)
-            .args(["port", SERVICE, "5432"])
-            .run(interrupt)?;
+        let ended = self.compose(QUESTION, None).args(["port", SERVICE, "5432"]).run(interrupt)?;
         Ok(ended.status.success() && ended.stdout.trim().ends_with(&format!(":{port}")))
     }
 
@@ -247,7 +214,7 @@ impl Compose {
 
     /// `docker compose` needs values for the file's variables even to take something down.
     fn bare_command(&self) -> String {
-        let values = "POSTGRES_USER=x POSTGRES_PASSWORD=x POSTGRES_DB=x POSTGRES_PORT=1";
+        let values = "POSTGRES_USER=x POSTGRES_PASSWORD=x POSTGRES_PORT=1";
         format!("{values} {}", self.command.join(" "))
     }
 
@@ -258,10 +225,7 @@ impl Compose {
         }
         let has_image = || {
             let docker = which::which("docker").ok()?;
-            let ended = Child::new(docker, QUESTION)
-                .args(["image", "inspect", &image()])
-                .run(interrupt)
-                .ok()?;
+            let ended = Child::new(docker, QUESTION).args(["image", "inspect", &image()]).run(interrupt).ok()?;
             Some(ended.status.success())
         };
         if !self.image_is_there && has_image() != Some(true) {
@@ -276,10 +240,7 @@ impl Compose {
 
     /// The container's state, such as `running` or `exited`; empty if there is none.
     fn state(&self, interrupt: &Interrupt) -> Result<String> {
-        let ended = self
-            .compose(QUESTION, None)
-            .args(["ps", "-a", "-q", SERVICE])
-            .run(interrupt)?;
+        let ended = self.compose(QUESTION, None).args(["ps", "-a", "-q", SERVICE]).run(interrupt)?;
         let Some(id) = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
             return Ok(String::new());
         };
@@ -288,13 +249,11 @@ impl Compose {
     }
 
     fn with_log(&self, problem: Problem, interrupt: &Interrupt) -> Problem {
-        let logs = self
-            .compose(QUESTION, None)
-            .args(["logs", "--no-color", "--tail", "15", SERVICE]);
+        let logs = self.compose(QUESTION, None).args(["logs", "--no-color", "--tail", "15", SERVICE]);
         match logs.run(interrupt) {
-            Ok(ended) if !ended.stdout.trim().is_empty() => problem
-                .detail("The end of the container's log:")
-                .details(lines(&ended.stdout)),
+            Ok(ended) if !ended.stdout.trim().is_empty() => {
+                problem.detail("The end of the container's log:").details(lines(&ended.stdout))
+            }
             _ => problem,
         }
     }
@@ -304,39 +263,23 @@ impl Compose {
     fn compose(&self, deadline: Duration, url: Option<&DatabaseUrl>) -> Child {
         let program = which::which(&self.command[0]).unwrap_or_else(|_| PathBuf::from(&self.command[0]));
         let placeholder = || "unused".to_owned();
-        let (user, password, database, port) = match url {
-            Some(url) => (
-                url.user.clone(),
-                url.password.clone(),
-                url.database.clone(),
-                url.address.port,
-            ),
-            None => (placeholder(), placeholder(), placeholder(), 1),
+        let (user, password, port) = match url {
+            Some(url) => (url.user.clone(), url.password.clone(), url.address.port),
+            None => (placeholder(), placeholder(), 1),
         };
         Child::new(program, deadline)
             .args(&self.command[1..])
-            .args([
-                "--env-file",
-                "/dev/null",
-                "--project-name",
-                &self.project,
-                "--file",
-                FILE,
-            ])
+            .args(["--env-file", "/dev/null", "--project-name", &self.project, "--file", FILE])
             .dir(&self.root)
             .env("POSTGRES_USER", user)
             .env("POSTGRES_PASSWORD", password)
-            .env("POSTGRES_DB", database)
             .env("POSTGRES_PORT", port.to_string())
             .env("POSTGRES_IMAGE", image())
     }
 }
 
 fn image() -> String {
-    std::env::var("POSTGRES_IMAGE")
-        .ok()
-        .filter(|image| !image.is_empty())
-        .unwrap_or_else(|| IMAGE.to_owned())
+    std::env::var("POSTGRES_IMAGE").ok().filter(|image| !image.is_empty()).unwrap_or_else(|| IMAGE.to_owned())
 }
 
 /// Where Docker's engine is, if that isn't this machine: through `DOCKER_HOST`, or the context in use.
@@ -347,23 +290,15 @@ fn remote_engine(docker: Option<&Path>, interrupt: &Interrupt) -> Option<String>
         _ if !has_contexts() => return None,
         _ => {
             let format = "{{.Endpoints.docker.Host}}";
-            let ended = Child::new(docker?, QUESTION)
-                .args(["context", "inspect", "--format", format])
-                .run(interrupt);
+            let ended = Child::new(docker?, QUESTION).args(["context", "inspect", "--format", format]).run(interrupt);
             ended.ok()?.stdout.trim().to_owned()
         }
     };
     let (scheme, rest) = host.split_once("://")?;
     let name = rest.split(['/', '?']).next().unwrap_or_default();
     let name = name.rsplit_once('@').map_or(name, |(_, name)| name);
-    let name = name
-        .rsplit_once(':')
-        .map_or(name, |(name, _)| name)
-        .trim_matches(['[', ']']);
-    let address = crate::database_url::Address {
-        host: name.to_owned(),
-        port: 0,
-    };
+    let name = name.rsplit_once(':').map_or(name, |(name, _)| name).trim_matches(['[', ']']);
+    let address = crate::database_url::Address { host: name.to_owned(), port: 0 };
     let local = matches!(scheme, "unix" | "npipe" | "fd") || (scheme == "tcp" && address.is_loopback());
     // The user's name and whatever else stands before the host is nobody's business.
     (!local).then(|| format!("{scheme}://{name}"))
@@ -382,11 +317,8 @@ fn has_contexts() -> bool {
 }
 
 fn lines(text: &str) -> Vec<String> {
-    text.lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect()
+    let plain = console::strip_ansi_codes(text);
+    plain.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 fn first_line(text: &str) -> String {

@@ -71,22 +71,16 @@ impl Ladder<'_> {
             }
             (url, Answer::Never(said)) => {
                 let why = format!("{address} can't be used: {said}");
-                let problem = Problem::unavailable(format!(
-                    "{} names {address}, which can't be used: {said}.",
-                    url.variable
-                ));
+                let problem =
+                    Problem::unavailable(format!("{} names {address}, which can't be used: {said}.", url.variable))
+                        .remedy(who_listens(&address));
                 return self.go_elsewhere(settings, &address, why, problem);
             }
             (_, Answer::Nothing(said) | Answer::NotYet(said)) => said,
         };
-        let unusable = Unusable {
-            why: format!("{address}: {absent}"),
-            remedy: format!("Start a server at {address}."),
-        };
-        let left = vec![Left {
-            provider: Provider::Running,
-            unusable,
-        }];
+        let unusable =
+            Unusable { why: format!("{address}: {absent}"), remedy: format!("Start a server at {address}.") };
+        let left = vec![Left { provider: Provider::Running, unusable }];
         if self.choice == Choice::Running || !address.is_loopback() || address.is_socket() {
             let problem = none(left).detail(if address.is_loopback() {
                 "Nothing else was tried: --server running only uses what runs.".to_owned()
@@ -111,16 +105,14 @@ impl Ladder<'_> {
                 Answer::Ready(_) | Answer::NoDatabase => {}
                 Answer::Refused(said) => return Err(roles::refused(url, &said).into()),
                 Answer::Nothing(said) | Answer::NotYet(said) | Answer::Never(said) => {
-                    return Err(
-                        Problem::unavailable(format!("{} names {}: {said}.", url.variable, url.address))
-                            .detail(format!(
-                                "{} and {} name two servers, and db-setup only ever starts one.",
-                                first.variable, other.variable
-                            ))
-                            .remedy(format!("Start a server at {}", url.address))
-                            .remedy("or let both URLs name the same host and port.")
-                            .into(),
-                    );
+                    return Err(Problem::unavailable(format!("{} names {}: {said}.", url.variable, url.address))
+                        .detail(format!(
+                            "{} and {} name two servers, and db-setup only ever starts one.",
+                            first.variable, other.variable
+                        ))
+                        .remedy(format!("Start a server at {}", url.address))
+                        .remedy("or let both URLs name the same host and port.")
+                        .into());
                 }
             }
         }
@@ -154,10 +146,7 @@ impl Ladder<'_> {
     async fn is_ours(&self, address: &Address) -> Result<bool> {
         #[cfg(unix)]
         if let Ok(cluster) = Cluster::locate(self.root)
-            && cluster
-                .running()
-                .await?
-                .is_some_and(|running| running.port == address.port)
+            && cluster.running().await?.is_some_and(|running| running.port == address.port)
         {
             return Ok(true);
         }
@@ -179,27 +168,14 @@ impl Ladder<'_> {
         }
         let port = self.another_port(settings, address)?;
         self.reporter.note(&format!("{why}."));
-        self.reporter.note(&format!(
-            "It isn't this checkout's, so port {port} is taken instead, in the new {FILE}."
-        ));
-        let unusable = Unusable {
-            why,
-            remedy: format!("Let the URLs in {FILE} log in there."),
-        };
-        Ok(Look::ToStart(vec![Left {
-            provider: Provider::Running,
-            unusable,
-        }]))
+        self.reporter.note(&format!("It isn't this checkout's, so port {port} is taken instead, in the new {FILE}."));
+        let unusable = Unusable { why, remedy: format!("Let the URLs in {FILE} log in there.") };
+        Ok(Look::ToStart(vec![Left { provider: Provider::Running, unusable }]))
     }
 
     #[cfg(unix)]
     fn another_port(&self, settings: &mut Settings, address: &Address) -> Result<u16> {
-        let free = |port: &u16| {
-            local::port_is_free(&Address {
-                host: address.host.clone(),
-                port: *port,
-            })
-        };
+        let free = |port: &u16| local::port_is_free(&Address { host: address.host.clone(), port: *port });
         let from = address.port.saturating_add(1);
         let port = (from..=from.saturating_add(PORTS)).find(free).ok_or_else(|| {
             Problem::unavailable(format!(
@@ -226,10 +202,7 @@ impl Ladder<'_> {
     pub(crate) async fn start(&self, settings: &mut Settings, mut left: Vec<Left>, step: &Step<'_>) -> Result<Server> {
         for provider in self.order() {
             match self.start_one(provider, settings, step).await {
-                Ok(server) => {
-                    Record::write(self.root, provider);
-                    return Ok(server);
-                }
+                Ok(server) => return Ok(server),
                 Err(StartError::Unusable(unusable)) => left.push(Left { provider, unusable }),
                 Err(StartError::Failed(error)) => return Err(error),
                 Err(StartError::PortTaken) => return Err(port_taken(settings).into()),
@@ -272,15 +245,14 @@ impl Ladder<'_> {
         step: &Step<'_>,
     ) -> Result<Server, StartError> {
         let rung = self.rung(provider)?.map_err(|unusable| self.left(provider, unusable))?;
+        // Before it is started: what fails half way can be stopped as well.
+        Record::write(self.root, provider);
         if let Some(url) = settings.urls.iter().find(|url| url.password.is_empty()) {
             return Err(Problem::failed(format!(
                 "{} has no password, and a server of our own asks for one.",
                 url.variable
             ))
-            .remedy(format!(
-                "Put one in: {}=postgres://{}:PASSWORD@…",
-                url.variable, url.user
-            ))
+            .remedy(format!("Put one in: {}=postgres://{}:PASSWORD@…", url.variable, url.user))
             .into());
         }
         step.doing(&format!("starting {}", rung.describe()));
@@ -291,9 +263,7 @@ impl Ladder<'_> {
                     let address = settings.urls[0].address.clone();
                     let port = self.another_port(settings, &address)?;
                     settings.rewrite(self.root)?;
-                    self.reporter.note(&format!(
-                        "{address} is taken; going on with port {port}, in the new {FILE}."
-                    ));
+                    self.reporter.note(&format!("{address} is taken; going on with port {port}, in the new {FILE}."));
                 }
                 Err(StartError::Unusable(unusable)) => return Err(self.left(provider, unusable)),
                 ended => return ended,
@@ -303,11 +273,7 @@ impl Ladder<'_> {
 
     /// Says why a rung is left, now: what is tried next may take a while.
     fn left(&self, provider: Provider, unusable: Unusable) -> StartError {
-        self.reporter.note(&format!(
-            "{} was left: {}.",
-            provider.name(),
-            unusable.why.trim_end_matches('.')
-        ));
+        self.reporter.note(&format!("{} was left: {}.", provider.name(), unusable.why.trim_end_matches('.')));
         StartError::Unusable(unusable)
     }
 
@@ -327,11 +293,7 @@ impl Ladder<'_> {
                 (Provider::Local, version)
             }
         };
-        Ok(Server {
-            provider,
-            address: url.address.clone(),
-            version,
-        })
+        Ok(Server { provider, address: url.address.clone(), version })
     }
 
     /// A provider that can be used here, or why it can't.
@@ -348,10 +310,7 @@ impl Ladder<'_> {
                     self.interrupt.check()?;
                     let problem = error.downcast::<Problem>()?;
                     let why = format!("{} {}", problem.what, problem.details.join(" "));
-                    Ok(Err(Unusable {
-                        why,
-                        remedy: problem.remedies.join(", "),
-                    }))
+                    Ok(Err(Unusable { why, remedy: problem.remedies.join(", ") }))
                 }
             };
         }
@@ -384,11 +343,7 @@ impl Rung {
 }
 
 fn running(address: Address, version: String) -> Server {
-    Server {
-        provider: Provider::Running,
-        address,
-        version,
-    }
+    Server { provider: Provider::Running, address, version }
 }
 
 /// The reason of a wait that came to nothing; Ctrl-C stays an error.
@@ -399,28 +354,26 @@ fn readiness_words(error: anyhow::Error) -> Result<String> {
     Ok(error.to_string().trim_end_matches('.').to_owned())
 }
 
+/// Adds how to get a server of one's own to a problem with the one that is there.
 fn ways_out(problem: Problem, settings: &Settings, address: &Address) -> Problem {
-    if settings.new_file.is_none() {
+    let remedy = if settings.new_file.is_none() {
         let variables: Vec<_> = settings.urls.iter().map(|url| url.variable.as_str()).collect();
-        let variables = variables.join(" and ");
-        let port = address.port.saturating_add(1);
-        problem.remedy(format!(
-            "or take a server of your own: put a free port, such as {port}, into {variables} and type this again."
-        ))
+        let (variables, port) = (variables.join(" and "), address.port.saturating_add(1));
+        format!("take a server of your own: put a free port, such as {port}, into {variables} and type this again.")
     } else {
-        problem.remedy(
-            "or let db-setup choose the port: take the URLs out of the environment, and leave --server at auto.",
-        )
-    }
+        "let db-setup choose the port: take the URLs out of the environment, and leave --server at auto.".to_owned()
+    };
+    problem.remedy(format!("or {remedy}"))
+}
+
+fn who_listens(address: &Address) -> String {
+    format!("See what listens there: ss --listening --tcp --processes 'sport = :{}'", address.port)
 }
 
 fn port_taken(settings: &Settings) -> Problem {
     let address = &settings.urls[0].address;
-    let problem = Problem::unavailable(format!("Port {} is taken by another program.", address.port)).remedy(format!(
-        "See which one: ss --listening --tcp --processes 'sport = :{}'",
-        address.port
-    ));
-    ways_out(problem, settings, address)
+    let what = format!("Port {} is taken by another program.", address.port);
+    ways_out(Problem::unavailable(what).remedy(who_listens(address)), settings, address)
 }
 
 /// No server, with the reason of each rung.
@@ -428,11 +381,7 @@ fn none(left: Vec<Left>) -> Problem {
     let mut problem = Problem::unavailable("There is no PostgreSQL to use.");
     for left in left {
         problem = problem
-            .detail(format!(
-                "{}: {}.",
-                left.provider.name(),
-                left.unusable.why.trim_end_matches('.')
-            ))
+            .detail(format!("{}: {}.", left.provider.name(), left.unusable.why.trim_end_matches('.')))
             .remedy(left.unusable.remedy);
     }
     problem

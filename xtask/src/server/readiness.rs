@@ -36,37 +36,44 @@ pub(crate) enum Answer {
     Never(String),
 }
 
-/// Asks once.
+/// Asks once: logs in and has a SELECT answered.
 pub(crate) async fn ask(options: PgConnectOptions) -> Answer {
-    match tokio::time::timeout(ATTEMPT, login(options)).await {
-        Ok(Ok(version)) => Answer::Ready(version),
+    let mut connection = match connect(options).await {
+        Ok(connection) => connection,
+        Err(answer) => return answer,
+    };
+    match tokio::time::timeout(ATTEMPT, version(&mut connection)).await {
+        Ok(Ok(version)) => {
+            drop(connection.close().await);
+            Answer::Ready(version)
+        }
         Ok(Err(error)) => classify(&error),
+        Err(_) => Answer::NotYet("it logs in and doesn't answer".into()),
+    }
+}
+
+/// Logs in, or says what was heard instead.
+pub(crate) async fn connect(options: PgConnectOptions) -> Result<PgConnection, Answer> {
+    match tokio::time::timeout(ATTEMPT, xtask_connect::connect(options)).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(classify(&error)),
         Err(_) => {
             let seconds = ATTEMPT.as_secs();
-            Answer::Never(format!(
-                "something accepts connections, but says nothing for {seconds} s: not PostgreSQL"
-            ))
+            let why = format!("something accepts connections, but says nothing for {seconds} s: not PostgreSQL");
+            Err(Answer::Never(why))
         }
     }
 }
 
-async fn login(options: PgConnectOptions) -> Result<String, sqlx::Error> {
-    let mut connection = xtask_connect::connect(options).await?;
-    let version = version(&mut connection).await?;
-    drop(connection.close().await);
-    Ok(version)
-}
-
 /// The server's version, such as `15.18`.
-pub(crate) async fn version(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
-    let row = sqlx::raw_sql("SELECT split_part(current_setting('server_version'), ' ', 1)")
-        .fetch_one(connection)
-        .await?;
+async fn version(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+    let row =
+        sqlx::raw_sql("SELECT split_part(current_setting('server_version'), ' ', 1)").fetch_one(connection).await?;
     row.try_get(0)
 }
 
 /// What an error of a connection says about the server.
-pub(crate) fn classify(error: &sqlx::Error) -> Answer {
+fn classify(error: &sqlx::Error) -> Answer {
     match error {
         sqlx::Error::Io(io) => match io.kind() {
             ErrorKind::ConnectionRefused => Answer::Nothing("nothing listens there".into()),

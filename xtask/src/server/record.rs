@@ -13,9 +13,7 @@ pub(crate) struct Record;
 impl Record {
     pub(crate) fn read(root: &Path) -> Option<Provider> {
         let text = std::fs::read_to_string(checkout::state_dir(root).join(FILE)).ok()?;
-        [Provider::Compose, Provider::Local]
-            .into_iter()
-            .find(|provider| provider.name() == text.trim())
+        [Provider::Compose, Provider::Local].into_iter().find(|provider| provider.name() == text.trim())
     }
 
     /// Best effort: without it the ladder is climbed in its usual order.

@@ -19,9 +19,7 @@ use crate::problem::Problem;
 /// The superuser isn't let in, or a statement fails.
 pub(crate) async fn let_in(superuser: &PgConnectOptions, urls: &[DatabaseUrl]) -> Result<()> {
     let mut connection = xtask_connect::connect(superuser.clone()).await.map_err(|error| {
-        Problem::unavailable(format!(
-            "The server that was started doesn't let its superuser in: {error}."
-        ))
+        Problem::unavailable(format!("The server that was started doesn't let its superuser in: {error}."))
     })?;
     let mut done: Vec<&str> = Vec::new();
     for url in urls {
@@ -56,18 +54,12 @@ async fn let_one_in(superuser: &mut PgConnection, url: &DatabaseUrl) -> Result<(
 pub(crate) fn refused(url: &DatabaseUrl, said: &str) -> Problem {
     let role = identifier(&url.user);
     let (host, port) = (&url.address.host, url.address.port);
-    Problem::unavailable(format!(
-        "PostgreSQL at {} refuses the login of {}: {said}.",
-        url.address, url.variable
-    ))
-    .detail(format!(
-        "The role {role} is missing there, or has another password than {} says.",
-        url.variable
-    ))
-    .remedy(format!(
-        "Make the role, as a superuser of that server (psql -h {host} -p {port} -U postgres postgres):\n\
+    Problem::unavailable(format!("PostgreSQL at {} refuses the login of {}: {said}.", url.address, url.variable))
+        .detail(format!("The role {role} is missing there, or has another password than {} says.", url.variable))
+        .remedy(format!(
+            "Make the role, as a superuser of that server (psql -h {host} -p {port} -U postgres postgres):\n\
              CREATE ROLE {role} LOGIN CREATEDB PASSWORD '<the password in {variable}>';\n\
              or, if it is there: ALTER ROLE {role} LOGIN CREATEDB PASSWORD '<the password in {variable}>';",
-        variable = url.variable
-    ))
+            variable = url.variable
+        ))
 }

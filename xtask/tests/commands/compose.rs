@@ -25,27 +25,18 @@ pub(crate) fn run(docker: Docker, workspace: &Workspace, arguments: &[&str]) -> 
 #[track_caller]
 pub(crate) fn assert_container(workspace: &Workspace, state: &str) -> String {
     let found = containers(workspace);
-    assert!(
-        found.len() == 1 && found[0].ends_with(state),
-        "one container, {state}: {found:?}"
-    );
+    assert!(found.len() == 1 && found[0].ends_with(state), "one container, {state}: {found:?}");
     found[0].split(' ').next().unwrap().to_owned()
 }
 
 fn from_nothing_and_again(docker: Docker) {
     let workspace = Workspace::generic().build();
-    run(docker, &workspace, &["db-setup"])
-        .code(0)
-        .says(["(2 rows)", "(1 row)"])
-        .mentions(["container"]);
+    run(docker, &workspace, &["db-setup"]).code(0).says(["(2 rows)", "(1 row)"]).mentions(["container"]);
     let id = assert_container(&workspace, "running");
     assert_eq!(sql::applied(&workspace.login("library"), LIBRARY_HISTORY), [1, 2]);
     assert_eq!(workspace.read(".env"), workspace.read(".env.ci"));
     let state = || sql::fingerprint(&workspace.login("library"), LIBRARY_HISTORY);
-    sql::execute(
-        &workspace.login("library"),
-        "INSERT INTO authors (name) VALUES ('kept')",
-    );
+    sql::execute(&workspace.login("library"), "INSERT INTO authors (name) VALUES ('kept')");
     let (before, files) = (state(), workspace.files());
 
     for arguments in [&["db-setup"][..], &["db-setup", "--server", "compose"]] {
@@ -56,19 +47,12 @@ fn from_nothing_and_again(docker: Docker) {
     }
 
     run(docker, &workspace, &["db-stop"]).code(0);
-    assert!(
-        containers(&workspace)
-            .iter()
-            .all(|container| !container.ends_with("running"))
-    );
+    assert!(containers(&workspace).iter().all(|container| !container.ends_with("running")));
     run(docker, &workspace, &["db-stop"]).code(0);
     // Stopped, with its data kept, and started again.
     run(docker, &workspace, &["db-setup"]).code(0);
     assert_container(&workspace, "running");
-    assert_eq!(
-        sql::query(&workspace.login("library"), "SELECT name FROM authors"),
-        ["kept"]
-    );
+    assert_eq!(sql::query(&workspace.login("library"), "SELECT name FROM authors"), ["kept"]);
     assert_eq!(sql::applied(&workspace.login("journal"), JOURNAL_HISTORY), [1]);
 }
 
@@ -88,9 +72,7 @@ fn the_standalone_program_from_nothing_and_again() {
 fn this_repository(docker_compose: Docker) {
     let workspace = Workspace::repository().folder("my check out").build();
     for _ in 0..2 {
-        run(docker_compose, &workspace, &["db-setup", "--server", "compose"])
-            .code(0)
-            .says(["(7 rows)", "(3 rows)"]);
+        run(docker_compose, &workspace, &["db-setup", "--server", "compose"]).code(0).says(["(7 rows)", "(3 rows)"]);
     }
     let id = assert_container(&workspace, "running");
     let format = "{{range .HostConfig.PortBindings}}{{range .}}{{.HostIp}}:{{.HostPort}} {{end}}{{end}}";
@@ -118,21 +100,13 @@ fn no_secret_is_on_a_command_line() {
     let workspace = Workspace::generic().build();
     let log = workspace.base().join("tmp/command lines");
     let real = docker(&["which", "docker"]).unwrap();
-    let script = format!(
-        "#!/bin/sh\nprintf '%s ' \"$@\" >> '{}'\nexec {} \"$@\"\n",
-        log.display(),
-        real.trim()
-    );
+    let script = format!("#!/bin/sh\nprintf '%s ' \"$@\" >> '{}'\nexec {} \"$@\"\n", log.display(), real.trim());
     let folder = workspace.add_program("logging", "docker", &script);
     let mut path = folder.into_os_string();
     path.push(":");
     path.push(whole_path());
     for arguments in [&["db-setup", "--server", "compose"][..], &["db-stop"]] {
-        Docker::Plugin
-            .show(&workspace, workspace.xtask(arguments))
-            .env("PATH", &path)
-            .run()
-            .code(0);
+        Docker::Plugin.show(&workspace, workspace.xtask(arguments)).env("PATH", &path).run().code(0);
     }
     let lines = std::fs::read_to_string(log).unwrap();
     assert!(lines.contains("compose") && !lines.contains(PASSWORD), "{lines}");
@@ -142,9 +116,8 @@ fn no_secret_is_on_a_command_line() {
 fn four_at_once() {
     needs!(Docker::Plugin);
     let workspace = Workspace::generic().build();
-    let started: Vec<_> = (0..4)
-        .map(|_| Docker::Plugin.show(&workspace, workspace.xtask(&["db-setup"])).start())
-        .collect();
+    let started: Vec<_> =
+        (0..4).map(|_| Docker::Plugin.show(&workspace, workspace.xtask(&["db-setup"])).start()).collect();
     for run in started {
         run.wait().code(0);
     }
@@ -198,10 +171,6 @@ fn nothing_of_it_is_left_when_the_tests_end() {
         &["docker", "volume", "ls", "--format", "{{.Name}} {{.Labels}}"],
         &["docker", "network", "ls", "--format", "{{.Name}} {{.Labels}}"],
     ] {
-        assert!(
-            !listed(arguments).contains(&suffix),
-            "{arguments:?}: {}",
-            listed(arguments)
-        );
+        assert!(!listed(arguments).contains(&suffix), "{arguments:?}: {}", listed(arguments));
     }
 }

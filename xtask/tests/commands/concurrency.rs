@@ -14,9 +14,7 @@ fn assert_applied_once(login: impl Fn(&str) -> sqlx::postgres::PgConnectOptions)
 
 #[track_caller]
 fn run_at_once(workspaces: &[&Workspace], runs: usize, arguments: &[&str]) {
-    let started: Vec<_> = (0..runs)
-        .map(|run| workspaces[run % workspaces.len()].xtask(arguments).start())
-        .collect();
+    let started: Vec<_> = (0..runs).map(|run| workspaces[run % workspaces.len()].xtask(arguments).start()).collect();
     for run in started {
         run.wait().code(0);
     }
@@ -81,10 +79,7 @@ fn an_index_that_is_built_concurrently() {
     assert_eq!(server.query("library", valid), ["true"]);
 
     // And with everything but the index applied before.
-    server.execute(
-        "library",
-        "DROP INDEX books_author_id_idx; DELETE FROM _sqlx.migrations WHERE version = 3",
-    );
+    server.execute("library", "DROP INDEX books_author_id_idx; DELETE FROM _sqlx.migrations WHERE version = 3");
     run_at_once(&[&workspace], 4, &["db-setup"]);
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2, 3]);
     assert_eq!(server.query("library", valid), ["true"]);
@@ -107,17 +102,9 @@ fn the_holder_of_the_lock_is_named() {
 
     let holder = first.xtask(&["db-setup"]).start();
     eventually("the migration runs", DEADLINE, || {
-        server
-            .xtask_statements()
-            .iter()
-            .any(|statement| statement.contains("4711"))
-            .then_some(())
+        server.xtask_statements().iter().any(|statement| statement.contains("4711")).then_some(())
     });
-    second
-        .run(&["db-setup", "--timeout", "1"])
-        .fails()
-        .says(["xtask"])
-        .mentions_one_of(&["waiting", "lock", "held"]);
+    second.run(&["db-setup", "--timeout", "1"]).fails().says(["xtask"]).mentions_one_of(&["waiting", "lock", "held"]);
     session.execute("SELECT pg_advisory_unlock(4711)").unwrap();
     session.close();
     holder.wait().code(0);
@@ -132,20 +119,12 @@ fn nothing_to_do_waits_for_nobody() {
     let second = Workspace::generic().build();
     second.write(".env.ci", first.read(".env.ci"));
     second.run(&["db-setup"]).code(0);
-    first.add_migration(
-        "library",
-        "003_waits",
-        "SELECT pg_advisory_lock(4711);\nSELECT pg_advisory_unlock(4711);\n",
-    );
+    first.add_migration("library", "003_waits", "SELECT pg_advisory_lock(4711);\nSELECT pg_advisory_unlock(4711);\n");
     let mut session = Session::open(&server.admin("library")).unwrap();
     session.execute("SELECT pg_advisory_lock(4711)").unwrap();
     let holder = first.xtask(&["db-setup"]).start();
     eventually("the migration runs", DEADLINE, || {
-        server
-            .xtask_statements()
-            .iter()
-            .any(|statement| statement.contains("4711"))
-            .then_some(())
+        server.xtask_statements().iter().any(|statement| statement.contains("4711")).then_some(())
     });
     second.xtask(&["db-setup", "--timeout", "600"]).run().code(0);
     session.execute("SELECT pg_advisory_unlock(4711)").unwrap();

@@ -26,11 +26,7 @@ fn a_modified_migration() {
     // There is something to apply as well, in both databases: it isn't.
     workspace.add_migration("library", "003_pending", "CREATE TABLE pending (id integer);\n");
     workspace.add_migration("journal", "002_pending", "CREATE TABLE pending (id integer);\n");
-    let outcome = workspace
-        .run(&["db-setup"])
-        .code(5)
-        .says(["002_books"])
-        .mentions(["modified"]);
+    let outcome = workspace.run(&["db-setup"]).code(5).says(["002_books"]).mentions(["modified"]);
     outcome.lacks(["line endings"]);
     assert_nothing_applied(&server);
     workspace.run(&["db-verify"]).code(5).says(["002_books"]);
@@ -41,11 +37,7 @@ fn a_migration_whose_line_endings_differ() {
     let (server, workspace) = set_up();
     let path = "migrations/library/002_books.up.sql";
     workspace.write(path, workspace.read(path).replace('\n', "\r\n"));
-    workspace
-        .run(&["db-setup"])
-        .code(5)
-        .says(["002_books"])
-        .mentions(["line endings"]);
+    workspace.run(&["db-setup"]).code(5).says(["002_books"]).mentions(["line endings"]);
     assert_nothing_applied(&server);
     // The other way round.
     let (server, workspace) = server_and_workspace();
@@ -53,11 +45,7 @@ fn a_migration_whose_line_endings_differ() {
     workspace.write(path, lf.replace('\n', "\r\n"));
     workspace.run(&["db-setup"]).code(0);
     workspace.write(path, lf);
-    workspace
-        .run(&["db-setup"])
-        .code(5)
-        .says(["002_books"])
-        .mentions(["line endings"]);
+    workspace.run(&["db-setup"]).code(5).says(["002_books"]).mentions(["line endings"]);
     assert_nothing_applied(&server);
 }
 
@@ -66,10 +54,7 @@ fn a_migration_whose_line_endings_differ() {
 fn line_endings_that_are_ignored() {
     let (server, workspace) = server_and_workspace();
     let manifest = workspace.read("crates/library/sqlx.toml");
-    workspace.write(
-        "crates/library/sqlx.toml",
-        format!("{manifest}ignored-chars = [\"\\r\"]\n"),
-    );
+    workspace.write("crates/library/sqlx.toml", format!("{manifest}ignored-chars = [\"\\r\"]\n"));
     workspace.run(&["db-setup"]).code(0);
     let path = "migrations/library/002_books.up.sql";
     workspace.write(path, workspace.read(path).replace('\n', "\r\n"));
@@ -97,11 +82,7 @@ fn a_missing_migration() {
     workspace.remove("migrations/library/002_books.down.sql");
     workspace.add_migration("library", "003_pending", "CREATE TABLE pending (id integer);\n");
     // Its description is all that the history remembers of its name.
-    workspace
-        .run(&["db-setup"])
-        .code(5)
-        .says(["2", "books"])
-        .mentions(["missing"]);
+    workspace.run(&["db-setup"]).code(5).says(["2", "books"]).mentions(["missing"]);
     assert_nothing_applied(&server);
 }
 
@@ -109,25 +90,13 @@ fn a_missing_migration() {
 fn a_migration_that_comes_too_late() {
     let (server, workspace) = server_and_workspace();
     for side in ["up", "down"] {
-        let from = workspace
-            .root()
-            .join(format!("migrations/library/002_books.{side}.sql"));
-        std::fs::rename(
-            &from,
-            workspace
-                .root()
-                .join(format!("migrations/library/005_books.{side}.sql")),
-        )
-        .unwrap();
+        let from = workspace.root().join(format!("migrations/library/002_books.{side}.sql"));
+        std::fs::rename(&from, workspace.root().join(format!("migrations/library/005_books.{side}.sql"))).unwrap();
     }
     workspace.run(&["db-setup"]).code(0);
     workspace.add_migration("library", "003_late", "CREATE TABLE late (id integer);\n");
     workspace.add_migration("journal", "002_pending", "CREATE TABLE pending (id integer);\n");
-    workspace
-        .run(&["db-setup"])
-        .code(5)
-        .says(["003_late"])
-        .mentions(["order"]);
+    workspace.run(&["db-setup"]).code(5).says(["003_late"]).mentions(["order"]);
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 5]);
     assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1]);
 }
@@ -137,18 +106,12 @@ fn all_of_it_is_listed_at_once() {
     let (server, workspace) = server_and_workspace();
     workspace.add_migration("library", "007_seventh", "SELECT 7;\n");
     workspace.run(&["db-setup"]).code(0);
-    workspace.write(
-        "migrations/library/001_authors.up.sql",
-        "CREATE TABLE writers (id integer);\n",
-    );
+    workspace.write("migrations/library/001_authors.up.sql", "CREATE TABLE writers (id integer);\n");
     workspace.remove("migrations/library/002_books.up.sql");
     workspace.remove("migrations/library/002_books.down.sql");
     workspace.add_migration("library", "004_late", "SELECT 4;\n");
     workspace.add_migration("library", "005_later", "SELECT 5;\n");
-    workspace.write(
-        "migrations/journal/001_entries.up.sql",
-        "CREATE TABLE lines (id integer);\n",
-    );
+    workspace.write("migrations/journal/001_entries.up.sql", "CREATE TABLE lines (id integer);\n");
     let outcome = workspace.run(&["db-setup"]).code(5);
     outcome
         .says(["001_authors", "books", "004_late", "005_later", "001_entries"])
@@ -171,19 +134,10 @@ fn a_history_of_somebody_elses_migrations() {
 #[test]
 fn a_migration_that_is_recorded_as_not_successful() {
     let (server, workspace) = set_up();
-    server.execute(
-        "library",
-        "UPDATE _sqlx.migrations SET success = false WHERE version = 2",
-    );
-    workspace
-        .run(&["db-setup"])
-        .code(5)
-        .says(["2", "books", "DELETE FROM _sqlx.migrations"]);
+    server.execute("library", "UPDATE _sqlx.migrations SET success = false WHERE version = 2");
+    workspace.run(&["db-setup"]).code(5).says(["2", "books", "DELETE FROM _sqlx.migrations"]);
     // The way out, taken.
-    server.execute(
-        "library",
-        "DROP TABLE books; DELETE FROM _sqlx.migrations WHERE version = 2 AND NOT success",
-    );
+    server.execute("library", "DROP TABLE books; DELETE FROM _sqlx.migrations WHERE version = 2 AND NOT success");
     workspace.run(&["db-setup"]).code(0);
     assert_nothing_applied(&server);
 }

@@ -27,16 +27,8 @@ fn killed_at_ten_points_on_a_running_server() {
         workspace.remove(".env");
         kill_after(workspace.xtask(&["db-setup"]).start(), whole, tenths);
         workspace.run(&["db-setup"]).code(0);
-        assert_eq!(
-            sql::applied(&server.admin("library"), LIBRARY_HISTORY),
-            [1, 2],
-            "{tenths}/10"
-        );
-        assert_eq!(
-            sql::applied(&server.admin("journal"), JOURNAL_HISTORY),
-            [1],
-            "{tenths}/10"
-        );
+        assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2], "{tenths}/10");
+        assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1], "{tenths}/10");
         assert_eq!(workspace.read(".env"), workspace.read(".env.ci"), "{tenths}/10");
     }
     server.assert_only(&["journal", "library"]);
@@ -53,28 +45,13 @@ fn killed_at_ten_points_with_a_server_of_its_own() {
         kill_after(workspace.xtask(&["db-setup"]).start(), whole, tenths);
         workspace.run(&["db-setup"]).code(0);
         assert_eq!(workspace.read(".env"), workspace.read(".env.ci"), "{tenths}/10");
-        assert_eq!(
-            sql::applied(&workspace.login("library"), LIBRARY_HISTORY),
-            [1, 2],
-            "{tenths}/10"
-        );
-        assert_eq!(
-            sql::applied(&workspace.login("journal"), JOURNAL_HISTORY),
-            [1],
-            "{tenths}/10"
-        );
+        assert_eq!(sql::applied(&workspace.login("library"), LIBRARY_HISTORY), [1, 2], "{tenths}/10");
+        assert_eq!(sql::applied(&workspace.login("journal"), JOURNAL_HISTORY), [1], "{tenths}/10");
         workspace.run(&["db-stop"]).code(0);
         let base = workspace.base().display().to_string();
-        eventually(
-            &format!("{tenths}/10: nothing that was started still runs"),
-            DEADLINE,
-            || {
-                process::with_argument(&base)
-                    .iter()
-                    .all(|line| line.contains("reaper"))
-                    .then_some(())
-            },
-        );
+        eventually(&format!("{tenths}/10: nothing that was started still runs"), DEADLINE, || {
+            process::with_argument(&base).iter().all(|line| line.contains("reaper")).then_some(())
+        });
     }
 }
 
@@ -98,16 +75,8 @@ fn killed_while_the_schema_files_are_written() {
 fn blocked() -> (Server, Workspace, [Session; 2]) {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
-    workspace.add_migration(
-        "library",
-        "003_waits",
-        "CREATE TABLE half (id integer);\nSELECT pg_sleep(600);\n",
-    );
-    workspace.add_migration(
-        "journal",
-        "002_waits",
-        "CREATE TABLE half (id integer);\nSELECT pg_sleep(600);\n",
-    );
+    workspace.add_migration("library", "003_waits", "CREATE TABLE half (id integer);\nSELECT pg_sleep(600);\n");
+    workspace.add_migration("journal", "002_waits", "CREATE TABLE half (id integer);\nSELECT pg_sleep(600);\n");
     let sessions = ["library", "journal"].map(|database| Session::open(&server.admin(database)).unwrap());
     (server, workspace, sessions)
 }
@@ -122,13 +91,7 @@ enum End {
 /// What `end` does to a run in the middle of two migrations leaves nothing of them.
 fn ends_in_order(end: End) {
     let (server, workspace, mut sessions) = blocked();
-    let sleeping = || {
-        server
-            .xtask_statements()
-            .iter()
-            .filter(|statement| statement.contains("pg_sleep"))
-            .count()
-    };
+    let sleeping = || server.xtask_statements().iter().filter(|statement| statement.contains("pg_sleep")).count();
     let run = workspace.xtask(&["db-setup"]).start();
     eventually("both migrations run", DEADLINE, || (sleeping() == 2).then_some(()));
     match end {
@@ -136,9 +99,7 @@ fn ends_in_order(end: End) {
         End::Terminate => run.terminate(),
     }
     run.wait().code(130).mentions(["interrupt"]);
-    eventually("the statements are cancelled on the server", DEADLINE, || {
-        (sleeping() == 0).then_some(())
-    });
+    eventually("the statements are cancelled on the server", DEADLINE, || (sleeping() == 0).then_some(()));
     for session in &mut sessions {
         assert_eq!(session.query("SELECT to_regclass('half')::text").unwrap(), [""]);
     }
@@ -176,16 +137,9 @@ fn ctrl_c_while_an_index_is_built_concurrently() {
     );
     // A transaction that has written to the table keeps the index waiting.
     let mut session = Session::open(&server.admin("library")).unwrap();
-    session
-        .execute("BEGIN; LOCK TABLE books IN ROW EXCLUSIVE MODE")
-        .unwrap();
+    session.execute("BEGIN; LOCK TABLE books IN ROW EXCLUSIVE MODE").unwrap();
     let run = workspace.xtask(&["db-setup"]).start();
-    let building = || {
-        server
-            .xtask_statements()
-            .iter()
-            .any(|statement| statement.contains("CREATE INDEX CONCURRENTLY"))
-    };
+    let building = || server.xtask_statements().iter().any(|statement| statement.contains("CREATE INDEX CONCURRENTLY"));
     eventually("the index is being built", DEADLINE, || building().then_some(()));
     run.interrupt();
     run.wait().code(130);
@@ -210,9 +164,7 @@ fn ctrl_c_while_waiting_for_a_server() {
     let listener = Listener::starts_up(usize::MAX, server.port);
     workspace.set_authority("127.0.0.1", listener.port, ROLE, "unused");
     let run = workspace.xtask(&["db-setup", "--timeout", "600"]).start();
-    eventually("it asks more than once", DEADLINE, || {
-        (listener.connections() > 1).then_some(())
-    });
+    eventually("it asks more than once", DEADLINE, || (listener.connections() > 1).then_some(()));
     run.interrupt();
     run.wait().code(130);
 }
@@ -223,9 +175,7 @@ fn ctrl_c_while_waiting_for_something_silent() {
     let listener = Listener::silent();
     workspace.set_authority("127.0.0.1", listener.port, ROLE, "unused");
     workspace.write(".env", workspace.read(".env.ci"));
-    let run = workspace
-        .xtask(&["db-setup", "--server", "running", "--timeout", "600"])
-        .start();
+    let run = workspace.xtask(&["db-setup", "--server", "running", "--timeout", "600"]).start();
     eventually("it asks", DEADLINE, || (listener.connections() > 0).then_some(()));
     run.interrupt();
     run.wait().code(130);
@@ -245,17 +195,11 @@ fn ctrl_c_while_initdb_runs() {
     std::os::unix::fs::symlink(binaries().join("postgres"), folder.join("postgres")).unwrap();
     // The script needs `sleep`.
     let path = [folder.as_path(), "/usr/bin".as_ref(), "/bin".as_ref()];
-    let run = workspace
-        .xtask(&["db-setup", "--server", "local"])
-        .env("XTASK_PG_BINDIR", &folder)
-        .path(path)
-        .start();
+    let run = workspace.xtask(&["db-setup", "--server", "local"]).env("XTASK_PG_BINDIR", &folder).path(path).start();
     eventually("initdb runs", DEADLINE, || started.exists().then_some(()));
     run.interrupt();
     run.wait().code(130);
-    eventually("initdb is gone", DEADLINE, || {
-        process::with_argument("612345").is_empty().then_some(())
-    });
+    eventually("initdb is gone", DEADLINE, || process::with_argument("612345").is_empty().then_some(()));
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
 }
@@ -264,27 +208,16 @@ fn ctrl_c_while_initdb_runs() {
 fn ctrl_c_while_waiting_for_the_lock() {
     let (server, workspace, sessions) = blocked();
     let second = Workspace::generic().build();
-    for file in [
-        ".env.ci",
-        "migrations/library/003_waits.up.sql",
-        "migrations/library/003_waits.down.sql",
-    ] {
+    for file in [".env.ci", "migrations/library/003_waits.up.sql", "migrations/library/003_waits.down.sql"] {
         second.write(file, workspace.read(file));
     }
     let holder = workspace.xtask(&["db-setup"]).start();
-    let sleeping = || {
-        server
-            .xtask_statements()
-            .iter()
-            .any(|statement| statement.contains("pg_sleep"))
-    };
+    let sleeping = || server.xtask_statements().iter().any(|statement| statement.contains("pg_sleep"));
     eventually("the first one migrates", DEADLINE, || sleeping().then_some(()));
     let waiter = second.xtask(&["db-setup", "--timeout", "600"]).start();
     let runs =
         "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'xtask%' AND datname = 'postgres'";
-    eventually("the second one waits", DEADLINE, || {
-        (server.query("postgres", runs).len() > 1).then_some(())
-    });
+    eventually("the second one waits", DEADLINE, || (server.query("postgres", runs).len() > 1).then_some(()));
     waiter.interrupt();
     waiter.wait().code(130);
     assert!(sleeping(), "the holder was disturbed");

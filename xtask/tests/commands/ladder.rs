@@ -9,12 +9,7 @@ use crate::support::{Server, Workspace, sql};
 fn no_provider_at_all() {
     let workspace = Workspace::generic().build();
     let empty = workspace.empty();
-    let outcome = workspace
-        .xtask(&["db-setup"])
-        .path([&empty])
-        .env("XTASK_PG_BINDIR", &empty)
-        .run()
-        .code(6);
+    let outcome = workspace.xtask(&["db-setup"]).path([&empty]).env("XTASK_PG_BINDIR", &empty).run().code(6);
     // Each rung with its reason and what would mend it.
     let port = workspace.port().to_string();
     outcome.mentions([port.as_str(), "docker", "XTASK_PG_BINDIR", "install"]);
@@ -23,24 +18,12 @@ fn no_provider_at_all() {
 #[test]
 fn a_chosen_provider_never_falls_through() {
     let workspace = Workspace::generic().build();
-    workspace
-        .run(&["db-setup", "--server", "running", "--timeout", "2"])
-        .code(6)
-        .says([workspace.port().to_string()]);
-    workspace
-        .run(&["db-setup", "--server", "compose", "--timeout", "2"])
-        .code(6)
-        .mentions(["docker"]);
+    workspace.run(&["db-setup", "--server", "running", "--timeout", "2"]).code(6).says([workspace.port().to_string()]);
+    workspace.run(&["db-setup", "--server", "compose", "--timeout", "2"]).code(6).mentions(["docker"]);
     let empty = workspace.empty();
-    let local = workspace
-        .xtask(&["db-setup", "--server", "local"])
-        .env("XTASK_PG_BINDIR", &empty)
-        .path([&empty]);
+    let local = workspace.xtask(&["db-setup", "--server", "local"]).env("XTASK_PG_BINDIR", &empty).path([&empty]);
     local.run().code(6).says(["XTASK_PG_BINDIR"]);
-    assert!(
-        sql::try_query(&workspace.login("postgres"), "SELECT ''").is_err(),
-        "a server was started"
-    );
+    assert!(sql::try_query(&workspace.login("postgres"), "SELECT ''").is_err(), "a server was started");
 }
 
 #[test]
@@ -98,10 +81,7 @@ fn taken_port(listener: &Listener) {
 
     // One that is made now may have a port of its own.
     workspace.remove(".env");
-    workspace
-        .run(&["db-setup", "--timeout", "20"])
-        .code(0)
-        .says([port.to_string()]);
+    workspace.run(&["db-setup", "--timeout", "20"]).code(0).says([port.to_string()]);
     assert_eq!(workspace.read(".env.ci"), contract);
     assert_eq!(moved(&workspace, port), contract);
     workspace.run(&["db-setup", "--timeout", "20"]).code(0);
@@ -140,16 +120,9 @@ fn the_reason_for_leaving_compose_is_told() {
 fn a_workspace_without_a_compose_file_needs_no_docker() {
     let workspace = Workspace::generic().build();
     workspace.remove("compose.yaml");
-    workspace
-        .run(&["db-setup", "--server", "compose"])
-        .code(6)
-        .mentions(["compose.yaml"]);
+    workspace.run(&["db-setup", "--server", "compose"]).code(6).mentions(["compose.yaml"]);
     let run = workspace.xtask(&["db-setup"]);
-    let run = if Docker::Plugin.missing().is_none() {
-        Docker::Plugin.show(&workspace, run)
-    } else {
-        run
-    };
+    let run = if Docker::Plugin.missing().is_none() { Docker::Plugin.show(&workspace, run) } else { run };
     run.run().code(0);
     workspace.run(&["db-stop"]).code(0);
 }

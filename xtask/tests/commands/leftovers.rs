@@ -8,21 +8,12 @@ fn after_success_and_failure_on_a_running_server() {
     let check = |step: &str| {
         server.assert_only(&["journal", "library"]);
         for folder in ["tmp", "home"] {
-            let left: Vec<_> = std::fs::read_dir(workspace.base().join(folder))
-                .unwrap()
-                .flatten()
-                .collect();
+            let left: Vec<_> = std::fs::read_dir(workspace.base().join(folder)).unwrap().flatten().collect();
             assert!(left.is_empty(), "after {step}: {left:?}");
         }
-        let schema: Vec<_> = std::fs::read_dir(workspace.root().join("schema"))
-            .unwrap()
-            .flatten()
-            .collect();
+        let schema: Vec<_> = std::fs::read_dir(workspace.root().join("schema")).unwrap().flatten().collect();
         assert_eq!(schema.len(), 2, "after {step}: {schema:?}");
-        assert!(
-            process::with_argument(&workspace.root().display().to_string()).is_empty(),
-            "after {step}"
-        );
+        assert!(process::with_argument(&workspace.root().display().to_string()).is_empty(), "after {step}");
     };
     workspace.run(&["db-setup"]).code(0);
     check("db-setup");
@@ -50,14 +41,9 @@ fn after_a_server_of_its_own_was_stopped() {
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
     let root = workspace.root().display().to_string();
-    eventually("nothing of it runs", DEADLINE, || {
-        process::with_argument(&root).is_empty().then_some(())
-    });
+    eventually("nothing of it runs", DEADLINE, || process::with_argument(&root).is_empty().then_some(()));
     for folder in ["tmp", "home"] {
-        let left: Vec<_> = std::fs::read_dir(workspace.base().join(folder))
-            .unwrap()
-            .flatten()
-            .collect();
+        let left: Vec<_> = std::fs::read_dir(workspace.base().join(folder)).unwrap().flatten().collect();
         assert!(left.is_empty(), "{left:?}");
     }
 }
@@ -68,20 +54,9 @@ fn scratch_databases_of_the_dead_are_swept() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     let role = crate::support::fixture::ROLE;
-    for name in [
-        "library_scratch_0123456789ab",
-        "library_scratch",
-        "library_scratch_mine",
-        "scratch_0123456789ab",
-    ] {
+    for name in ["library_scratch_0123456789ab", "library_scratch", "library_scratch_mine", "scratch_0123456789ab"] {
         server.execute("postgres", &format!("CREATE DATABASE {name} OWNER {role}"));
     }
     workspace.run(&["db-verify", "--write"]).code(0);
-    server.assert_only(&[
-        "journal",
-        "library",
-        "library_scratch",
-        "library_scratch_mine",
-        "scratch_0123456789ab",
-    ]);
+    server.assert_only(&["journal", "library", "library_scratch", "library_scratch_mine", "scratch_0123456789ab"]);
 }

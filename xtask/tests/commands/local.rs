@@ -9,16 +9,8 @@ use crate::support::{DEADLINE, Server, Workspace, eventually, process, sql};
 
 /// The pid files of the clusters that runs in this checkout have started.
 pub(crate) fn pid_files(workspace: &Workspace) -> Vec<PathBuf> {
-    let listed = Command::new("find")
-        .arg(workspace.base())
-        .args(["-name", "postmaster.pid"])
-        .output()
-        .unwrap();
-    String::from_utf8(listed.stdout)
-        .unwrap()
-        .lines()
-        .map(PathBuf::from)
-        .collect()
+    let listed = Command::new("find").arg(workspace.base()).args(["-name", "postmaster.pid"]).output().unwrap();
+    String::from_utf8(listed.stdout).unwrap().lines().map(PathBuf::from).collect()
 }
 
 /// The process of the checkout's cluster.
@@ -45,11 +37,7 @@ fn from_nothing_and_again() {
     let started = "SELECT pg_postmaster_start_time()::text";
     let since = sql::query(&workspace.login("postgres"), started);
 
-    for arguments in [
-        &["db-setup"][..],
-        &["db-setup", "--server", "local"],
-        &["db-setup", "--server", "running"],
-    ] {
+    for arguments in [&["db-setup"][..], &["db-setup", "--server", "local"], &["db-setup", "--server", "running"]] {
         workspace.run(arguments).code(0);
         assert_eq!(postmaster(&workspace), first);
         assert_eq!(sql::query(&workspace.login("postgres"), started), since);
@@ -62,24 +50,16 @@ fn from_nothing_and_again() {
 fn stop_keeps_the_data_and_the_next_setup_finds_them() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup", "--server", "local"]).code(0);
-    sql::execute(
-        &workspace.login("library"),
-        "INSERT INTO authors (name) VALUES ('kept')",
-    );
+    sql::execute(&workspace.login("library"), "INSERT INTO authors (name) VALUES ('kept')");
     let pid = postmaster(&workspace);
     workspace.run(&["db-stop"]).code(0);
     assert!(!answers(&workspace));
-    eventually("the server's process is gone", DEADLINE, || {
-        (!process::runs(pid)).then_some(())
-    });
+    eventually("the server's process is gone", DEADLINE, || (!process::runs(pid)).then_some(()));
     // Nothing to stop is not an error.
     workspace.run(&["db-stop"]).code(0);
 
     workspace.run(&["db-setup"]).code(0);
-    assert_eq!(
-        sql::query(&workspace.login("library"), "SELECT name FROM authors"),
-        ["kept"]
-    );
+    assert_eq!(sql::query(&workspace.login("library"), "SELECT name FROM authors"), ["kept"]);
     assert_eq!(sql::applied(&workspace.login("journal"), JOURNAL_HISTORY), [1]);
     workspace.run(&["db-stop"]).code(0);
     assert!(!answers(&workspace));
@@ -100,28 +80,17 @@ fn stop_leaves_a_server_that_others_started() {
 fn it_is_durable_and_closed_to_others() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
-    let setting = |name: &str| {
-        sql::query(
-            &workspace.login("postgres"),
-            &format!("SELECT current_setting('{name}')"),
-        )
-        .remove(0)
-    };
+    let setting =
+        |name: &str| sql::query(&workspace.login("postgres"), &format!("SELECT current_setting('{name}')")).remove(0);
     assert_eq!(setting("fsync"), "on");
     assert_eq!(setting("synchronous_commit"), "on");
     assert!(["127.0.0.1", "localhost"].contains(&setting("listen_addresses").as_str()));
     let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
-    assert!(
-        !sockets.contains(&format!(".s.PGSQL.{}", workspace.port())),
-        "it listens on a socket too"
-    );
+    assert!(!sockets.contains(&format!(".s.PGSQL.{}", workspace.port())), "it listens on a socket too");
     // The password is asked for, and kept as SCRAM has it.
     for password in ["wrong", ""] {
         let login = sql::options("127.0.0.1", workspace.port(), ROLE, password, "library");
-        assert!(
-            sql::try_query(&login, "SELECT ''").is_err(),
-            "let in with password {password:?}"
-        );
+        assert!(sql::try_query(&login, "SELECT ''").is_err(), "let in with password {password:?}");
     }
     assert_eq!(setting("password_encryption"), "scram-sha-256");
     let attributes = "SELECT concat_ws(' ', rolcanlogin, rolcreatedb) FROM pg_roles WHERE rolname = current_user";
@@ -135,9 +104,7 @@ fn neither_its_log_nor_its_files_have_the_password() {
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
     let mut search = Command::new("grep");
-    search
-        .args(["-rl", "--exclude=.env", "--exclude=.env.ci", PASSWORD])
-        .arg(workspace.base());
+    search.args(["-rl", "--exclude=.env", "--exclude=.env.ci", PASSWORD]).arg(workspace.base());
     assert_eq!(String::from_utf8(search.output().unwrap().stdout).unwrap(), "");
 }
 
@@ -145,18 +112,10 @@ fn neither_its_log_nor_its_files_have_the_password() {
 fn its_state_is_where_it_should_be() {
     let workspace = Workspace::generic().build();
     let state = workspace.base().join("chosen state");
-    workspace
-        .xtask(&["db-setup"])
-        .env("XTASK_STATE_DIR", &state)
-        .run()
-        .code(0);
+    workspace.xtask(&["db-setup"]).env("XTASK_STATE_DIR", &state).run().code(0);
     assert!(pid_files(&workspace).iter().all(|file| file.starts_with(&state)));
     assert!(!workspace.root().join(".xtask").exists());
-    workspace
-        .xtask(&["db-stop"])
-        .env("XTASK_STATE_DIR", &state)
-        .run()
-        .code(0);
+    workspace.xtask(&["db-stop"]).env("XTASK_STATE_DIR", &state).run().code(0);
     assert!(!answers(&workspace));
 }
 
@@ -165,12 +124,7 @@ fn its_state_is_where_it_should_be() {
 fn git_does_not_see_its_state() {
     let workspace = Workspace::generic().build();
     let git = |arguments: &[&str]| {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(workspace.root())
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output = Command::new("git").arg("-C").arg(workspace.root()).args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -179,11 +133,8 @@ fn git_does_not_see_its_state() {
     git(&["add", "."]);
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
-    let untracked: Vec<String> = git(&["status", "--porcelain"])
-        .lines()
-        .filter(|line| line.starts_with("??"))
-        .map(str::to_owned)
-        .collect();
+    let untracked: Vec<String> =
+        git(&["status", "--porcelain"]).lines().filter(|line| line.starts_with("??")).map(str::to_owned).collect();
     assert_eq!(untracked, Vec::<String>::new());
 }
 
@@ -191,20 +142,14 @@ fn git_does_not_see_its_state() {
 fn a_server_that_was_killed_is_started_again() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
-    sql::execute(
-        &workspace.login("library"),
-        "INSERT INTO authors (name) VALUES ('kept')",
-    );
+    sql::execute(&workspace.login("library"), "INSERT INTO authors (name) VALUES ('kept')");
     let pid = postmaster(&workspace);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     eventually("the server is gone", DEADLINE, || (!answers(&workspace)).then_some(()));
     // Its pid file is still there, and names a process that is not.
     assert_eq!(pid_files(&workspace).len(), 1);
     workspace.run(&["db-setup"]).code(0);
-    assert_eq!(
-        sql::query(&workspace.login("library"), "SELECT name FROM authors"),
-        ["kept"]
-    );
+    assert_eq!(sql::query(&workspace.login("library"), "SELECT name FROM authors"), ["kept"]);
     assert_ne!(postmaster(&workspace), pid);
     workspace.run(&["db-stop"]).code(0);
 }
@@ -250,10 +195,7 @@ fn initdb_runs_once() {
     let second = Workspace::generic().build();
     let caches = first.base().join("cache");
     let setup = |workspace: &Workspace| {
-        let run = workspace
-            .xtask(&["db-setup"])
-            .env("XTASK_PG_BINDIR", &folder)
-            .env("XTASK_CACHE_DIR", &caches);
+        let run = workspace.xtask(&["db-setup"]).env("XTASK_PG_BINDIR", &folder).env("XTASK_CACHE_DIR", &caches);
         run.run().code(0);
         std::fs::read_to_string(&noted).unwrap()
     };
@@ -279,10 +221,7 @@ fn an_initdb_that_fails_is_told_and_leaves_nothing_behind() {
     for program in ["postgres", "pg_ctl"] {
         std::os::unix::fs::symlink(binaries().join(program), folder.join(program)).unwrap();
     }
-    let run = workspace
-        .xtask(&["db-setup"])
-        .env("XTASK_PG_BINDIR", &folder)
-        .path([&folder]);
+    let run = workspace.xtask(&["db-setup"]).env("XTASK_PG_BINDIR", &folder).path([&folder]);
     run.run().fails().says(["no more moons"]);
     assert_eq!(pid_files(&workspace), Vec::<PathBuf>::new());
     workspace.run(&["db-setup"]).code(0);
@@ -301,10 +240,7 @@ fn a_server_that_ends_at_once_is_told_with_its_log() {
     );
     let folder = workspace.add_program("failing", "postgres", &script);
     std::os::unix::fs::symlink(binaries().join("initdb"), folder.join("initdb")).unwrap();
-    let run = workspace
-        .xtask(&["db-setup", "--timeout", "600"])
-        .env("XTASK_PG_BINDIR", &folder)
-        .path([&folder]);
+    let run = workspace.xtask(&["db-setup", "--timeout", "600"]).env("XTASK_PG_BINDIR", &folder).path([&folder]);
     run.run().code(6).says(["the moon is too near"]);
     assert_eq!(pid_files(&workspace), Vec::<PathBuf>::new());
 }
@@ -331,10 +267,7 @@ fn two_roles() {
     let contract = workspace.read(".env.ci");
     workspace.write(
         ".env.ci",
-        contract.replace(
-            &format!("JOURNAL_URL=postgres://{ROLE}:"),
-            "JOURNAL_URL=postgres://scribe:",
-        ),
+        contract.replace(&format!("JOURNAL_URL=postgres://{ROLE}:"), "JOURNAL_URL=postgres://scribe:"),
     );
     workspace.run(&["db-setup"]).code(0);
     let owner = "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname IN ('journal', 'library') ORDER BY datname";
@@ -367,9 +300,6 @@ fn nothing_of_it_is_left_when_it_is_stopped() {
     workspace.run(&["db-stop"]).code(0);
     // The shell that will delete the checkout is the tests' own.
     eventually("nothing of it runs", DEADLINE, || {
-        process::with_argument(&base)
-            .iter()
-            .all(|line| line.contains("reaper"))
-            .then_some(())
+        process::with_argument(&base).iter().all(|line| line.contains("reaper")).then_some(())
     });
 }

@@ -1,6 +1,6 @@
 //! Migrations folders with something wrong: an error that names the file, before any server is asked.
 
-use crate::support::{Workspace, is_root, set_mode, skip};
+use crate::support::{Workspace, set_mode};
 
 /// A checkout of which nothing must be set up: no server is anywhere.
 fn workspace() -> Workspace {
@@ -41,10 +41,7 @@ fn a_folder_that_is_a_file() {
 
 #[test]
 fn a_folder_or_a_file_that_cannot_be_read() {
-    if is_root() {
-        skip!("root may read every file; users.rs has it for another user");
-    }
-    let workspace = workspace();
+    let workspace = Workspace::ordinary().build();
     let folder = workspace.root().join("migrations/journal");
     set_mode(&folder, 0);
     refused(&workspace, &["migrations/journal"]);
@@ -62,14 +59,9 @@ fn a_file_that_is_not_text() {
 
 #[test]
 fn bad_file_names() {
-    for name in [
-        "entries.up.sql",
-        "002-dash.up.sql",
-        "002.up.sql",
-        "2x_letters.up.sql",
-        "-2_minus.up.sql",
-        "002_shout.up.SQL",
-    ] {
+    for name in
+        ["entries.up.sql", "002-dash.up.sql", "002.up.sql", "2x_letters.up.sql", "-2_minus.up.sql", "002_shout.up.SQL"]
+    {
         let workspace = workspace();
         workspace.write(&format!("migrations/journal/{name}"), "SELECT 1;\n");
         refused(&workspace, &[&format!("migrations/journal/{name}")]);
@@ -98,20 +90,14 @@ fn two_files_with_one_version() {
 fn an_up_without_its_down() {
     let workspace = workspace();
     workspace.remove("migrations/library/002_books.down.sql");
-    refused(
-        &workspace,
-        &["migrations/library/002_books.up.sql", "002_books.down.sql"],
-    );
+    refused(&workspace, &["migrations/library/002_books.up.sql", "002_books.down.sql"]);
 }
 
 #[test]
 fn a_down_without_its_up() {
     let workspace = workspace();
     workspace.remove("migrations/library/002_books.up.sql");
-    refused(
-        &workspace,
-        &["migrations/library/002_books.down.sql", "002_books.up.sql"],
-    );
+    refused(&workspace, &["migrations/library/002_books.down.sql", "002_books.up.sql"]);
 }
 
 #[test]
@@ -121,13 +107,7 @@ fn everything_wrong_is_told_at_once() {
     workspace.add_migration("library", "001_again", "SELECT 1;\n");
     workspace.write("migrations/journal/bad.sql", "SELECT 1;\n");
     workspace.write(".env", "LIBRARY_URL=\nno sign here\n");
-    let parts = [
-        "002_books",
-        "001_again",
-        "migrations/journal/bad.sql",
-        "LIBRARY_URL",
-        ".env:2",
-    ];
+    let parts = ["002_books", "001_again", "migrations/journal/bad.sql", "LIBRARY_URL", ".env:2"];
     workspace.run(&["db-setup"]).code(1).says(parts);
 }
 
@@ -143,12 +123,7 @@ fn an_sqlx_toml_that_cannot_be_read() {
 #[test]
 fn no_workspace_at_all() {
     let workspace = workspace();
-    workspace
-        .xtask(&["db-setup"])
-        .directory("/")
-        .run()
-        .fails()
-        .says(["Cargo.toml"]);
+    workspace.xtask(&["db-setup"]).directory("/").run().fails().says(["Cargo.toml"]);
 }
 
 #[test]

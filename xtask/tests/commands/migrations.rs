@@ -9,9 +9,7 @@ fn fails_at(up: &str, place: &str, parts: &[&str]) -> (Server, Workspace) {
     let (server, workspace) = server_and_workspace();
     workspace.add_migration("library", "003_breaks", up);
     let outcome = workspace.run(&["db-setup"]).code(1);
-    outcome
-        .says([format!("migrations/library/003_breaks.up.sql{place}")])
-        .says(parts);
+    outcome.says([format!("migrations/library/003_breaks.up.sql{place}")]).says(parts);
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
     assert_eq!(server.query("library", "SELECT to_regclass('half')::text"), [""]);
     (server, workspace)
@@ -20,15 +18,7 @@ fn fails_at(up: &str, place: &str, parts: &[&str]) -> (Server, Workspace) {
 #[test]
 fn the_position_of_a_failing_statement() {
     let up = "-- A comment first.\nCREATE TABLE half (id integer);\n\n    SELECT nothing_of_that_name FROM books;\n";
-    fails_at(
-        up,
-        ":4:12",
-        &[
-            "nothing_of_that_name",
-            "does not exist",
-            "    SELECT nothing_of_that_name FROM books;",
-        ],
-    );
+    fails_at(up, ":4:12", &["nothing_of_that_name", "does not exist", "    SELECT nothing_of_that_name FROM books;"]);
 }
 
 #[test]
@@ -46,11 +36,7 @@ fn a_position_in_a_crlf_file() {
 #[test]
 fn a_syntax_error() {
     // The server parses the whole text first: nothing of it runs.
-    fails_at(
-        "CREATE TABLE half (id integer);\nCREATE TABEL other (id integer);\n",
-        ":2:8",
-        &["syntax error", "TABEL"],
-    );
+    fails_at("CREATE TABLE half (id integer);\nCREATE TABEL other (id integer);\n", ":2:8", &["syntax error", "TABEL"]);
 }
 
 #[test]
@@ -72,10 +58,7 @@ fn an_error_of_the_data() {
         "",
         &["null value in column \"name\"", "Failing row contains"],
     );
-    assert_eq!(
-        server.query("library", "SELECT name FROM authors"),
-        Vec::<String>::new()
-    );
+    assert_eq!(server.query("library", "SELECT name FROM authors"), Vec::<String>::new());
     workspace.add_migration("library", "003_breaks", "SELECT 1;\n");
     workspace.run(&["db-setup"]).code(0);
 }
@@ -101,11 +84,7 @@ fn an_error_that_only_the_commit_shows() {
 #[test]
 fn a_migration_that_commits_by_itself() {
     let (_server, workspace) = server_and_workspace();
-    workspace.add_migration(
-        "library",
-        "003_commits",
-        "CREATE TABLE half (id integer);\nCOMMIT;\nSELECT missing;\n",
-    );
+    workspace.add_migration("library", "003_commits", "CREATE TABLE half (id integer);\nCOMMIT;\nSELECT missing;\n");
     workspace.run(&["db-setup"]).code(1).says(["003_commits"]);
 }
 
@@ -116,10 +95,7 @@ fn a_failure_in_one_database_does_not_stop_the_other() {
     workspace.add_migration("journal", "002_works", "SELECT pg_sleep(0.3);\n");
     workspace.add_migration("journal", "003_works_too", "SELECT 1;\n");
     // The state of each database is told.
-    workspace
-        .run(&["db-setup"])
-        .code(1)
-        .says(["migrations/library/003_breaks.up.sql:1:8", "library", "journal"]);
+    workspace.run(&["db-setup"]).code(1).says(["migrations/library/003_breaks.up.sql:1:8", "library", "journal"]);
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
     assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1, 2, 3]);
     server.assert_only(&["journal", "library"]);
@@ -130,10 +106,7 @@ fn both_databases_fail() {
     let (server, workspace) = server_and_workspace();
     workspace.add_migration("library", "003_breaks", "SELECT missing;\n");
     workspace.add_migration("journal", "002_breaks", "SELECT\n absent;\n");
-    let places = [
-        "migrations/library/003_breaks.up.sql:1:8",
-        "migrations/journal/002_breaks.up.sql:2:2",
-    ];
+    let places = ["migrations/library/003_breaks.up.sql:1:8", "migrations/journal/002_breaks.up.sql:2:2"];
     workspace.run(&["db-setup"]).code(1).says(places);
     assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1]);
 }
@@ -141,11 +114,7 @@ fn both_databases_fail() {
 #[test]
 fn one_that_is_mended_goes_through() {
     let (server, workspace) = server_and_workspace();
-    workspace.add_migration(
-        "library",
-        "003_breaks",
-        "CREATE TABLE half (id integer);\nSELECT missing;\n",
-    );
+    workspace.add_migration("library", "003_breaks", "CREATE TABLE half (id integer);\nSELECT missing;\n");
     workspace.run(&["db-setup"]).code(1);
     workspace.add_migration("library", "003_breaks", "CREATE TABLE half (id integer);\n");
     workspace.accept_schema();
@@ -158,10 +127,7 @@ fn one_without_a_transaction_that_fails_can_be_mended() {
     let (server, workspace) = server_and_workspace();
     let up = "-- no-transaction\nCREATE INDEX CONCURRENTLY half_idx ON books (missing);\n";
     workspace.add_migration("library", "003_breaks", up);
-    workspace
-        .run(&["db-setup"])
-        .code(1)
-        .says(["migrations/library/003_breaks.up.sql:2"]);
+    workspace.run(&["db-setup"]).code(1).says(["migrations/library/003_breaks.up.sql:2"]);
     workspace.add_migration("library", "003_breaks", &up.replace("missing", "author_id"));
     workspace.accept_schema();
     workspace.run(&["db-setup"]).code(0);
@@ -191,9 +157,6 @@ fn settings_of_a_migration_end_with_it() {
 fn a_table_of_one_database_is_not_in_the_other() {
     let (server, workspace) = server_and_workspace();
     workspace.add_migration("journal", "002_reads", "SELECT * FROM books;\n");
-    workspace
-        .run(&["db-setup"])
-        .code(1)
-        .says(["migrations/journal/002_reads.up.sql:1:15", "books"]);
+    workspace.run(&["db-setup"]).code(1).says(["migrations/journal/002_reads.up.sql:1:15", "books"]);
     assert_eq!(sql::tables(&server.admin("journal")), ["entries"]);
 }

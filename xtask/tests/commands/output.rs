@@ -7,15 +7,9 @@ use crate::support::{Server, Workspace, server_and_workspace, sql};
 fn results_and_progress_are_kept_apart() {
     let (_server, workspace) = server_and_workspace();
     let outcome = workspace.run(&["db-setup"]).code(0);
-    assert!(
-        outcome.stdout.contains("(2 rows)") && !outcome.stderr.contains("(2 rows)"),
-        "{outcome}"
-    );
+    assert!(outcome.stdout.contains("(2 rows)") && !outcome.stderr.contains("(2 rows)"), "{outcome}");
     // Neither goes to a terminal: no colours, no spinner.
-    assert!(
-        !outcome.text().contains('\u{1b}') && !outcome.text().contains('\r'),
-        "{outcome}"
-    );
+    assert!(!outcome.text().contains('\u{1b}') && !outcome.text().contains('\r'), "{outcome}");
     // What was done, and what to type next.
     outcome.says([".env", "library", "journal"]).mentions(["cargo xtask"]);
 }
@@ -28,10 +22,7 @@ fn quiet_on_success_and_whole_on_failure() {
         assert_eq!(outcome.stderr, "", "{outcome}");
     }
     workspace.add_migration("library", "003_breaks", "SELECT missing;\n");
-    workspace
-        .run(&["db-setup", "--quiet"])
-        .code(1)
-        .says(["migrations/library/003_breaks.up.sql:1:8", "missing"]);
+    workspace.run(&["db-setup", "--quiet"]).code(1).says(["migrations/library/003_breaks.up.sql:1:8", "missing"]);
 }
 
 #[test]
@@ -52,10 +43,7 @@ fn json_is_one_event_a_line() {
     assert_eq!(outcome.stderr, "", "{outcome}");
     let events = outcome.events();
     let problem = events.iter().find(|event| event["event"] == "problem").unwrap();
-    assert!(
-        problem.to_string().contains("migrations/library/003_breaks.up.sql"),
-        "{problem}"
-    );
+    assert!(problem.to_string().contains("migrations/library/003_breaks.up.sql"), "{problem}");
     assert_eq!(events.last().unwrap()["exit_code"], 1);
     server.assert_only(&["journal", "library"]);
 }
@@ -65,20 +53,8 @@ fn json_problems_before_anything_starts() {
     let workspace = Workspace::generic().build();
     workspace.write(".env", "LIBRARY_URL=\nno sign here\n");
     let outcome = workspace.run(&["db-setup", "--format", "json"]).code(1);
-    assert!(
-        outcome
-            .events()
-            .iter()
-            .filter(|event| event["event"] == "problem")
-            .count()
-            >= 3,
-        "{outcome}"
-    );
-    let server_gone = workspace
-        .xtask(&["db-setup", "--format", "json"])
-        .directory("/")
-        .run()
-        .fails();
+    assert!(outcome.events().iter().filter(|event| event["event"] == "problem").count() >= 3, "{outcome}");
+    let server_gone = workspace.xtask(&["db-setup", "--format", "json"]).directory("/").run().fails();
     assert!(!server_gone.events().is_empty());
 }
 
@@ -150,20 +126,9 @@ fn the_command_line_that_cannot_be_used() {
 #[test]
 fn help_names_every_command_and_option() {
     let workspace = Workspace::generic().build();
-    workspace
-        .run(&["--help"])
-        .code(0)
-        .says(["db-setup", "db-stop", "db-verify", "ci", "--quiet", "--format"]);
+    workspace.run(&["--help"]).code(0).says(["db-setup", "db-stop", "db-verify", "ci", "--quiet", "--format"]);
     let help = workspace.run(&["db-setup", "--help"]).code(0);
-    help.says([
-        "--server",
-        "running",
-        "compose",
-        "local",
-        "--timeout",
-        "--dry-run",
-        "--allow-remote",
-    ]);
+    help.says(["--server", "running", "compose", "local", "--timeout", "--dry-run", "--allow-remote"]);
 }
 
 /// On GitHub, a failing statement is an annotation on its line.
@@ -172,16 +137,9 @@ fn annotations_on_github() {
     let (_server, workspace) = server_and_workspace();
     workspace.add_migration("library", "003_breaks", "SELECT 1;\nSELECT missing;\n");
     let summary = workspace.base().join("tmp/summary.md");
-    let run = workspace
-        .xtask(&["db-setup"])
-        .env("GITHUB_ACTIONS", "true")
-        .env("GITHUB_STEP_SUMMARY", &summary);
+    let run = workspace.xtask(&["db-setup"]).env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
     let outcome = run.run().code(1);
-    let annotation = outcome
-        .text()
-        .lines()
-        .find(|line| line.starts_with("::error "))
-        .map(str::to_owned);
+    let annotation = outcome.text().lines().find(|line| line.starts_with("::error ")).map(str::to_owned);
     let annotation = annotation.unwrap_or_else(|| panic!("no annotation: {outcome}"));
     for part in ["file=migrations/library/003_breaks.up.sql", "line=2", "col=8"] {
         assert!(annotation.contains(part), "{annotation}");
@@ -191,11 +149,7 @@ fn annotations_on_github() {
 #[test]
 fn colours_are_for_terminals_that_want_them() {
     let (_server, workspace) = server_and_workspace();
-    let plain = workspace
-        .xtask(&["db-setup", "--format", "terminal"])
-        .env("NO_COLOR", "1")
-        .run()
-        .code(0);
+    let plain = workspace.xtask(&["db-setup", "--format", "terminal"]).env("NO_COLOR", "1").run().code(0);
     assert!(!plain.text().contains("\u{1b}["), "{plain}");
     let plain = workspace.run(&["db-setup", "--format", "plain"]).code(0);
     assert!(!plain.text().contains('\u{1b}'), "{plain}");
@@ -215,20 +169,11 @@ fn a_password_that_does_not_parse_is_not_shown() {
         format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:1/library?sslmode={PASSWORD}"),
     ] {
         for format in ["plain", "json"] {
-            workspace
-                .xtask(&["db-setup", "--format", format])
-                .env("LIBRARY_URL", &url)
-                .run()
-                .fails();
+            workspace.xtask(&["db-setup", "--format", format]).env("LIBRARY_URL", &url).run().fails();
         }
     }
     // A line without its sign may be half of one with a password.
-    workspace.write(
-        ".env",
-        format!(
-            "{}LIBRARY_URL postgres://x:{PASSWORD}@y/z\n'{PASSWORD}\n",
-            workspace.read(".env.ci")
-        ),
-    );
+    workspace
+        .write(".env", format!("{}LIBRARY_URL postgres://x:{PASSWORD}@y/z\n'{PASSWORD}\n", workspace.read(".env.ci")));
     workspace.run(&["db-setup"]).code(1);
 }

@@ -35,10 +35,7 @@ fn is_an_error_for_the_users_own_file(role_exists: bool) {
 fn moves_a_new_file_to_a_port_of_its_own(role_exists: bool) {
     let (server, workspace) = refusing(role_exists);
     let contract = workspace.read(".env.ci");
-    workspace
-        .run(&["db-setup", "--timeout", "60"])
-        .code(0)
-        .says([server.port.to_string()]);
+    workspace.run(&["db-setup", "--timeout", "60"]).code(0).says([server.port.to_string()]);
     assert_eq!(moved(&workspace, server.port), contract);
     assert_eq!(workspace.read(".env.ci"), contract);
     server.assert_only(&[]);
@@ -74,10 +71,7 @@ fn a_missing_role_moves_a_new_file() {
 fn the_running_server_alone_was_wanted() {
     for role_exists in [true, false] {
         let (server, workspace) = refusing(role_exists);
-        workspace
-            .run(&["db-setup", "--server", "running", "--timeout", "600"])
-            .code(6)
-            .says([ROLE]);
+        workspace.run(&["db-setup", "--server", "running", "--timeout", "600"]).code(6).says([ROLE]);
         server.assert_only(&[]);
     }
 }
@@ -102,9 +96,5 @@ fn the_second_role_is_missing() {
     let contract = workspace.read(".env.ci");
     let journal = format!("JOURNAL_URL=postgres://{ROLE}:");
     workspace.write(".env", contract.replace(&journal, "JOURNAL_URL=postgres://stranger:"));
-    workspace
-        .run(&["db-setup", "--timeout", "600"])
-        .code(6)
-        .says(["stranger"])
-        .mentions(["CREATE ROLE"]);
+    workspace.run(&["db-setup", "--timeout", "600"]).code(6).says(["stranger"]).mentions(["CREATE ROLE"]);
 }

@@ -4,38 +4,19 @@ use crate::support::fixture::{JOURNAL_HISTORY, JOURNAL_TABLES, LIBRARY_HISTORY, 
 use crate::support::{Server, Workspace, mode, server_and_workspace, sql};
 
 /// What a run that had nothing to do may say.
-const UNCHANGED: &[&str] = &[
-    "nothing to do",
-    "nothing changed",
-    "changed nothing",
-    "no change",
-    "nothing was changed",
-    "up to date",
-];
+const UNCHANGED: &[&str] =
+    &["nothing to do", "nothing changed", "changed nothing", "no change", "nothing was changed", "up to date"];
 
 /// The listing of a database's tables, as psql's `\dt` has it: its columns, its rows, its count.
 #[track_caller]
 fn assert_listed(stdout: &str, tables: &[&str], owner: &str) {
-    let rows: Vec<Vec<&str>> = stdout
-        .lines()
-        .map(|line| line.split('|').map(str::trim).collect())
-        .collect();
+    let rows: Vec<Vec<&str>> = stdout.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
     assert!(rows.contains(&vec!["Schema", "Name", "Type", "Owner"]), "{stdout}");
     for table in tables {
-        assert!(
-            rows.contains(&vec!["public", table, "table", owner]),
-            "{table} expected: {stdout}"
-        );
+        assert!(rows.contains(&vec!["public", table, "table", owner]), "{table} expected: {stdout}");
     }
-    let count = if tables.len() == 1 {
-        "(1 row)".to_owned()
-    } else {
-        format!("({} rows)", tables.len())
-    };
-    assert!(
-        stdout.lines().any(|line| line.trim() == count),
-        "{count} expected: {stdout}"
-    );
+    let count = if tables.len() == 1 { "(1 row)".to_owned() } else { format!("({} rows)", tables.len()) };
+    assert!(stdout.lines().any(|line| line.trim() == count), "{count} expected: {stdout}");
 }
 
 #[test]
@@ -72,15 +53,7 @@ fn this_repository_has_exactly_seven_and_three_tables() {
     let workspace = Workspace::repository().build();
     server.create_role("quickcart", "quickcart123", "CREATEDB");
     workspace.set_authority("localhost", server.port, "quickcart", "quickcart123");
-    let shop = [
-        "order_items",
-        "orders",
-        "product_stocks",
-        "products",
-        "users",
-        "voucher_usage_cooldown",
-        "vouchers",
-    ];
+    let shop = ["order_items", "orders", "product_stocks", "products", "users", "voucher_usage_cooldown", "vouchers"];
     let audit = ["admin_action_audit", "audit_logs", "payment_audit_logs"];
     for _ in 0..2 {
         let outcome = workspace.run(&["db-setup"]).code(0).says(["(7 rows)", "(3 rows)"]);
@@ -163,11 +136,7 @@ fn pending_migrations_alone_are_applied() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     server.execute("library", "INSERT INTO authors (name) VALUES ('kept')");
-    workspace.add_migration(
-        "library",
-        "003_shelves",
-        "CREATE TABLE shelves (id integer NOT NULL);\n",
-    );
+    workspace.add_migration("library", "003_shelves", "CREATE TABLE shelves (id integer NOT NULL);\n");
     workspace.accept_schema();
     workspace.run(&["db-setup"]).code(0).says(["003_shelves"]);
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2, 3]);
@@ -178,11 +147,7 @@ fn pending_migrations_alone_are_applied() {
 #[test]
 fn it_works_from_any_folder_of_the_checkout() {
     let (server, workspace) = server_and_workspace();
-    workspace
-        .xtask(&["db-setup"])
-        .directory("crates/library/src")
-        .run()
-        .code(0);
+    workspace.xtask(&["db-setup"]).directory("crates/library/src").run().code(0);
     assert!(workspace.root().join(".env").exists());
     assert!(!workspace.root().join("crates/library/src/.env").exists());
     server.assert_only(&["journal", "library"]);
@@ -193,19 +158,11 @@ fn a_workspace_without_sqlx_toml_is_one_database() {
     let server = Server::start();
     let workspace = Workspace::generic().build();
     server.create_role(ROLE, PASSWORD, "CREATEDB");
-    for file in [
-        "crates/library/sqlx.toml",
-        "crates/journal/sqlx.toml",
-        "schema/library.sql",
-        "schema/journal.sql",
-    ] {
+    for file in ["crates/library/sqlx.toml", "crates/journal/sqlx.toml", "schema/library.sql", "schema/journal.sql"] {
         workspace.remove(file);
     }
     std::fs::remove_dir_all(workspace.root().join("migrations")).unwrap();
-    workspace.write(
-        "migrations/001_notes.up.sql",
-        "CREATE TABLE notes (id integer NOT NULL);\n",
-    );
+    workspace.write("migrations/001_notes.up.sql", "CREATE TABLE notes (id integer NOT NULL);\n");
     workspace.write("migrations/001_notes.down.sql", "DROP TABLE notes;\n");
     let authority = server.authority(ROLE, PASSWORD);
     workspace.write(".env.ci", format!("DATABASE_URL=postgres://{authority}/plain\n"));
@@ -226,10 +183,9 @@ fn databases_on_two_servers() {
     journal.create_role("other", "0therS3cret-9", "CREATEDB");
     workspace.add_secret("0therS3cret-9");
     let (first, second) = (workspace.authority(), journal.authority("other", "0therS3cret-9"));
-    let text = workspace.read(".env.ci").replace(
-        &format!("JOURNAL_URL=postgres://{first}"),
-        &format!("JOURNAL_URL=postgres://{second}"),
-    );
+    let text = workspace
+        .read(".env.ci")
+        .replace(&format!("JOURNAL_URL=postgres://{first}"), &format!("JOURNAL_URL=postgres://{second}"));
     workspace.write(".env.ci", text);
     for _ in 0..2 {
         workspace.run(&["db-setup"]).code(0);
@@ -273,11 +229,7 @@ fn a_remote_host_is_left_alone() {
     let workspace = Workspace::generic().build();
     for host in ["db.example.invalid", "192.0.2.1"] {
         workspace.set_authority(host, 5433, ROLE, PASSWORD);
-        workspace
-            .xtask(&["db-setup", "--timeout", "600"])
-            .run()
-            .fails()
-            .says([host, "--allow-remote"]);
+        workspace.xtask(&["db-setup", "--timeout", "600"]).run().fails().says([host, "--allow-remote"]);
         assert!(!workspace.root().join(".xtask").join("data").exists());
     }
 }

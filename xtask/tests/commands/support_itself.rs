@@ -15,10 +15,7 @@ fn a_server_is_private_and_leaves_nothing() {
     assert!(!process::with_argument(&folder.display().to_string()).is_empty());
     server.stop();
     assert!(!folder.exists());
-    assert_eq!(
-        process::with_argument(&folder.display().to_string()),
-        Vec::<String>::new()
-    );
+    assert_eq!(process::with_argument(&folder.display().to_string()), Vec::<String>::new());
 }
 
 #[test]
@@ -51,21 +48,14 @@ fn a_killed_test_leaves_nothing() {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "support_itself::waits_to_be_killed",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", "support_itself::waits_to_be_killed", "--ignored", "--nocapture"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let folders: Vec<String> = lines
-        .filter_map(|line| line.split_once("folder: ").map(|(_, path)| path.to_owned()))
-        .take(2)
-        .collect();
+    let folders: Vec<String> =
+        lines.filter_map(|line| line.split_once("folder: ").map(|(_, path)| path.to_owned())).take(2).collect();
     assert_eq!(folders.len(), 2);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -96,9 +86,7 @@ fn writes_the_fixtures_schema_files() {
     let (_server, workspace) = server_and_workspace();
     workspace.accept_schema();
     for name in ["library.sql", "journal.sql"] {
-        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/fixtures")
-            .join(name);
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
         std::fs::write(file, workspace.read(&format!("schema/{name}"))).unwrap();
     }
 }

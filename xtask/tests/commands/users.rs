@@ -17,9 +17,7 @@ fn works(builder: Builder) -> Workspace {
     assert_eq!(sql::applied(&workspace.login("library"), LIBRARY_HISTORY), [1, 2]);
     workspace.run(&["db-stop"]).code(0);
     eventually("the server is gone", DEADLINE, || {
-        sql::try_query(&workspace.login("postgres"), "SELECT ''")
-            .is_err()
-            .then_some(())
+        sql::try_query(&workspace.login("postgres"), "SELECT ''").is_err().then_some(())
     });
     workspace
 }
@@ -34,32 +32,18 @@ fn root() {
     workspace.run(&["db-setup"]).code(0);
     let pid = postmaster(&workspace);
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let uid = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Uid:"))
-        .unwrap()
-        .split_whitespace()
-        .next()
-        .unwrap();
+    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap().split_whitespace().next().unwrap();
     assert_ne!(uid, "0");
     use std::os::unix::fs::MetadataExt;
     for file in [".env", "schema/library.sql"] {
-        assert_eq!(
-            std::fs::metadata(workspace.root().join(file)).unwrap().uid(),
-            0,
-            "{file}"
-        );
+        assert_eq!(std::fs::metadata(workspace.root().join(file)).unwrap().uid(), 0, "{file}");
     }
     workspace.run(&["db-stop"]).code(0);
 }
 
 #[test]
 fn an_ordinary_user() {
-    if is_root() {
-        works(Workspace::generic().owner("nobody"));
-    } else {
-        works(Workspace::generic());
-    }
+    works(Workspace::ordinary());
 }
 
 #[test]
@@ -77,11 +61,7 @@ fn root_with_a_checkout_below_a_closed_home() {
 
 #[test]
 fn an_ordinary_user_with_a_checkout_below_a_closed_home() {
-    if is_root() {
-        works(Workspace::generic().below_closed_home().owner("nobody"));
-    } else {
-        works(Workspace::generic().below_closed_home());
-    }
+    works(Workspace::ordinary().below_closed_home());
 }
 
 #[test]
@@ -132,37 +112,12 @@ fn two_users() {
 }
 
 #[test]
-fn another_user_may_not_read_a_migrations_folder() {
-    if !is_root() {
-        skip!("the tests don't run as root");
-    }
-    let workspace = Workspace::generic().owner("nobody").build();
-    let folder = workspace.root().join("migrations/journal");
-    set_mode(&folder, 0);
-    workspace.run(&["db-setup"]).code(1).says(["migrations/journal"]);
-    set_mode(&folder, 0o755);
-    set_mode(&folder.join("001_entries.up.sql"), 0);
-    workspace.run(&["db-setup"]).code(1).says(["001_entries.up.sql"]);
-    set_mode(&folder.join("001_entries.up.sql"), 0o644);
-    workspace.write(".env", workspace.read(".env.ci"));
-    set_mode(&workspace.root().join(".env"), 0);
-    workspace.run(&["db-setup"]).code(1).says([".env"]);
-}
-
-#[test]
 fn a_checkout_that_may_not_be_written_to() {
-    if !is_root() {
-        skip!("the tests don't run as root");
-    }
-    let workspace = Workspace::generic().owner("nobody").build();
+    let workspace = Workspace::ordinary().build();
     set_mode(workspace.root(), 0o555);
     let outcome = workspace.run(&["db-setup"]);
     set_mode(workspace.root(), 0o755);
     outcome.fails().mentions(["permission denied"]);
     assert!(pid_files(&workspace).is_empty());
-    assert!(
-        process::with_argument(&workspace.base().display().to_string())
-            .iter()
-            .all(|line| line.contains("reaper"))
-    );
+    assert!(process::with_argument(&workspace.base().display().to_string()).iter().all(|line| line.contains("reaper")));
 }

@@ -35,26 +35,14 @@ fn named(outcome: &Outcome) -> Vec<Named> {
     let details = problems.flat_map(|problem| problem["details"].as_array().unwrap());
     let named = |detail: &serde_json::Value| {
         let text = detail.as_str().unwrap().to_owned();
-        let (shown, repair) = text
-            .split_once("\n  repair:\n")
-            .map_or((text.as_str(), None), |(shown, repair)| (shown, Some(repair)));
+        let (shown, repair) =
+            text.split_once("\n  repair:\n").map_or((text.as_str(), None), |(shown, repair)| (shown, Some(repair)));
         let first = shown.lines().next().unwrap();
         // What differs may follow, in a few words.
-        let what = first
-            .split_once(" is ")
-            .and_then(|(before, _)| before.rsplit_once(": "))
-            .map_or(first, |(what, _)| what);
-        let repair = repair.map(|repair| {
-            repair
-                .lines()
-                .map(|line| line.strip_prefix("    ").unwrap())
-                .collect::<Vec<_>>()
-                .join("\n")
-        });
-        Named {
-            what: what.to_owned(),
-            repair,
-        }
+        let what = first.split_once(": ").map_or(first, |(what, _)| what);
+        let repair = repair
+            .map(|repair| repair.lines().map(|line| line.strip_prefix("    ").unwrap()).collect::<Vec<_>>().join("\n"));
+        Named { what: what.to_owned(), repair }
     };
     details.map(named).collect()
 }
@@ -87,20 +75,14 @@ fn are_named(changes: &[Change]) {
     }
     let verify = || workspace.run(&["db-verify", "--format", "json"]);
     let whats = |named: &[Named]| -> BTreeSet<String> { named.iter().map(|named| named.what.clone()).collect() };
-    let expected: BTreeSet<String> = changes
-        .iter()
-        .flat_map(|(_, names)| *names)
-        .map(ToString::to_string)
-        .collect();
+    let expected: BTreeSet<String> = changes.iter().flat_map(|(_, names)| *names).map(ToString::to_string).collect();
     let found = named(&verify().code(4));
     assert_eq!(whats(&found), expected);
 
     let (repaired, left): (Vec<_>, Vec<_>) = found.into_iter().partition(|named| named.repair.is_some());
     for Named { what, repair } in repaired {
         let mut session = Session::open(&server.admin("library")).unwrap();
-        session
-            .execute(&repair.unwrap())
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        session.execute(&repair.unwrap()).unwrap_or_else(|error| panic!("{what}: {error}"));
         session.close();
     }
     let outcome = verify().code(if left.is_empty() { 0 } else { 4 });
@@ -171,32 +153,18 @@ fn what_is_no_part_of_the_schema_is_not_compared() {
 fn an_index_that_failed_to_be_built_is_seen() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
-    server.execute(
-        "library",
-        "DROP INDEX books_title_idx; INSERT INTO authors (name) VALUES ('same'), ('same')",
-    );
+    server.execute("library", "DROP INDEX books_title_idx; INSERT INTO authors (name) VALUES ('same'), ('same')");
     let mut session = Session::open(&server.admin("library")).unwrap();
-    session
-        .execute("CREATE INDEX CONCURRENTLY books_title_idx ON books (title)")
-        .unwrap();
-    session
-        .execute("CREATE UNIQUE INDEX CONCURRENTLY authors_name_idx ON authors (name)")
-        .unwrap_err();
+    session.execute("CREATE INDEX CONCURRENTLY books_title_idx ON books (title)").unwrap();
+    session.execute("CREATE UNIQUE INDEX CONCURRENTLY authors_name_idx ON authors (name)").unwrap_err();
     session.close();
+    workspace.run(&["db-verify"]).code(4).says(["extra index public.authors_name_idx"]).lacks(["books_title_idx"]);
+    // The same name and definition, and of no use all the same.
+    server.execute("library", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'books_title_idx'::regclass");
     workspace
         .run(&["db-verify"])
         .code(4)
-        .says(["extra index public.authors_name_idx"])
-        .lacks(["books_title_idx"]);
-    // The same name and definition, and of no use all the same.
-    server.execute(
-        "library",
-        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'books_title_idx'::regclass",
-    );
-    workspace.run(&["db-verify"]).code(4).says([
-        "different index public.books_title_idx",
-        "REINDEX INDEX public.books_title_idx;",
-    ]);
+        .says(["different index public.books_title_idx", "REINDEX INDEX public.books_title_idx;"]);
 }
 
 #[test]
@@ -204,10 +172,10 @@ fn a_foreign_key_that_is_switched_off_is_seen() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     server.execute("library", "ALTER TABLE books DISABLE TRIGGER ALL");
-    workspace.run(&["db-verify"]).code(4).says([
-        "different foreign key books_author_id_fkey on public.books",
-        "not enforced",
-    ]);
+    workspace
+        .run(&["db-verify"])
+        .code(4)
+        .says(["different foreign key books_author_id_fkey on public.books", "not enforced"]);
 }
 
 /// A workspace whose only migration of the library is the schema file of another.
@@ -215,12 +183,8 @@ fn loading(server: &Server, schema: &str, database: &str) -> Workspace {
     let workspace = Workspace::generic().build();
     workspace.set_authority("127.0.0.1", server.port, ROLE, support::fixture::PASSWORD);
     let contract = workspace.read(".env.ci");
-    workspace.write(
-        ".env.ci",
-        contract
-            .replace("/library", &format!("/{database}"))
-            .replace("/journal", "/journal_again"),
-    );
+    workspace
+        .write(".env.ci", contract.replace("/library", &format!("/{database}")).replace("/journal", "/journal_again"));
     workspace.remove("migrations/library/002_books.up.sql");
     workspace.remove("migrations/library/002_books.down.sql");
     workspace.write("migrations/library/001_authors.up.sql", schema);
@@ -231,25 +195,14 @@ fn loading(server: &Server, schema: &str, database: &str) -> Workspace {
 /// The schema of a database as pg_dump writes it, without what differs from run to run.
 fn dump(server: &Server, database: &str) -> Option<Vec<String>> {
     let output = Command::new(binaries().join("pg_dump"))
-        .args([
-            "--schema-only",
-            "--no-owner",
-            "--exclude-schema=_sqlx",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "test_admin",
-            "-p",
-        ])
+        .args(["--schema-only", "--no-owner", "--exclude-schema=_sqlx", "-h", "127.0.0.1", "-U", "test_admin", "-p"])
         .args([&server.port.to_string(), database])
         .env("PGPASSWORD", ADMIN_PASSWORD)
         .output()
         .ok()?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let lines = text
-        .lines()
-        .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
+    let lines = text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
     Some(lines.map(str::to_owned).collect())
 }
 
@@ -264,9 +217,7 @@ fn a_schema_file_makes_the_same_schema_again() {
     again.run(&["db-setup"]).code(0);
     again.run(&["db-verify", "--write"]).code(0);
     assert_eq!(again.read("schema/library.sql"), schema);
-    let Some(first) = dump(&server, "library") else {
-        skip!("pg_dump is not installed")
-    };
+    let Some(first) = dump(&server, "library") else { skip!("pg_dump is not installed") };
     assert_eq!(dump(&server, "again").unwrap(), first);
 }
 
@@ -307,7 +258,7 @@ fn the_settings_of_a_database_or_role_change_nothing() {
         "bytea_output = 'escape'",
         "quote_all_identifiers = on",
         "standard_conforming_strings = off",
-        "search_path = 'app, public, pg_catalog'",
+        "search_path = app, public, pg_catalog",
         "default_transaction_isolation = 'serializable'",
     ];
     for setting in settings {
@@ -364,10 +315,7 @@ fn this_repository() {
     let committed = ["schema/main.sql", "schema/audit.sql"].map(|file| workspace.read(file));
     workspace.run(&["db-setup"]).code(0).says(["(7 rows)", "(3 rows)"]);
     workspace.accept_schema();
-    assert_eq!(
-        ["schema/main.sql", "schema/audit.sql"].map(|file| workspace.read(file)),
-        committed
-    );
+    assert_eq!(["schema/main.sql", "schema/audit.sql"].map(|file| workspace.read(file)), committed);
     // The predecessor's fault: a table too many.
     server.execute("quickcart_audit", "CREATE TABLE users (id bigint PRIMARY KEY)");
     workspace.run(&["db-verify"]).code(4).says(["extra table public.users"]);

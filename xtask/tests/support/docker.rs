@@ -54,11 +54,7 @@ impl Docker {
 
 /// Where docker keeps its plugins and contexts.
 pub(crate) fn config_folder() -> OsString {
-    let home = || {
-        PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
-            .join(".docker")
-            .into_os_string()
-    };
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".docker").into_os_string();
     std::env::var_os("DOCKER_CONFIG").unwrap_or_else(home)
 }
 

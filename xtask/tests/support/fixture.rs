@@ -16,28 +16,16 @@ pub(crate) const JOURNAL_TABLES: [&str; 1] = ["entries"];
 
 /// Every file but `.env.ci`, which has the server's port.
 pub(crate) const FILES: &[(&str, &str)] = &[
-    (
-        "Cargo.toml",
-        "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n",
-    ),
+    ("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n"),
     ("compose.yaml", COMPOSE),
-    (
-        "crates/library/Cargo.toml",
-        "[package]\nname = \"library\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
-    ),
+    ("crates/library/Cargo.toml", "[package]\nname = \"library\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
     ("crates/library/src/lib.rs", "//! Nothing.\n"),
     ("crates/library/sqlx.toml", LIBRARY_TOML),
-    (
-        "crates/journal/Cargo.toml",
-        "[package]\nname = \"journal\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
-    ),
+    ("crates/journal/Cargo.toml", "[package]\nname = \"journal\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
     ("crates/journal/src/lib.rs", "//! Nothing.\n"),
     ("crates/journal/sqlx.toml", JOURNAL_TOML),
     // A member without a database.
-    (
-        "crates/tools/Cargo.toml",
-        "[package]\nname = \"tools\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
-    ),
+    ("crates/tools/Cargo.toml", "[package]\nname = \"tools\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
     ("crates/tools/src/lib.rs", "//! Nothing.\n"),
     ("migrations/library/001_authors.up.sql", AUTHORS),
     ("migrations/library/001_authors.down.sql", "DROP TABLE authors;\n"),

@@ -77,12 +77,7 @@ impl Listener {
                 }
             }
         });
-        Self {
-            port,
-            connections,
-            ends,
-            thread: Some(thread),
-        }
+        Self { port, connections, ends, thread: Some(thread) }
     }
 }
 

@@ -53,11 +53,7 @@ pub(crate) fn eventually<T>(what: &str, deadline: Duration, mut condition: impl 
 
 /// A port of the loopback interface that nothing listens on at the moment.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Whether the tests run as root, who can become other users and whom PostgreSQL refuses.

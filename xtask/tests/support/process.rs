@@ -46,13 +46,7 @@ pub(crate) fn with_argument(needle: &str) -> Vec<String> {
     let own = std::process::id().to_string();
     folders
         .flatten()
-        .filter(|folder| {
-            folder
-                .file_name()
-                .to_string_lossy()
-                .bytes()
-                .all(|byte| byte.is_ascii_digit())
-        })
+        .filter(|folder| folder.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()))
         .filter(|folder| folder.file_name().to_string_lossy() != own)
         .filter_map(|folder| std::fs::read(folder.path().join("cmdline")).ok())
         .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
@@ -64,8 +58,6 @@ pub(crate) fn with_argument(needle: &str) -> Vec<String> {
 pub(crate) fn runs(pid: Pid) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The state follows the name, which is in parentheses and may have some itself.
-    let ended = status
-        .rsplit_once(") ")
-        .is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
+    let ended = status.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
     nix::sys::signal::kill(pid, None).is_ok() && !ended
 }

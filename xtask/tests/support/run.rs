@@ -34,11 +34,7 @@ impl<'a> Invocation<'a> {
         if let Some(owner) = workspace.owner().filter(|_| is_root()) {
             become_user(&mut command, &user(owner).unwrap());
         }
-        Self {
-            workspace,
-            command,
-            deadline: DEADLINE,
-        }
+        Self { workspace, command, deadline: DEADLINE }
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -73,25 +69,13 @@ impl<'a> Invocation<'a> {
     /// Starts the run in a process group of its own, as a shell does with a job.
     pub(crate) fn start(mut self) -> Running<'a> {
         use std::os::unix::process::CommandExt;
-        self.command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = self.command.spawn().unwrap();
         let stdout = collect(child.stdout.take().unwrap());
         let stderr = collect(child.stderr.take().unwrap());
         let label = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
         let started = Instant::now();
-        Running {
-            workspace: self.workspace,
-            child,
-            stdout,
-            stderr,
-            deadline: self.deadline,
-            label,
-            started,
-        }
+        Running { workspace: self.workspace, child, stdout, stderr, deadline: self.deadline, label, started }
     }
 
     /// Runs to the end.
@@ -148,19 +132,10 @@ impl Running<'_> {
         let text = |output: Result<Vec<u8>, _>| String::from_utf8(output.unwrap_or_default()).unwrap();
         let (stdout, stderr) = (text(stdout), text(stderr));
         let Some(status) = status else {
-            panic!(
-                "still running after {:?}: {}\n{stdout}\n{stderr}",
-                self.deadline, self.label
-            );
+            panic!("still running after {:?}: {}\n{stdout}\n{stderr}", self.deadline, self.label);
         };
         assert!(!held, "something still holds the output of {} open", self.label);
-        let outcome = Outcome {
-            label: self.label,
-            status,
-            stdout,
-            stderr,
-            duration,
-        };
+        let outcome = Outcome { label: self.label, status, stdout, stderr, duration };
         self.workspace.assert_no_secret(&outcome);
         outcome
     }
@@ -184,20 +159,14 @@ impl Outcome {
     /// Fails unless the exit code is this one.
     #[track_caller]
     pub(crate) fn code(self, expected: i32) -> Self {
-        assert!(
-            self.status.code() == Some(expected),
-            "exit code {expected} expected: {self}"
-        );
+        assert!(self.status.code() == Some(expected), "exit code {expected} expected: {self}");
         self
     }
 
     /// Fails if the run succeeded.
     #[track_caller]
     pub(crate) fn fails(self) -> Self {
-        assert!(
-            self.status.code().is_some_and(|code| code != 0),
-            "a failure expected: {self}"
-        );
+        assert!(self.status.code().is_some_and(|code| code != 0), "a failure expected: {self}");
         self
     }
 
@@ -205,11 +174,7 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn says<T: AsRef<str>>(self, parts: impl IntoIterator<Item = T>) -> Self {
         for part in parts {
-            assert!(
-                self.text().contains(part.as_ref()),
-                "{:?} expected: {self}",
-                part.as_ref()
-            );
+            assert!(self.text().contains(part.as_ref()), "{:?} expected: {self}", part.as_ref());
         }
         self
     }
@@ -219,11 +184,7 @@ impl Outcome {
     pub(crate) fn mentions<T: AsRef<str>>(self, parts: impl IntoIterator<Item = T>) -> Self {
         let text = self.text().to_lowercase();
         for part in parts {
-            assert!(
-                text.contains(&part.as_ref().to_lowercase()),
-                "{:?} expected: {self}",
-                part.as_ref()
-            );
+            assert!(text.contains(&part.as_ref().to_lowercase()), "{:?} expected: {self}", part.as_ref());
         }
         self
     }
@@ -232,10 +193,7 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn mentions_one_of(self, parts: &[&str]) -> Self {
         let text = self.text().to_lowercase();
-        assert!(
-            parts.iter().any(|part| text.contains(&part.to_lowercase())),
-            "one of {parts:?} expected: {self}"
-        );
+        assert!(parts.iter().any(|part| text.contains(&part.to_lowercase())), "one of {parts:?} expected: {self}");
         self
     }
 
@@ -243,11 +201,7 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn lacks<T: AsRef<str>>(self, parts: impl IntoIterator<Item = T>) -> Self {
         for part in parts {
-            assert!(
-                !self.text().contains(part.as_ref()),
-                "no {:?} expected: {self}",
-                part.as_ref()
-            );
+            assert!(!self.text().contains(part.as_ref()), "no {:?} expected: {self}", part.as_ref());
         }
         self
     }
@@ -272,17 +226,8 @@ impl Outcome {
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            label,
-            status,
-            stdout,
-            stderr,
-            ..
-        } = self;
-        write!(
-            formatter,
-            "xtask {label}: {status}\n--- stdout ---\n{stdout}\n--- stderr ---\n{stderr}\n---"
-        )
+        let Self { label, status, stdout, stderr, .. } = self;
+        write!(formatter, "xtask {label}: {status}\n--- stdout ---\n{stdout}\n--- stderr ---\n{stderr}\n---")
     }
 }
 

@@ -48,19 +48,13 @@ impl Server {
         let finish = "kill -INT $server; wait $server; rm -rf \"$1\"";
         // Should the server end by itself, the shell goes on waiting, and `try_start` sees the log.
         let reaper = Reaper::spawn(&mut as_server_user("/bin/sh"), &start, finish, &[&folder]);
-        let server = Self {
-            port,
-            folder,
-            reaper: Some(reaper),
-        };
+        let server = Self { port, folder, reaper: Some(reaper) };
         eventually("a server that answers", DEADLINE, || {
             let log = std::fs::read_to_string(server.folder.join("log")).unwrap_or_default();
             if log.contains("could not create any TCP/IP sockets") || log.contains("lock file") {
                 return Some(false);
             }
-            sql::try_query(&server.admin("postgres"), "SELECT 1::text")
-                .is_ok()
-                .then_some(true)
+            sql::try_query(&server.admin("postgres"), "SELECT 1::text").is_ok().then_some(true)
         })
         .then_some(server)
     }
@@ -88,10 +82,7 @@ impl Server {
     /// A role that can log in; `attributes` such as `CREATEDB`.
     pub(crate) fn create_role(&self, name: &str, password: &str, attributes: &str) {
         let (name, password) = (identifier(name), literal(password));
-        self.execute(
-            "postgres",
-            &format!("CREATE ROLE {name} LOGIN {attributes} PASSWORD {password}"),
-        );
+        self.execute("postgres", &format!("CREATE ROLE {name} LOGIN {attributes} PASSWORD {password}"));
     }
 
     /// Runs statements as superuser.
@@ -150,10 +141,7 @@ pub(crate) fn binaries() -> &'static Path {
         let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let mut debian: Vec<PathBuf> = debian.map(|version| version.path().join("bin")).collect();
         debian.sort();
-        let mut folders = named
-            .into_iter()
-            .chain(debian.into_iter().rev())
-            .chain(std::env::split_paths(&path));
+        let mut folders = named.into_iter().chain(debian.into_iter().rev()).chain(std::env::split_paths(&path));
         let found = folders.find(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file());
         found.expect("the tests need PostgreSQL's programs: install postgresql or set XTASK_PG_BINDIR")
     })
@@ -161,19 +149,12 @@ pub(crate) fn binaries() -> &'static Path {
 
 /// A fresh data folder: a copy of one that initdb has made, since initdb takes much longer than the copy.
 fn new_cluster() -> PathBuf {
-    let folder = tempfile::Builder::new()
-        .prefix("xtask-test-server-")
-        .tempdir()
-        .unwrap()
-        .keep();
+    let folder = tempfile::Builder::new().prefix("xtask-test-server-").tempdir().unwrap().keep();
     let mut copy = Command::new("cp");
     run(copy.arg("-R").arg(format!("{}/.", template().display())).arg(&folder));
     if is_root() {
         let user = server_user();
-        run(Command::new("chown")
-            .arg("-R")
-            .arg(format!("{}:{}", user.uid, user.gid))
-            .arg(&folder));
+        run(Command::new("chown").arg("-R").arg(format!("{}:{}", user.uid, user.gid)).arg(&folder));
     }
     set_mode(&folder, 0o700);
     folder
@@ -181,11 +162,7 @@ fn new_cluster() -> PathBuf {
 
 /// What initdb makes, kept in the build's own temporary folder for all test processes.
 fn template() -> PathBuf {
-    let version = Command::new(binaries().join("postgres"))
-        .arg("--version")
-        .output()
-        .unwrap()
-        .stdout;
+    let version = Command::new(binaries().join("postgres")).arg("--version").output().unwrap().stdout;
     let version = String::from_utf8_lossy(&version).replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let kept =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cluster-{}-{}", geteuid(), version.trim_matches('-')));
@@ -199,33 +176,17 @@ fn template() -> PathBuf {
     std::fs::create_dir(&data).unwrap();
     if is_root() {
         let user = server_user();
-        run(Command::new("chown")
-            .arg("-R")
-            .arg(format!("{}:{}", user.uid, user.gid))
-            .arg(made.path()));
+        run(Command::new("chown").arg("-R").arg(format!("{}:{}", user.uid, user.gid)).arg(made.path()));
     }
     let mut initdb = Command::new(binaries().join("initdb"));
-    initdb.current_dir("/").args([
-        "--no-sync",
-        "--auth=scram-sha-256",
-        "--encoding=UTF8",
-        "--locale=C",
-        "-U",
-        ADMIN,
-    ]);
+    initdb.current_dir("/").args(["--no-sync", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "-U", ADMIN]);
     if is_root() {
         become_user(&mut initdb, &server_user());
     }
     run(initdb.arg("--pwfile").arg(&password).arg("-D").arg(&data));
     // Copied beside its place and renamed: another test process never sees half of it, and may be the first.
-    let beside = tempfile::Builder::new()
-        .prefix("cluster-")
-        .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
-        .unwrap();
-    run(Command::new("cp")
-        .arg("-R")
-        .arg(format!("{}/.", data.display()))
-        .arg(beside.path()));
+    let beside = tempfile::Builder::new().prefix("cluster-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    run(Command::new("cp").arg("-R").arg(format!("{}/.", data.display())).arg(beside.path()));
     if std::fs::rename(beside.path(), &kept).is_ok() {
         let _ = beside.keep();
     }
@@ -235,11 +196,7 @@ fn template() -> PathBuf {
 #[track_caller]
 fn run(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A path as one word of a shell command.

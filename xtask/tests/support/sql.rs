@@ -24,10 +24,7 @@ pub(crate) struct Session {
 impl Session {
     /// Connects and logs in.
     pub(crate) fn open(options: &PgConnectOptions) -> Result<Self, sqlx::Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let connection = runtime.block_on(xtask_connect::connect(options.clone()))?;
         Ok(Self { runtime, connection })
     }
@@ -69,9 +66,7 @@ pub(crate) fn query(options: &PgConnectOptions, query: &str) -> Vec<String> {
 #[track_caller]
 pub(crate) fn execute(options: &PgConnectOptions, statements: &str) {
     let mut session = Session::open(options).unwrap();
-    session
-        .execute(statements)
-        .unwrap_or_else(|error| panic!("{statements}: {error}"));
+    session.execute(statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
     session.close();
 }
 
@@ -97,10 +92,7 @@ pub(crate) fn tables(options: &PgConnectOptions) -> Vec<String> {
 /// The versions in a history table, in the order in which they were applied.
 #[track_caller]
 pub(crate) fn applied(options: &PgConnectOptions, table: &str) -> Vec<i64> {
-    let rows = query(
-        options,
-        &format!("SELECT version::text FROM {table} ORDER BY installed_on, version"),
-    );
+    let rows = query(options, &format!("SELECT version::text FROM {table} ORDER BY installed_on, version"));
     rows.iter().map(|version| version.parse().unwrap()).collect()
 }
 

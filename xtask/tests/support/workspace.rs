@@ -53,9 +53,7 @@ impl Builder {
     pub(crate) fn build(self) -> Workspace {
         let suffix = unique_suffix();
         let base = Folder::new("xtask-test-", &CLEANUP.replace("SUFFIX", &suffix));
-        let parent = base
-            .path()
-            .join(if self.closed_home { "closed home" } else { "projects" });
+        let parent = base.path().join(if self.closed_home { "closed home" } else { "projects" });
         let root = parent.join(format!("{}-{suffix}", self.folder));
         std::fs::create_dir_all(&root).unwrap();
         for folder in ["home", "cache", "bin", "empty", "tmp"] {
@@ -92,15 +90,7 @@ impl Builder {
         if let Some(owner) = self.owner.map(|owner| user(owner).unwrap()) {
             let owner = format!("{}:{}", owner.uid, owner.gid);
             let folders = [parent.as_path(), &workspace.home(), &workspace.base().join("cache")];
-            assert!(
-                Command::new("chown")
-                    .arg("-R")
-                    .arg(owner)
-                    .args(folders)
-                    .status()
-                    .unwrap()
-                    .success()
-            );
+            assert!(Command::new("chown").arg("-R").arg(owner).args(folders).status().unwrap().success());
         }
         workspace
     }
@@ -121,20 +111,17 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// The small workspace of [`fixture`].
     pub(crate) fn generic() -> Builder {
-        Builder {
-            content: Content::Generic,
-            folder: "checkout",
-            closed_home: false,
-            owner: None,
-        }
+        Builder { content: Content::Generic, folder: "checkout", closed_home: false, owner: None }
+    }
+
+    /// The small workspace, of a user who is not root: whoever may not read a file can't be root.
+    pub(crate) fn ordinary() -> Builder {
+        if is_root() { Self::generic().owner("nobody") } else { Self::generic() }
     }
 
     /// This repository's own files, as far as they matter to databases.
     pub(crate) fn repository() -> Builder {
-        Builder {
-            content: Content::Repository,
-            ..Self::generic()
-        }
+        Builder { content: Content::Repository, ..Self::generic() }
     }
 
     /// The checkout's folder.
@@ -191,12 +178,7 @@ impl Workspace {
             Content::Generic => fixture::contract(&authority),
             Content::Repository => {
                 let text = self.read(".env.ci");
-                let old = text
-                    .split("postgres://")
-                    .nth(1)
-                    .and_then(|url| url.split('/').next())
-                    .unwrap()
-                    .to_owned();
+                let old = text.split("postgres://").nth(1).and_then(|url| url.split('/').next()).unwrap().to_owned();
                 text.replace(&old, &authority)
             }
         };
@@ -216,10 +198,7 @@ impl Workspace {
     #[track_caller]
     pub(crate) fn assert_no_secret(&self, outcome: &Outcome) {
         for secret in self.secrets.borrow().iter() {
-            assert!(
-                !outcome.text().contains(secret.as_str()),
-                "a secret, {secret}, is in the output: {outcome}"
-            );
+            assert!(!outcome.text().contains(secret.as_str()), "a secret, {secret}, is in the output: {outcome}");
         }
     }
 
@@ -307,10 +286,7 @@ impl Workspace {
         let wanted = |path: &Path| {
             let name = path.file_name().unwrap_or_default();
             let at_root = path.parent() == Some(Path::new(""));
-            (at_root
-                && ["Cargo.toml", "compose.yaml", ".env.ci"]
-                    .iter()
-                    .any(|wanted| name == *wanted))
+            (at_root && ["Cargo.toml", "compose.yaml", ".env.ci"].iter().any(|wanted| name == *wanted))
                 || name == "sqlx.toml"
                 || name == "Cargo.toml"
                 || path.starts_with("migrations")
@@ -331,10 +307,7 @@ impl Workspace {
         }
         for line in self.read(".env.ci").lines().filter(|line| !line.starts_with('#')) {
             let (name, value) = line.split_once('=').unwrap_or_default();
-            if ["TOKEN", "KEY"]
-                .iter()
-                .any(|word| name.split('_').any(|part| part == *word))
-            {
+            if ["TOKEN", "KEY"].iter().any(|word| name.split('_').any(|part| part == *word)) {
                 self.add_secret(value);
             }
         }
@@ -381,9 +354,7 @@ fi
 /// Lower case and digits, so that docker takes it as part of a name.
 fn unique_suffix() -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     format!("{:x}x{:x}x{count:x}", std::process::id(), now.subsec_nanos())
 }

@@ -29,37 +29,22 @@ pub(super) fn all(model: &Model<'_>, objects: &mut Vec<Object>) {
 /// An object of this relation: written after it, in the order of `step` and its name.
 fn of_relation(model: &Model<'_>, id: Id, relation: Oid, step: u8, kind: &str, name: &str) -> Option<Object> {
     let relation = model.relation(relation)?;
-    let rank = if "vm".contains(relation.kind) {
-        Rank::View
-    } else {
-        Rank::Table
-    };
+    let rank = if "vm".contains(relation.kind) { Rank::View } else { Rank::Table };
     let owner = model.qualified(relation.schema, &relation.name);
     let header = one_line(&format!("{kind} {name} on {owner}"));
-    Some(Object {
-        id,
-        place: (rank, owner, step, name.to_owned()),
-        header,
-        statements: Vec::new(),
-    })
+    Some(Object { id, place: (rank, owner, step, name.to_owned()), header, statements: Vec::new() })
 }
 
 fn indexes(model: &Model<'_>, of_constraints: &HashMap<Oid, &Constraint>, objects: &mut Vec<Object>) {
-    for index in model
-        .rows
-        .indexes
-        .iter()
-        .filter(|index| !of_constraints.contains_key(&index.oid))
-    {
+    for index in model.rows.indexes.iter().filter(|index| !of_constraints.contains_key(&index.oid)) {
         let Some(relation) = model.relations("iI").find(|relation| relation.oid == index.oid) else {
             continue;
         };
         let name = model.qualified(relation.schema, &relation.name);
         let id = (class::RELATION, index.oid);
-        let (Some(mut object), Some(definition)) = (
-            of_relation(model, id, index.relation, 1, "index", &name),
-            &index.definition,
-        ) else {
+        let (Some(mut object), Some(definition)) =
+            (of_relation(model, id, index.relation, 1, "index", &name), &index.definition)
+        else {
             continue;
         };
         object.header = one_line(&format!("index {name}"));
@@ -76,26 +61,15 @@ fn indexes(model: &Model<'_>, of_constraints: &HashMap<Oid, &Constraint>, object
             object.place.0 = Rank::PartitionedIndex;
         }
         for parent in parents {
-            object.statements.push(format!(
-                "ALTER INDEX {} ATTACH PARTITION {name};",
-                model.relation_name(parent)
-            ));
+            object.statements.push(format!("ALTER INDEX {} ATTACH PARTITION {name};", model.relation_name(parent)));
         }
         // The index of a partition's constraint exists with its table, before this one.
-        let attached = model
-            .rows
-            .inheritance
-            .iter()
-            .filter(|inheritance| inheritance.parent == index.oid);
+        let attached = model.rows.inheritance.iter().filter(|inheritance| inheritance.parent == index.oid);
         let attached = attached.filter(|inheritance| of_constraints.contains_key(&inheritance.child));
-        let mut attached: Vec<_> = attached
-            .map(|inheritance| model.relation_name(inheritance.child))
-            .collect();
+        let mut attached: Vec<_> = attached.map(|inheritance| model.relation_name(inheritance.child)).collect();
         attached.sort_unstable();
         for child in attached {
-            object
-                .statements
-                .push(format!("ALTER INDEX {name} ATTACH PARTITION {child};"));
+            object.statements.push(format!("ALTER INDEX {name} ATTACH PARTITION {child};"));
         }
         object.statements.extend(table::index_properties(
             &table,
@@ -103,20 +77,15 @@ fn indexes(model: &Model<'_>, of_constraints: &HashMap<Oid, &Constraint>, object
             index.clustered,
             index.replica_identity,
         ));
-        object
-            .statements
-            .extend(comment(model, id, 0, &format!("INDEX {name}")));
+        object.statements.extend(comment(model, id, 0, &format!("INDEX {name}")));
         objects.push(object);
     }
 }
 
 /// Foreign keys. Those that partitions have from their parents come with them.
 fn foreign_keys(model: &Model<'_>, objects: &mut Vec<Object>) {
-    for constraint in model
-        .rows
-        .constraints
-        .iter()
-        .filter(|constraint| constraint.kind == 'f' && constraint.parent == 0)
+    for constraint in
+        model.rows.constraints.iter().filter(|constraint| constraint.kind == 'f' && constraint.parent == 0)
     {
         let id = (class::CONSTRAINT, constraint.oid);
         let Some(mut object) = of_relation(model, id, constraint.relation, 0, "foreign key", &constraint.name) else {
@@ -124,33 +93,21 @@ fn foreign_keys(model: &Model<'_>, objects: &mut Vec<Object>) {
         };
         object.place.0 = Rank::ForeignKey;
         let table = model.relation_name(constraint.relation);
-        object.statements.push(format!(
-            "ALTER TABLE {table} ADD CONSTRAINT {} {};",
-            constraint.name, constraint.definition
-        ));
+        object
+            .statements
+            .push(format!("ALTER TABLE {table} ADD CONSTRAINT {} {};", constraint.name, constraint.definition));
         // ALTER TABLE ... DISABLE TRIGGER ALL, as bulk loads do it and forget it.
-        let disabled = model
-            .rows
-            .triggers
-            .iter()
-            .filter(|trigger| trigger.internal && trigger.constraint == constraint.oid);
+        let disabled =
+            model.rows.triggers.iter().filter(|trigger| trigger.internal && trigger.constraint == constraint.oid);
         let mut disabled: Vec<_> = disabled
             .map(|trigger| {
-                format!(
-                    "-- not enforced: its triggers are disabled on {}",
-                    model.relation_name(trigger.relation)
-                )
+                format!("-- not enforced: its triggers are disabled on {}", model.relation_name(trigger.relation))
             })
             .collect();
         disabled.sort_unstable();
         disabled.dedup();
         object.statements.extend(disabled);
-        object.statements.extend(comment(
-            model,
-            id,
-            0,
-            &format!("CONSTRAINT {} ON {table}", constraint.name),
-        ));
+        object.statements.extend(comment(model, id, 0, &format!("CONSTRAINT {} ON {table}", constraint.name)));
         objects.push(object);
     }
 }
@@ -168,10 +125,9 @@ fn enabled(state: char) -> Option<&'static str> {
 fn triggers(model: &Model<'_>, objects: &mut Vec<Object>) {
     for trigger in model.rows.triggers.iter().filter(|trigger| !trigger.internal) {
         let id = (class::TRIGGER, trigger.oid);
-        let (Some(mut object), Some(definition)) = (
-            of_relation(model, id, trigger.relation, 3, "trigger", &trigger.name),
-            &trigger.definition,
-        ) else {
+        let (Some(mut object), Some(definition)) =
+            (of_relation(model, id, trigger.relation, 3, "trigger", &trigger.name), &trigger.definition)
+        else {
             continue;
         };
         let table = model.relation_name(trigger.relation);
@@ -182,21 +138,16 @@ fn triggers(model: &Model<'_>, objects: &mut Vec<Object>) {
                 continue;
             }
             object.place.0 = Rank::PartitionedIndex;
+            object.header = one_line(&format!("partition trigger {} on {table}", trigger.name));
             let state = enabled(trigger.enabled).unwrap_or("ENABLE");
-            object
-                .statements
-                .push(format!("ALTER TABLE {table} {state} TRIGGER {};", trigger.name));
+            object.statements.push(format!("ALTER TABLE {table} {state} TRIGGER {};", trigger.name));
         } else {
             object.statements.push(format!("{definition};"));
             if let Some(state) = enabled(trigger.enabled) {
-                object
-                    .statements
-                    .push(format!("ALTER TABLE {table} {state} TRIGGER {};", trigger.name));
+                object.statements.push(format!("ALTER TABLE {table} {state} TRIGGER {};", trigger.name));
             }
         }
-        object
-            .statements
-            .extend(comment(model, id, 0, &format!("TRIGGER {} ON {table}", trigger.name)));
+        object.statements.extend(comment(model, id, 0, &format!("TRIGGER {} ON {table}", trigger.name)));
         objects.push(object);
     }
 }
@@ -204,24 +155,17 @@ fn triggers(model: &Model<'_>, objects: &mut Vec<Object>) {
 fn rules(model: &Model<'_>, objects: &mut Vec<Object>) {
     for rule in &model.rows.rules {
         let id = (class::RULE, rule.oid);
-        let (Some(mut object), Some(definition)) = (
-            of_relation(model, id, rule.relation, 2, "rule", &rule.name),
-            &rule.definition,
-        ) else {
+        let (Some(mut object), Some(definition)) =
+            (of_relation(model, id, rule.relation, 2, "rule", &rule.name), &rule.definition)
+        else {
             continue;
         };
         let table = model.relation_name(rule.relation);
-        object
-            .statements
-            .push(format!("{};", definition.trim_end().trim_end_matches(';')));
+        object.statements.push(format!("{};", definition.trim_end().trim_end_matches(';')));
         if let Some(state) = enabled(rule.enabled) {
-            object
-                .statements
-                .push(format!("ALTER TABLE {table} {state} RULE {};", rule.name));
+            object.statements.push(format!("ALTER TABLE {table} {state} RULE {};", rule.name));
         }
-        object
-            .statements
-            .extend(comment(model, id, 0, &format!("RULE {} ON {table}", rule.name)));
+        object.statements.extend(comment(model, id, 0, &format!("RULE {} ON {table}", rule.name)));
         objects.push(object);
     }
 }
@@ -234,9 +178,7 @@ fn policies(model: &Model<'_>, objects: &mut Vec<Object>) {
         };
         let table = model.relation_name(policy.relation);
         object.statements.push(policy_statement(policy, &table));
-        object
-            .statements
-            .extend(comment(model, id, 0, &format!("POLICY {} ON {table}", policy.name)));
+        object.statements.extend(comment(model, id, 0, &format!("POLICY {} ON {table}", policy.name)));
         objects.push(object);
     }
 }
@@ -273,9 +215,7 @@ fn statistics(model: &Model<'_>, objects: &mut Vec<Object>) {
             continue;
         };
         object.statements.push(format!("{};", statistics.definition));
-        object
-            .statements
-            .extend(comment(model, id, 0, &format!("STATISTICS {name}")));
+        object.statements.extend(comment(model, id, 0, &format!("STATISTICS {name}")));
         objects.push(object);
     }
 }
@@ -288,10 +228,7 @@ fn event_triggers(model: &Model<'_>, objects: &mut Vec<Object>) {
         }
         let name = &trigger.name;
         let mut object = Object::new(id, Rank::EventTrigger, "event trigger", name);
-        let when = trigger
-            .tags
-            .as_ref()
-            .map_or_else(String::new, |tags| format!("\n    WHEN TAG IN ({tags})"));
+        let when = trigger.tags.as_ref().map_or_else(String::new, |tags| format!("\n    WHEN TAG IN ({tags})"));
         let function = &trigger.function;
         object.statements.push(format!(
             "CREATE EVENT TRIGGER {name} ON {}{when}\n    EXECUTE FUNCTION {function}();",
@@ -300,9 +237,7 @@ fn event_triggers(model: &Model<'_>, objects: &mut Vec<Object>) {
         if let Some(state) = enabled(trigger.enabled) {
             object.statements.push(format!("ALTER EVENT TRIGGER {name} {state};"));
         }
-        object
-            .statements
-            .extend(comment(model, id, 0, &format!("EVENT TRIGGER {name}")));
+        object.statements.extend(comment(model, id, 0, &format!("EVENT TRIGGER {name}")));
         objects.push(object);
     }
 }

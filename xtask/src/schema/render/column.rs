@@ -54,11 +54,7 @@ fn identity(model: &Model<'_>, relation: &Relation, column: &Column) -> Option<S
         options.push(format!("SEQUENCE NAME {name}"));
     }
     options.extend(model.sequence(oid).map_or_else(Vec::new, sequence_options));
-    let options = if options.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", options.join(" "))
-    };
+    let options = if options.is_empty() { String::new() } else { format!(" ({})", options.join(" ")) };
     Some(format!(" GENERATED {when} AS IDENTITY{options}"))
 }
 
@@ -91,9 +87,8 @@ pub(super) fn sequence_options(sequence: &Sequence) -> Vec<String> {
 pub(super) fn settings(model: &Model<'_>, relation: &str, column: &Column) -> Vec<String> {
     let alter = format!("ALTER TABLE ONLY {relation} ALTER COLUMN {}", column.name);
     let mut statements = Vec::new();
-    let of_type = model
-        .type_of(column.type_oid)
-        .map_or(if column.varlena { 'x' } else { 'p' }, |of_type| of_type.storage);
+    let of_type =
+        model.type_of(column.type_oid).map_or(if column.varlena { 'x' } else { 'p' }, |of_type| of_type.storage);
     if column.storage != of_type {
         let storage = match column.storage {
             'e' => "EXTERNAL",

@@ -37,26 +37,18 @@ pub(super) fn objects(model: &Model<'_>, history: &History<'_>) -> Vec<Object> {
 
 /// `COMMENT ON`, where there is a comment. `column` is 0 for the object itself.
 fn comment(model: &Model<'_>, (class, oid): Id, column: i64, target: &str) -> Option<String> {
-    model
-        .comment(class, oid, column)
-        .map(|text| format!("COMMENT ON {target} IS {};", literal(text)))
+    model.comment(class, oid, column).map(|text| format!("COMMENT ON {target} IS {};", literal(text)))
 }
 
 /// Options as the catalog has them, `name=value` each on a line, for a list in parentheses.
 fn options(text: &str, prefix: &str) -> Vec<String> {
     let option = |line: &str| {
         let (name, value) = line.split_once('=').unwrap_or((line, "true"));
-        let word = !value.is_empty()
-            && value
-                .chars()
-                .all(|character| character.is_ascii_alphabetic() || character == '_');
+        let word =
+            !value.is_empty() && value.chars().all(|character| character.is_ascii_alphabetic() || character == '_');
         let number = value.starts_with(|c: char| c.is_ascii_digit() || c == '-')
             && value.chars().all(|c| c.is_ascii_digit() || c == '.' || c == '-');
-        let value = if word || number {
-            value.to_owned()
-        } else {
-            literal(value)
-        };
+        let value = if word || number { value.to_owned() } else { literal(value) };
         format!("{prefix}{name}={value}")
     };
     let mut options: Vec<String> = text.lines().map(option).collect();
@@ -82,9 +74,7 @@ fn schemas(model: &Model<'_>, objects: &mut Vec<Object>) {
             continue;
         } else {
             object.statements.push(format!("CREATE SCHEMA {};", schema.name));
-            object
-                .statements
-                .extend(comment(model, id, 0, &format!("SCHEMA {}", schema.name)));
+            object.statements.extend(comment(model, id, 0, &format!("SCHEMA {}", schema.name)));
         }
         objects.push(object);
     }
@@ -115,12 +105,7 @@ fn drop_history_schema(model: &Model<'_>, history: &History<'_>, objects: &mut V
 /// Extensions with their schemas; their versions and comments come from the server's installation.
 fn extensions(model: &Model<'_>, objects: &mut Vec<Object>) {
     for extension in &model.rows.extensions {
-        let mut object = Object::new(
-            (class::EXTENSION, extension.oid),
-            Rank::Extension,
-            "extension",
-            &extension.name,
-        );
+        let mut object = Object::new((class::EXTENSION, extension.oid), Rank::Extension, "extension", &extension.name);
         object.statements.push(format!(
             "CREATE EXTENSION {} WITH SCHEMA {};",
             extension.name,
@@ -133,7 +118,7 @@ fn extensions(model: &Model<'_>, objects: &mut Vec<Object>) {
 fn routines(model: &Model<'_>, objects: &mut Vec<Object>) {
     // A session's temporary functions are its own.
     let routines = model.rows.routines.iter();
-    for routine in routines.filter(|routine| !routine.signature.starts_with("pg_temp")) {
+    for routine in routines.filter(|routine| model.has_schema(routine.schema)) {
         let id = (class::PROC, routine.oid);
         let kind = match routine.kind {
             'a' => "aggregate",
@@ -144,25 +129,15 @@ fn routines(model: &Model<'_>, objects: &mut Vec<Object>) {
         if let Some(definition) = &routine.definition {
             object.statements.push(format!("{};", definition.trim_end()));
         }
-        if let Some(aggregate) = model
-            .rows
-            .aggregates
-            .iter()
-            .find(|aggregate| aggregate.oid == routine.oid)
-        {
+        if let Some(aggregate) = model.rows.aggregates.iter().find(|aggregate| aggregate.oid == routine.oid) {
             let arguments = aggregate.arguments.as_deref().unwrap_or("*");
-            object.statements.push(format!(
-                "CREATE AGGREGATE {}({arguments}) (\n    {}\n);",
-                aggregate.name, aggregate.parts
-            ));
+            object
+                .statements
+                .push(format!("CREATE AGGREGATE {}({arguments}) (\n    {}\n);", aggregate.name, aggregate.parts));
         }
         // An aggregate without arguments is written with a star.
         let target = format!("{} {}", kind.to_uppercase(), routine.signature);
-        let target = if kind == "aggregate" {
-            target.replace("()", "(*)")
-        } else {
-            target
-        };
+        let target = if kind == "aggregate" { target.replace("()", "(*)") } else { target };
         object.statements.extend(comment(model, id, 0, &target));
         objects.push(object);
     }
@@ -186,58 +161,35 @@ fn sequence(model: &Model<'_>, relation: &Relation, objects: &mut Vec<Object>) {
     }
     statement.push(';');
     object.statements.push(statement);
-    object
-        .statements
-        .extend(comment(model, object.id, 0, &format!("SEQUENCE {name}")));
+    object.statements.extend(comment(model, object.id, 0, &format!("SEQUENCE {name}")));
     objects.push(object);
 }
 
 fn view(model: &Model<'_>, relation: &Relation) -> Object {
     let name = model.qualified(relation.schema, &relation.name);
-    let kind = if relation.kind == 'm' {
-        "materialized view"
-    } else {
-        "view"
-    };
+    let kind = if relation.kind == 'm' { "materialized view" } else { "view" };
     let mut object = Object::new((class::RELATION, relation.oid), Rank::View, kind, &name);
     let sql_kind = kind.to_uppercase();
     let mut statement = format!("CREATE {sql_kind} {name}");
     if relation.kind == 'm' && relation.method != 2 {
         statement.push_str(&format!(" USING {}", model.access_method(relation.method)));
     }
-    let mut with = relation
-        .options
-        .as_deref()
-        .map_or_else(Vec::new, |text| options(text, ""));
-    with.extend(
-        model
-            .toast_options(relation)
-            .map_or_else(Vec::new, |text| options(text, "toast.")),
-    );
+    let mut with = relation.options.as_deref().map_or_else(Vec::new, |text| options(text, ""));
+    with.extend(model.toast_options(relation).map_or_else(Vec::new, |text| options(text, "toast.")));
     if !with.is_empty() {
         statement.push_str(&format!(" WITH ({})", with.join(", ")));
     }
-    let query = relation
-        .definition
-        .as_deref()
-        .unwrap_or_default()
-        .trim_end()
-        .trim_end_matches(';');
+    let query = relation.definition.as_deref().unwrap_or_default().trim_end().trim_end_matches(';');
     object.statements.push(format!("{statement} AS\n{query};"));
     for column in model.columns(relation.oid) {
         if let Some(default) = model.default(column) {
-            object.statements.push(format!(
-                "ALTER VIEW {name} ALTER COLUMN {} SET DEFAULT {default};",
-                column.name
-            ));
+            object.statements.push(format!("ALTER VIEW {name} ALTER COLUMN {} SET DEFAULT {default};", column.name));
         }
         if relation.kind == 'm' {
             object.statements.extend(column::settings(model, &name, column));
         }
     }
-    object
-        .statements
-        .extend(comment(model, object.id, 0, &format!("{sql_kind} {name}")));
+    object.statements.extend(comment(model, object.id, 0, &format!("{sql_kind} {name}")));
     object.statements.extend(column_comments(model, relation.oid, &name));
     object
 }
@@ -246,12 +198,7 @@ fn view(model: &Model<'_>, relation: &Relation) -> Object {
 fn column_comments(model: &Model<'_>, relation: Oid, name: &str) -> Vec<String> {
     let columns = model.columns(relation).iter();
     let statement = |column: &&super::rows::Column| {
-        comment(
-            model,
-            (class::RELATION, relation),
-            column.number,
-            &format!("COLUMN {name}.{}", column.name),
-        )
+        comment(model, (class::RELATION, relation), column.number, &format!("COLUMN {name}.{}", column.name))
     };
     columns.filter_map(statement).collect()
 }
@@ -267,11 +214,7 @@ fn by_name_only(model: &Model<'_>, objects: &mut Vec<Object>) {
         objects.push(object);
     };
     for relation in model.relations("f") {
-        add(
-            (class::RELATION, relation.oid),
-            "foreign table",
-            &model.qualified(relation.schema, &relation.name),
-        );
+        add((class::RELATION, relation.oid), "foreign table", &model.qualified(relation.schema, &relation.name));
     }
     for of_type in &model.rows.types {
         let id = (class::TYPE, of_type.oid);

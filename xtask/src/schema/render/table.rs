@@ -13,14 +13,11 @@ pub(super) fn table(model: &Model<'_>, relation: &Relation) -> Object {
     let name = model.qualified(relation.schema, &relation.name);
     let mut object = Object::new((class::RELATION, relation.oid), Rank::Table, "table", &name);
     object.statements.push(create(model, relation, &name));
-    object
-        .statements
-        .extend(constraints(model, relation, true).map(|constraint| {
-            format!(
-                "ALTER TABLE {name} ADD CONSTRAINT {} {};",
-                constraint.name, constraint.definition
-            )
-        }));
+    object.statements.extend(
+        constraints(model, relation, true).map(|constraint| {
+            format!("ALTER TABLE {name} ADD CONSTRAINT {} {};", constraint.name, constraint.definition)
+        }),
+    );
     if let Some(of_type) = &relation.of_type {
         object.statements.push(format!("ALTER TABLE {name} OF {of_type};"));
     }
@@ -35,13 +32,8 @@ pub(super) fn table(model: &Model<'_>, relation: &Relation) -> Object {
 
 fn create(model: &Model<'_>, relation: &Relation, name: &str) -> String {
     let inherits = inherits(model, relation);
-    let columns = model
-        .columns(relation.oid)
-        .iter()
-        .filter(|column| column.local || !inherits);
-    let mut items: Vec<String> = columns
-        .map(|column| column::definition(model, relation, column))
-        .collect();
+    let columns = model.columns(relation.oid).iter().filter(|column| column.local || !inherits);
+    let mut items: Vec<String> = columns.map(|column| column::definition(model, relation, column)).collect();
     items.extend(
         constraints(model, relation, false)
             .map(|constraint| format!("CONSTRAINT {} {}", constraint.name, constraint.definition)),
@@ -54,11 +46,8 @@ fn create(model: &Model<'_>, relation: &Relation, name: &str) -> String {
     }
     statement.push_str("\n)");
     if inherits {
-        let parents: Vec<_> = model
-            .parents(relation.oid)
-            .into_iter()
-            .map(|parent| model.relation_name(parent))
-            .collect();
+        let parents: Vec<_> =
+            model.parents(relation.oid).into_iter().map(|parent| model.relation_name(parent)).collect();
         statement.push_str(&format!("\nINHERITS ({})", parents.join(", ")));
     }
     if let (Some(key), 'p') = (&relation.definition, relation.kind) {
@@ -68,15 +57,8 @@ fn create(model: &Model<'_>, relation: &Relation, name: &str) -> String {
     if relation.method != 2 && relation.method != 0 {
         statement.push_str(&format!("\nUSING {}", model.access_method(relation.method)));
     }
-    let mut with = relation
-        .options
-        .as_deref()
-        .map_or_else(Vec::new, |text| options(text, ""));
-    with.extend(
-        model
-            .toast_options(relation)
-            .map_or_else(Vec::new, |text| options(text, "toast.")),
-    );
+    let mut with = relation.options.as_deref().map_or_else(Vec::new, |text| options(text, ""));
+    with.extend(model.toast_options(relation).map_or_else(Vec::new, |text| options(text, "toast.")));
     if !with.is_empty() {
         statement.push_str(&format!("\nWITH ({})", with.join(", ")));
     }
@@ -104,12 +86,7 @@ fn constraints<'r>(model: &Model<'r>, relation: &'r Relation, added: bool) -> im
 fn ancestry(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
     let parents = model.parents(relation.oid);
     if let Some(bound) = &relation.bound {
-        let attach = |parent| {
-            format!(
-                "ALTER TABLE {} ATTACH PARTITION {name} {bound};",
-                model.relation_name(parent)
-            )
-        };
+        let attach = |parent| format!("ALTER TABLE {} ATTACH PARTITION {name} {bound};", model.relation_name(parent));
         return parents.into_iter().map(attach).collect();
     }
     if !inherits(model, relation) {
@@ -143,25 +120,14 @@ fn ancestry(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
 /// Replica identity, clustering, row security, and the sequences that belong to columns.
 fn properties(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
     let mut statements = Vec::new();
-    let constraints = model
-        .constraints(relation.oid)
-        .iter()
-        .filter(|constraint| "pux".contains(constraint.kind));
+    let constraints = model.constraints(relation.oid).iter().filter(|constraint| "pux".contains(constraint.kind));
     for constraint in constraints {
         let Some(index) = model.rows.indexes.iter().find(|index| index.oid == constraint.index) else {
             continue;
         };
-        statements.extend(index_properties(
-            name,
-            &constraint.name,
-            index.clustered,
-            index.replica_identity,
-        ));
+        statements.extend(index_properties(name, &constraint.name, index.clustered, index.replica_identity));
         // pg_get_constraintdef does not have them.
-        if let Some(text) = model
-            .relation(index.oid)
-            .and_then(|relation| relation.options.as_deref())
-        {
+        if let Some(text) = model.relation(index.oid).and_then(|relation| relation.options.as_deref()) {
             let index = model.relation_name(index.oid);
             statements.push(format!("ALTER INDEX {index} SET ({});", options(text, "").join(", ")));
         }
@@ -182,11 +148,7 @@ fn properties(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String>
         statements.push(format!("ALTER TABLE ONLY {name} FORCE ROW LEVEL SECURITY;"));
     }
     for (sequence, number) in model.owned_by(relation.oid, 'a') {
-        if let Some(column) = model
-            .columns(relation.oid)
-            .iter()
-            .find(|column| column.number == number)
-        {
+        if let Some(column) = model.columns(relation.oid).iter().find(|column| column.number == number) {
             let sequence = model.relation_name(sequence);
             statements.push(format!("ALTER SEQUENCE {sequence} OWNED BY {name}.{};", column.name));
         }
@@ -201,27 +163,16 @@ pub(super) fn index_properties(table: &str, index: &str, clustered: bool, replic
         statements.push(format!("ALTER TABLE {table} CLUSTER ON {index};"));
     }
     if replica_identity {
-        statements.push(format!(
-            "ALTER TABLE ONLY {table} REPLICA IDENTITY USING INDEX {index};"
-        ));
+        statements.push(format!("ALTER TABLE ONLY {table} REPLICA IDENTITY USING INDEX {index};"));
     }
     statements
 }
 
 /// The comments on the table and on everything that is created with it.
 fn comments(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
-    let mut statements = Vec::from_iter(comment(
-        model,
-        (class::RELATION, relation.oid),
-        0,
-        &format!("TABLE {name}"),
-    ));
+    let mut statements = Vec::from_iter(comment(model, (class::RELATION, relation.oid), 0, &format!("TABLE {name}")));
     statements.extend(column_comments(model, relation.oid, name));
-    for constraint in model
-        .constraints(relation.oid)
-        .iter()
-        .filter(|constraint| constraint.kind != 'f')
-    {
+    for constraint in model.constraints(relation.oid).iter().filter(|constraint| constraint.kind != 'f') {
         let target = format!("CONSTRAINT {} ON {name}", constraint.name);
         statements.extend(comment(model, (class::CONSTRAINT, constraint.oid), 0, &target));
         if constraint.index > 0 {

@@ -9,10 +9,7 @@ use super::{column, column_comments, comment};
 pub(super) fn all(model: &Model<'_>, objects: &mut Vec<Object>) {
     for of_type in model.rows.types.iter().filter(|of_type| of_type.oid >= 16384) {
         let composite = of_type.kind == 'c';
-        let of_row = composite
-            && model
-                .relation(of_type.relation)
-                .is_none_or(|relation| relation.kind != 'c');
+        let of_row = composite && model.relation(of_type.relation).is_none_or(|relation| relation.kind != 'c');
         if of_row
             || !model.has_schema(of_type.schema)
             || !"edrc".contains(of_type.kind)
@@ -28,47 +25,24 @@ pub(super) fn all(model: &Model<'_>, objects: &mut Vec<Object>) {
             _ => ("composite type", record(model, of_type, &name)),
         };
         // A composite type's entry among the relations is what its dependencies are recorded for.
-        let id = if composite {
-            (class::RELATION, of_type.relation)
-        } else {
-            (class::TYPE, of_type.oid)
-        };
+        let id = if composite { (class::RELATION, of_type.relation) } else { (class::TYPE, of_type.oid) };
         let mut object = Object::new(id, Rank::Type, kind, &name);
         object.statements.push(statement);
         let sql_kind = if of_type.kind == 'd' { "DOMAIN" } else { "TYPE" };
-        for constraint in model
-            .constraints(of_type.oid)
-            .iter()
-            .filter(|constraint| constraint.domain == of_type.oid)
-        {
+        for constraint in model.constraints(of_type.oid).iter().filter(|constraint| constraint.domain == of_type.oid) {
             if constraint.definition.ends_with(" NOT VALID") {
-                let added = format!(
-                    "ALTER DOMAIN {name} ADD CONSTRAINT {} {};",
-                    constraint.name, constraint.definition
-                );
+                let added =
+                    format!("ALTER DOMAIN {name} ADD CONSTRAINT {} {};", constraint.name, constraint.definition);
                 object.statements.push(added);
             }
         }
-        object.statements.extend(comment(
-            model,
-            (class::TYPE, of_type.oid),
-            0,
-            &format!("{sql_kind} {name}"),
-        ));
+        object.statements.extend(comment(model, (class::TYPE, of_type.oid), 0, &format!("{sql_kind} {name}")));
         if composite {
-            object
-                .statements
-                .extend(column_comments(model, of_type.relation, &name));
+            object.statements.extend(column_comments(model, of_type.relation, &name));
         }
-        for constraint in model
-            .constraints(of_type.oid)
-            .iter()
-            .filter(|constraint| constraint.domain == of_type.oid)
-        {
+        for constraint in model.constraints(of_type.oid).iter().filter(|constraint| constraint.domain == of_type.oid) {
             let target = format!("CONSTRAINT {} ON DOMAIN {name}", constraint.name);
-            object
-                .statements
-                .extend(comment(model, (class::CONSTRAINT, constraint.oid), 0, &target));
+            object.statements.extend(comment(model, (class::CONSTRAINT, constraint.oid), 0, &target));
         }
         objects.push(object);
     }
@@ -92,16 +66,9 @@ fn domain(model: &Model<'_>, of_type: &Type, name: &str) -> String {
     if of_type.not_null {
         statement.push_str(" NOT NULL");
     }
-    for constraint in model
-        .constraints(of_type.oid)
-        .iter()
-        .filter(|constraint| constraint.domain == of_type.oid)
-    {
+    for constraint in model.constraints(of_type.oid).iter().filter(|constraint| constraint.domain == of_type.oid) {
         if !constraint.definition.ends_with(" NOT VALID") {
-            statement.push_str(&format!(
-                "\n    CONSTRAINT {} {}",
-                constraint.name, constraint.definition
-            ));
+            statement.push_str(&format!("\n    CONSTRAINT {} {}", constraint.name, constraint.definition));
         }
     }
     statement.push(';');

@@ -28,11 +28,7 @@ impl Account {
         }
         for name in ["postgres", "nobody"] {
             if let Ok(Some(user)) = User::from_name(name) {
-                return Ok(Self::Other {
-                    name: user.name,
-                    uid: user.uid.as_raw(),
-                    gid: user.gid.as_raw(),
-                });
+                return Ok(Self::Other { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() });
             }
         }
         Err(Problem::unavailable(
@@ -68,16 +64,13 @@ impl Account {
         let Self::Other { uid, gid, .. } = self else {
             return true;
         };
-        path.ancestors()
-            .skip(1)
-            .filter_map(|dir| dir.metadata().ok())
-            .all(|dir| {
-                let bit = match (dir.uid() == *uid, dir.gid() == *gid) {
-                    (true, _) => 0o100,
-                    (_, true) => 0o010,
-                    _ => 0o001,
-                };
-                dir.mode() & bit != 0
-            })
+        path.ancestors().skip(1).filter_map(|dir| dir.metadata().ok()).all(|dir| {
+            let bit = match (dir.uid() == *uid, dir.gid() == *gid) {
+                (true, _) => 0o100,
+                (_, true) => 0o010,
+                _ => 0o001,
+            };
+            dir.mode() & bit != 0
+        })
     }
 }

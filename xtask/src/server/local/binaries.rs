@@ -47,48 +47,32 @@ impl Binaries {
         if let Some(dir) = std::env::var_os(VARIABLE).filter(|dir| !dir.is_empty()) {
             let dir = PathBuf::from(dir);
             return Self::inspect(&dir, interrupt)?.ok_or_else(|| {
-                Problem::unavailable(format!(
-                    "{VARIABLE} is {}, but postgres and initdb aren't there.",
-                    dir.display()
-                ))
-                .remedy(format!(
-                    "Name the folder that has them, or take {VARIABLE} out of the environment."
-                ))
-                .into()
+                Problem::unavailable(format!("{VARIABLE} is {}, but postgres and initdb aren't there.", dir.display()))
+                    .remedy(format!("Name the folder that has them, or take {VARIABLE} out of the environment."))
+                    .into()
             });
         }
         let mut found = Vec::new();
         for dir in candidates() {
             found.extend(Self::inspect(&dir, interrupt)?);
         }
-        let seen: Vec<_> = found
-            .iter()
-            .map(|b| format!("{} in {}", b.version(), b.dir.display()))
-            .collect();
+        let seen: Vec<_> = found.iter().map(|b| format!("{} in {}", b.version(), b.dir.display())).collect();
         let fits = |binaries: &Self| match required {
             Some(major) => binaries.version.0 == major,
             None => binaries.version.0 >= OLDEST,
         };
-        found
-            .into_iter()
-            .filter(fits)
-            .max_by_key(|binaries| binaries.version)
-            .ok_or_else(|| {
-                let what = match required {
-                    Some(major) => {
-                        format!("This checkout's cluster was made by PostgreSQL {major}, which isn't installed.")
-                    }
-                    None => format!("PostgreSQL {OLDEST} or newer isn't installed here."),
-                };
-                let problem = Problem::unavailable(what)
-                    .detail(if seen.is_empty() {
-                        "Found: nothing.".into()
-                    } else {
-                        format!("Found: {}.", seen.join(", "))
-                    })
-                    .detail(format!("Looked on PATH and in {}.", USUAL.join(", ")));
-                install_remedies().into_iter().fold(problem, Problem::remedy).into()
-            })
+        found.into_iter().filter(fits).max_by_key(|binaries| binaries.version).ok_or_else(|| {
+            let what = match required {
+                Some(major) => {
+                    format!("This checkout's cluster was made by PostgreSQL {major}, which isn't installed.")
+                }
+                None => format!("PostgreSQL {OLDEST} or newer isn't installed here."),
+            };
+            let problem = Problem::unavailable(what)
+                .detail(if seen.is_empty() { "Found: nothing.".into() } else { format!("Found: {}.", seen.join(", ")) })
+                .detail(format!("Looked on PATH and in {}.", USUAL.join(", ")));
+            install_remedies().into_iter().fold(problem, Problem::remedy).into()
+        })
     }
 
     /// What is in a folder; `None` if it isn't PostgreSQL.
@@ -97,19 +81,12 @@ impl Binaries {
         if !postgres.is_file() || !dir.join("initdb").is_file() {
             return Ok(None);
         }
-        let Ok(ended) = Child::new(postgres, Duration::from_secs(10))
-            .args(["--version"])
-            .run(interrupt)
-        else {
+        let Ok(ended) = Child::new(postgres, Duration::from_secs(10)).args(["--version"]).run(interrupt) else {
             interrupt.check()?;
             return Ok(None);
         };
         let full_version = ended.stdout.trim().to_owned();
-        Ok(parse_version(&full_version).map(|version| Self {
-            dir: dir.to_owned(),
-            version,
-            full_version,
-        }))
+        Ok(parse_version(&full_version).map(|version| Self { dir: dir.to_owned(), version, full_version }))
     }
 
     /// Such as `15.18`.
@@ -124,16 +101,9 @@ impl Binaries {
 
 /// The folders to look at, each once: links to one folder are one.
 fn candidates() -> BTreeSet<PathBuf> {
-    let on_path = which::which_all("postgres")
-        .into_iter()
-        .flatten()
-        .filter_map(|program| program.canonicalize().ok());
+    let on_path = which::which_all("postgres").into_iter().flatten().filter_map(|program| program.canonicalize().ok());
     let on_path = on_path.filter_map(|program| program.parent().map(Path::to_owned));
-    let usual = USUAL
-        .iter()
-        .filter_map(|pattern| glob::glob(pattern).ok())
-        .flatten()
-        .flatten();
+    let usual = USUAL.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten().flatten();
     on_path.chain(usual.filter_map(|dir| dir.canonicalize().ok())).collect()
 }
 
@@ -141,9 +111,7 @@ fn candidates() -> BTreeSet<PathBuf> {
 fn parse_version(text: &str) -> Option<(u32, u32)> {
     let version = text.split("(PostgreSQL) ").nth(1)?.split_whitespace().next()?;
     let number = |text: &str| {
-        let digits = text
-            .find(|c: char| !c.is_ascii_digit())
-            .map_or(text, |end| &text[..end]);
+        let digits = text.find(|c: char| !c.is_ascii_digit()).map_or(text, |end| &text[..end]);
         digits.parse().ok()
     };
     let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
@@ -158,8 +126,5 @@ fn install_remedies() -> Vec<String> {
         "linux" if Path::new("/etc/arch-release").exists() => "sudo pacman -S postgresql",
         _ => "https://www.postgresql.org/download/",
     };
-    vec![
-        format!("Install it: {install}"),
-        format!("or name the folder of its binaries: {VARIABLE}=/some/bin"),
-    ]
+    vec![format!("Install it: {install}"), format!("or name the folder of its binaries: {VARIABLE}=/some/bin")]
 }

@@ -58,9 +58,7 @@ impl Files {
             .remedy("Choose another XTASK_STATE_DIR, or let others pass through the folders above it.")
             .into());
         }
-        Ok(Self {
-            dir: Path::new("/var/lib/xtask").join(checkout::unique_name(root)),
-        })
+        Ok(Self { dir: Path::new("/var/lib/xtask").join(checkout::unique_name(root)) })
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -77,11 +75,7 @@ impl Files {
 
     /// The major version that made the cluster; `None` if there is no cluster.
     pub(crate) fn made_by(&self) -> Option<u32> {
-        fs::read_to_string(self.data().join("PG_VERSION"))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
+        fs::read_to_string(self.data().join("PG_VERSION")).ok()?.trim().parse().ok()
     }
 
     /// The superuser's password.
@@ -98,10 +92,7 @@ impl Files {
         let log = fs::read(self.log()).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let all: Vec<&str> = log.lines().collect();
-        all[all.len().saturating_sub(lines)..]
-            .iter()
-            .map(|line| (*line).to_owned())
-            .collect()
+        all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
     }
 
     /// Makes the cluster's files: a copy of the cached ones, else through initdb, which then are cached.
@@ -142,16 +133,9 @@ impl Files {
             account.own(data).map_err(failed)?;
             let handed = self.dir.join("password.new");
             drop(fs::remove_file(&handed));
-            write_private(&handed, &password)
-                .and_then(|()| account.own(&handed))
-                .map_err(failed)?;
+            write_private(&handed, &password).and_then(|()| account.own(&handed)).map_err(failed)?;
             let initdb = Child::new(binaries.program("initdb"), INITDB_DEADLINE)
-                .args([
-                    OsStr::new("--pgdata"),
-                    data.as_os_str(),
-                    OsStr::new("--pwfile"),
-                    handed.as_os_str(),
-                ])
+                .args([OsStr::new("--pgdata"), data.as_os_str(), OsStr::new("--pwfile"), handed.as_os_str()])
                 .args(flags(locale))
                 .dir(Path::new("/"))
                 .account(account.clone());
@@ -165,11 +149,7 @@ impl Files {
         }
         drop(remove_dir(data));
         let said: Vec<_> = said.lines().map(str::to_owned).collect();
-        Err(
-            Problem::failed(format!("{} failed.", binaries.program("initdb").display()))
-                .details(said)
-                .into(),
-        )
+        Err(Problem::failed(format!("{} failed.", binaries.program("initdb").display())).details(said).into())
     }
 }
 
@@ -177,26 +157,14 @@ impl Files {
 fn flags(locale: &str) -> Vec<String> {
     let locale = format!("--locale={locale}");
     let username = format!("--username={SUPERUSER}");
-    [
-        "--auth=scram-sha-256",
-        "--encoding=UTF8",
-        "--no-sync",
-        "--no-instructions",
-        &locale,
-        &username,
-    ]
-    .map(str::to_owned)
-    .into()
+    ["--auth=scram-sha-256", "--encoding=UTF8", "--no-sync", "--no-instructions", &locale, &username]
+        .map(str::to_owned)
+        .into()
 }
 
 fn cache_key(binaries: &Binaries) -> String {
     let flags: Vec<_> = LOCALES.iter().flat_map(|locale| flags(locale)).collect();
-    let all = format!(
-        "{CACHE_FORMAT} {} {} {}",
-        binaries.full_version,
-        binaries.dir.display(),
-        flags.join(" ")
-    );
+    let all = format!("{CACHE_FORMAT} {} {} {}", binaries.full_version, binaries.dir.display(), flags.join(" "));
     format!("initdb-{}-{:016x}", binaries.version(), checkout::fnv1a(all.as_bytes()))
 }
 

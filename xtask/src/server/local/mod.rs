@@ -66,10 +66,7 @@ impl Cluster {
     /// Root runs this and has no account to hand over to, or the chosen folder is out of its reach.
     pub(crate) fn locate(root: &Path) -> Result<Self> {
         let account = Account::find()?;
-        Ok(Self {
-            files: Files::locate(root, &account)?,
-            account,
-        })
+        Ok(Self { files: Files::locate(root, &account)?, account })
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -86,11 +83,7 @@ impl Cluster {
     /// There are none.
     pub(crate) fn describe(&self, interrupt: &Interrupt) -> Result<String> {
         let binaries = Binaries::find(self.files.made_by(), interrupt)?;
-        Ok(format!(
-            "PostgreSQL {} from {}",
-            binaries.version(),
-            binaries.dir.display()
-        ))
+        Ok(format!("PostgreSQL {} from {}", binaries.version(), binaries.dir.display()))
     }
 
     /// How to log in as the superuser on `port`.
@@ -127,10 +120,7 @@ impl Cluster {
                 running.pid, running.port
             ))
             .remedy(format!("Look at it: ps -p {}", running.pid))
-            .remedy(format!(
-                "If it isn't PostgreSQL: rm '{}'",
-                self.files.data().join("postmaster.pid").display()
-            ))
+            .remedy(format!("If it isn't PostgreSQL: rm '{}'", self.files.data().join("postmaster.pid").display()))
             .into()),
         }
     }
@@ -169,15 +159,13 @@ impl Cluster {
                 _ => Err(Problem::unavailable("PostgreSQL ended while it was starting.").into()),
             }
         };
-        self.ready(address, Instant::now() + patience, alive)
-            .await
-            .map_err(|error| match error {
-                // Somebody else was quicker to take the port.
-                StartError::Failed(_) if !port_is_free(address) && !matches!(server.try_wait(), Ok(None)) => {
-                    StartError::PortTaken
-                }
-                error => error,
-            })
+        self.ready(address, Instant::now() + patience, alive).await.map_err(|error| match error {
+            // Somebody else was quicker to take the port.
+            StartError::Failed(_) if !port_is_free(address) && !matches!(server.try_wait(), Ok(None)) => {
+                StartError::PortTaken
+            }
+            error => error,
+        })
     }
 
     async fn ready(
@@ -194,10 +182,7 @@ impl Cluster {
         match readiness::wait(&self.superuser(address)?, deadline, alive).await {
             Ok(readiness::Answer::Ready(version)) => Ok(version),
             Ok(answer) => Err(StartError::Failed(
-                explain(Problem::unavailable(format!(
-                    "This checkout's PostgreSQL can't be used: {answer:?}."
-                )))
-                .into(),
+                explain(Problem::unavailable(format!("This checkout's PostgreSQL can't be used: {answer:?}."))).into(),
             )),
             Err(error) => Err(StartError::Failed(match error.downcast::<Problem>() {
                 Ok(problem) if problem.exit == crate::problem::Exit::Unavailable => explain(problem).into(),
@@ -209,20 +194,12 @@ impl Cluster {
 
     fn spawn(&self, binaries: &Binaries, address: &Address) -> Result<std::process::Child> {
         let failed = |error: std::io::Error| {
-            Problem::unavailable(format!(
-                "{} can't be started: {error}.",
-                binaries.program("postgres").display()
-            ))
+            Problem::unavailable(format!("{} can't be started: {error}.", binaries.program("postgres").display()))
         };
         let path = self.files.log();
         let too_long = fs::metadata(&path).is_ok_and(|log| log.len() > LOG_LIMIT);
         let mut options = OpenOptions::new();
-        options
-            .create(true)
-            .write(true)
-            .append(!too_long)
-            .truncate(too_long)
-            .mode(0o600);
+        options.create(true).write(true).append(!too_long).truncate(too_long).mode(0o600);
         let log = options.open(&path).map_err(failed)?;
         let mut command = Command::new(binaries.program("postgres"));
         command
@@ -289,10 +266,7 @@ impl Cluster {
         let lines: Vec<&str> = text.lines().collect();
         let pid = lines.first()?.trim().parse().ok()?;
         let port = lines.get(3).and_then(|port| port.trim().parse().ok()).unwrap_or(0);
-        Some(Running {
-            pid: Pid::from_raw(pid),
-            port,
-        })
+        Some(Running { pid: Pid::from_raw(pid), port })
     }
 
     /// PostgreSQL changes into its data folder, so the system can tell whose server a process is.
@@ -314,10 +288,7 @@ impl Cluster {
 
     /// Whether the server on this port says that it is this cluster's.
     async fn answers(&self, port: u16) -> bool {
-        let address = Address {
-            host: "127.0.0.1".into(),
-            port,
-        };
+        let address = Address { host: "127.0.0.1".into(), port };
         let Ok(options) = self.superuser(&address) else {
             return false;
         };
