@@ -101,7 +101,7 @@ async fn verify(
             .remedy("cargo xtask db-verify --allow-remote makes a scratch database there, and tells.")
             .into());
     }
-    Err(proof::explain(database, url, &measured, &differences, run).await.into())
+    Err(proof::explain(&workspace.root, database, url, &measured, &differences, run).await.into())
 }
 
 /// Makes the schema file of one database from its migrations, never from the live database.

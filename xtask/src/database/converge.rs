@@ -286,7 +286,7 @@ impl Goal<'_> {
         if differences.is_empty() {
             return Ok(measured);
         }
-        Err(proof::explain(database, url, &measured, &differences, self.run).await.into())
+        Err(proof::explain(&self.workspace.root, database, url, &measured, &differences, self.run).await.into())
     }
 }
 

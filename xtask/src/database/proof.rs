@@ -106,42 +106,49 @@ async fn migrate_and_measure(scratch: &Scratch, database: &Database) -> Result<C
 }
 
 /// Why a database isn't what the repository says, and what mends it.
+///
+/// `differences` are those between the committed file and the database.
 pub(crate) async fn explain(
+    root: &Path,
     database: &Database,
     url: &DatabaseUrl,
     measured: &Measured,
     differences: &[Difference],
     run: &str,
 ) -> Problem {
-    let file = database.schema_file.display();
-    let name = &url.database;
-    let (what, remedies) = match from_nothing(database, url, run).await {
-        Ok(fresh) if schema::compare(&fresh, &measured.catalog).is_empty() => (
-            format!(
-                "{}: {file} is stale: the database is what the migrations make, and the file says something else.",
-                database.name
-            ),
-            vec!["Make it anew, look at the change, and commit it: cargo xtask db-verify --write".to_owned()],
-        ),
-        Ok(fresh) => {
-            let stale = if schema::compare(&fresh, &measured.catalog).len() == differences.len() {
-                String::new()
-            } else {
-                format!(" {file} isn't what the migrations make either.")
-            };
-            let mut remedies = vec!["Put the change into a migration, or take it back in the database.".to_owned()];
-            if !stale.is_empty() {
-                remedies.push("The file: cargo xtask db-verify --write".to_owned());
-            }
-            (format!("{}: {name} drifted: it isn't what the migrations make.{stale}", database.name), remedies)
+    let (file, name) = (database.schema_file.display(), &url.database);
+    let problem = |what: String| Problem::new(Exit::SchemaDiffers, format!("{}: {what}", database.name));
+    // Statements that repair the database make sense only where the database is at fault.
+    let without_repair = |difference: &Difference| Difference { repair: None, ..difference.clone() }.to_string();
+    let write = "cargo xtask db-verify --write";
+    let take_back = "Put the change into a migration, or take it back in the database.";
+    let fresh = match from_nothing(database, url, run).await {
+        Ok(fresh) => fresh,
+        Err(error) => {
+            return problem(format!("{name} isn't what {file} says."))
+                .details(differences.iter().map(without_repair))
+                .detail(format!("Which of the two is at fault can't be told: {}", first_line(&error)));
         }
-        Err(error) => (
-            format!("{}: {name} isn't what {file} says.", database.name),
-            vec![format!("Whether the database or the file is at fault can't be told: {}", first_line(&error))],
-        ),
     };
-    let problem = Problem::new(Exit::SchemaDiffers, what).details(differences.iter().map(ToString::to_string));
-    remedies.into_iter().fold(problem, Problem::remedy)
+    let drift = schema::compare(&fresh, &measured.catalog);
+    let file_is_stale = !matches!(committed(root, database), Ok(Some(committed)) if committed == fresh);
+    if drift.is_empty() {
+        return problem(format!(
+            "{file} is stale: {name} is what the migrations make, and the file says something else."
+        ))
+        .details(differences.iter().map(without_repair))
+        .remedy(format!("Make it anew, look at the change, and commit it: {write}"));
+    }
+    let drifted = problem(format!("{name} drifted: it isn't what the migrations make."))
+        .details(drift.iter().map(ToString::to_string));
+    if file_is_stale {
+        drifted
+            .detail(format!("{file} isn't what the migrations make either."))
+            .remedy(take_back)
+            .remedy(format!("Make the file anew, look at the change, and commit it: {write}"))
+    } else {
+        drifted.remedy(take_back)
+    }
 }
 
 fn first_line(error: &anyhow::Error) -> String {

@@ -88,7 +88,7 @@ services:
     environment:
       POSTGRES_USER: ${POSTGRES_USER:?}
       POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?}
-      POSTGRES_DB: ${POSTGRES_DB:?}
+      POSTGRES_DB: postgres
     ports:
       - \"127.0.0.1:${POSTGRES_PORT:?}:5432\"
     volumes:
