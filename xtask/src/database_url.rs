@@ -55,7 +55,9 @@ impl DatabaseUrl {
                 url.scheme()
             )));
         }
-        let options: PgConnectOptions = text.parse().map_err(|error| wrong(&format!("{error}.")))?;
+        // sqlx's own words would show what stands in the URL.
+        let unreadable = |_| wrong("one of its options, after the \"?\", can't be read.");
+        let options: PgConnectOptions = text.parse().map_err(unreadable)?;
         let database = options.get_database().unwrap_or_default().to_owned();
         if database.is_empty() {
             return Err(wrong("it names no database."));

@@ -320,7 +320,8 @@ pub(crate) async fn plan(workspace: &Workspace, settings: &Settings, reporter: &
         let step = reporter.step(&database.name);
         let total = database.migrations.len();
         let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
-            step.end(Outcome::Done, &format!("would make {} and apply {total} migrations", url.database));
+            let all: Vec<_> = database.migrations.iter().map(MigrationFile::stem).collect();
+            step.end(Outcome::Done, &format!("would make {} and apply {}", url.database, all.join(", ")));
             continue;
         };
         let rows = history::read(&mut connection, &database.history).await?;

@@ -41,6 +41,7 @@ impl Scratch {
     /// The URL's role may not make databases.
     pub(crate) async fn create(url: &DatabaseUrl, run: &str) -> Result<Self> {
         let mut maintenance = session::maintenance(url, run).await?;
+        sweep(&mut maintenance, std::slice::from_ref(url)).await?;
         let digits = RandomState::new().build_hasher().finish() >> (u64::BITS - BITS);
         let suffix = format!("{INFIX}{digits:012x}");
         let name = format!("{}{suffix}", cut(&url.database, LONGEST_NAME - suffix.len()));

@@ -4,6 +4,7 @@
 //! The container is started with `up -d` and asked for its readiness by us: `--wait` only notices it at the health
 //! check's interval. User, password and port reach compose through the environment.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -258,6 +259,16 @@ impl Compose {
         }
     }
 
+    /// What compose reads in place of `.env`. docker-compose 1.29 takes no device for a file.
+    fn empty_file(&self) -> PathBuf {
+        let path = checkout::state_dir(&self.root).join("empty.env");
+        if !path.is_file() {
+            // Where it can't be made, compose itself says so.
+            drop(checkout::make_state_dir(&self.root).map(|_| std::fs::write(&path, "")));
+        }
+        path
+    }
+
     /// Compose on this checkout's project. It reads no `.env`: what is in there is for the shop, and a value that
     /// compose can't parse would stop it.
     fn compose(&self, deadline: Duration, url: Option<&DatabaseUrl>) -> Child {
@@ -269,7 +280,8 @@ impl Compose {
         };
         Child::new(program, deadline)
             .args(&self.command[1..])
-            .args(["--env-file", "/dev/null", "--project-name", &self.project, "--file", FILE])
+            .args([OsStr::new("--env-file"), self.empty_file().as_os_str()])
+            .args(["--project-name", &self.project, "--file", FILE])
             .dir(&self.root)
             .env("POSTGRES_USER", user)
             .env("POSTGRES_PASSWORD", password)

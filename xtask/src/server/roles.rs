@@ -18,7 +18,9 @@ use crate::problem::Problem;
 /// # Errors
 /// The superuser isn't let in, or a statement fails.
 pub(crate) async fn let_in(superuser: &PgConnectOptions, urls: &[DatabaseUrl]) -> Result<()> {
-    let mut connection = xtask_connect::connect(superuser.clone()).await.map_err(|error| {
+    // Else a statement that fails would stand in the server's log with the password in it.
+    let quiet = [("log_min_error_statement", "panic"), ("log_statement", "none")];
+    let mut connection = xtask_connect::connect(superuser.clone().options(quiet)).await.map_err(|error| {
         Problem::unavailable(format!("The server that was started doesn't let its superuser in: {error}."))
     })?;
     let mut done: Vec<&str> = Vec::new();

@@ -26,6 +26,12 @@ const INITDB_DEADLINE: Duration = Duration::from_secs(120);
 /// The locales to try, best first: one that every machine has, so that the order of rows is the same on all.
 const LOCALES: [&str; 2] = ["C.UTF-8", "C"];
 
+/// What a data folder in the making is called, before the number of the process that makes it.
+const UNFINISHED: &str = "data.new-";
+
+/// What follows the name of a cache in the making, before the number of the process that makes it.
+const UNPUBLISHED: &str = ".new-";
+
 /// Changes when what is cached changes its form, so that an older cache isn't used.
 const CACHE_FORMAT: u32 = 1;
 
@@ -106,7 +112,8 @@ impl Files {
             Problem::failed(format!("The cluster can't be made in {}: {error}.", self.dir.display()))
         };
         make_dir(&self.dir, 0o755).map_err(failed)?;
-        let new = self.dir.join("data.new");
+        // A name of this run's own: the initdb of one that was killed may still be writing.
+        let new = self.dir.join(format!("{UNFINISHED}{}", std::process::id()));
         let cached = checkout::cache_dir(account.is_other()).join(cache_key(binaries));
         remove_dir(&new).map_err(failed)?;
         if copy_cached(&cached, &new, &self.password_file(), account).is_err() {
@@ -118,6 +125,23 @@ impl Files {
         }
         fs::rename(&new, self.data()).map_err(failed)?;
         Ok(())
+    }
+
+    /// Removes what runs that were killed left half made, here and in the cache.
+    pub(crate) fn sweep(&self) {
+        for dir in [self.dir.clone(), checkout::cache_dir(nix::unistd::geteuid().is_root())] {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let pid = name.rsplit_once(UNFINISHED).or_else(|| name.rsplit_once(UNPUBLISHED));
+                let gone = pid.and_then(|(_, pid)| pid.parse().ok()).is_some_and(|pid| {
+                    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH)
+                });
+                if gone {
+                    // An initdb that is still writing is met again by the next run.
+                    drop(remove_dir(&entry.path()));
+                }
+            }
+        }
     }
 
     fn initdb(&self, data: &Path, binaries: &Binaries, account: &Account, interrupt: &Interrupt) -> Result<()> {
@@ -149,7 +173,7 @@ impl Files {
         }
         drop(remove_dir(data));
         let said: Vec<_> = said.lines().map(str::to_owned).collect();
-        Err(Problem::failed(format!("{} failed.", binaries.program("initdb").display())).details(said).into())
+        Err(Problem::unavailable(format!("{} failed.", binaries.program("initdb").display())).details(said).into())
     }
 }
 
@@ -179,7 +203,11 @@ fn copy_cached(cached: &Path, data: &Path, password_file: &Path, account: &Accou
 fn fill_cache(cached: &Path, data: &Path, password_file: &Path) -> io::Result<()> {
     let parent = cached.parent().unwrap_or(cached);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-    let new = cached.with_extension(format!("new-{}", std::process::id()));
+    let new = cached.with_file_name(format!(
+        "{}{UNPUBLISHED}{}",
+        cached.file_name().unwrap_or_default().to_string_lossy(),
+        std::process::id()
+    ));
     remove_dir(&new)?;
     fs::DirBuilder::new().mode(0o700).create(&new)?;
     let filled = copy_dir(data, &new.join("data"), &Account::Own)

@@ -91,15 +91,12 @@ impl Cluster {
     /// # Errors
     /// The superuser's password can't be read.
     pub(crate) fn superuser(&self, address: &Address) -> Result<PgConnectOptions> {
-        // A statement that fails would stand in the log with the password in it.
-        let quiet = [("log_min_error_statement", "panic"), ("log_statement", "none")];
         Ok(PgConnectOptions::new_without_pgpass()
             .host(address.listen_ip())
             .port(address.port)
             .username(SUPERUSER)
             .password(&self.files.password()?)
             .database("postgres")
-            .options(quiet)
             .application_name("xtask"))
     }
 
@@ -144,6 +141,7 @@ impl Cluster {
             self.stop(interrupt).await?;
         }
         self.clear_stale_pid_file()?;
+        self.files.sweep();
         let binaries = Binaries::find(self.files.made_by(), interrupt)?;
         if !self.exists() {
             self.files.create(&binaries, &self.account, interrupt)?;
@@ -243,7 +241,12 @@ impl Cluster {
             }
         }
         let deadline = Instant::now() + STOP_DEADLINE;
-        while matches!(self.holder(running.pid), Holder::Server | Holder::Unknown) && self.pid_file().is_some() {
+        let stopping = || match self.holder(running.pid) {
+            Holder::Server => true,
+            Holder::Unknown => self.pid_file().is_some(),
+            Holder::Nobody => false,
+        };
+        while stopping() {
             if Instant::now() > deadline {
                 let seconds = STOP_DEADLINE.as_secs();
                 return Err(Problem::failed(format!(
