@@ -47,10 +47,13 @@ fn dispatch(command: &Command, reporter: &Reporter) -> Result<Vec<String>> {
         .enable_all()
         .build()
         .context("the runtime for connections can't be started")?;
-    match command {
+    let result = match command {
         Command::DbSetup(options) => runtime.block_on(db_setup::run(options, context)),
         Command::DbStop => runtime.block_on(db_stop::run(context)),
         Command::DbVerify(options) => runtime.block_on(db_verify::run(options, context)),
         Command::Ci => runtime.block_on(ci::run(context)),
-    }
+    };
+    // A login that was given up may still wait for its server; it isn't waited for.
+    runtime.shutdown_background();
+    result
 }
