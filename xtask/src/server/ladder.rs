@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::compose::{Compose, Unusable};
 #[cfg(unix)]
-use super::local::{self, Cluster};
+use super::local::{self, Binaries, Cluster};
 use super::readiness::{self, Answer};
 use super::{Choice, Provider, Record, Server, StartError, roles};
 use crate::database_url::{Address, DatabaseUrl};
@@ -287,8 +287,8 @@ impl Ladder<'_> {
                 (Provider::Compose, version)
             }
             #[cfg(unix)]
-            Rung::Local(cluster, _) => {
-                let version = cluster.start(&url.address, self.patience, self.interrupt).await?;
+            Rung::Local(cluster, binaries) => {
+                let version = cluster.start(binaries, &url.address, self.patience, self.interrupt).await?;
                 roles::let_in(&cluster.superuser(&url.address)?, &settings.urls).await?;
                 (Provider::Local, version)
             }
@@ -301,8 +301,8 @@ impl Ladder<'_> {
         #[cfg(unix)]
         if provider == Provider::Local {
             let rung = Cluster::locate(self.root).and_then(|cluster| {
-                let described = cluster.describe(self.interrupt)?;
-                Ok(Rung::Local(cluster, described))
+                let binaries = cluster.binaries(self.interrupt)?;
+                Ok(Rung::Local(cluster, binaries))
             });
             return match rung {
                 Ok(rung) => Ok(Ok(rung)),
@@ -327,9 +327,8 @@ impl Ladder<'_> {
 /// A provider that can be used here.
 enum Rung {
     Compose(Compose),
-    /// With what would be run.
     #[cfg(unix)]
-    Local(Cluster, String),
+    Local(Cluster, Binaries),
 }
 
 impl Rung {
@@ -337,7 +336,7 @@ impl Rung {
         match self {
             Self::Compose(compose) => compose.describe(),
             #[cfg(unix)]
-            Self::Local(_, described) => described.clone(),
+            Self::Local(_, binaries) => format!("PostgreSQL {} from {}", binaries.version(), binaries.dir.display()),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 const ATTEMPT: Duration = Duration::from_secs(4);
 
 /// How often it is asked.
-const POLL: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(50);
+const POLL: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(12);
 
 /// What an attempt came to.
 #[derive(Debug)]

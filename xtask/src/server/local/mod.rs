@@ -25,7 +25,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Row};
 
 use self::account::Account;
-use self::binaries::Binaries;
+pub(crate) use self::binaries::Binaries;
 use self::files::{Files, SUPERUSER};
 use super::{StartError, readiness};
 use crate::database_url::Address;
@@ -77,13 +77,12 @@ impl Cluster {
         &self.files.dir
     }
 
-    /// What would be run: the binaries for this cluster.
+    /// The binaries for this cluster.
     ///
     /// # Errors
     /// There are none.
-    pub(crate) fn describe(&self, interrupt: &Interrupt) -> Result<String> {
-        let binaries = Binaries::find(self.files.made_by(), interrupt)?;
-        Ok(format!("PostgreSQL {} from {}", binaries.version(), binaries.dir.display()))
+    pub(crate) fn binaries(&self, interrupt: &Interrupt) -> Result<Binaries> {
+        Binaries::find(self.files.made_by(), interrupt)
     }
 
     /// How to log in as the superuser on `port`.
@@ -130,6 +129,7 @@ impl Cluster {
     /// [`StartError::PortTaken`] if something else listens there; else what failed, with the end of the log.
     pub(crate) async fn start(
         &self,
+        binaries: &Binaries,
         address: &Address,
         patience: Duration,
         interrupt: &Interrupt,
@@ -142,14 +142,13 @@ impl Cluster {
         }
         self.clear_stale_pid_file()?;
         self.files.sweep();
-        let binaries = Binaries::find(self.files.made_by(), interrupt)?;
         if !self.exists() {
-            self.files.create(&binaries, &self.account, interrupt)?;
+            self.files.create(binaries, &self.account, interrupt)?;
         }
         if !port_is_free(address) {
             return Err(StartError::PortTaken);
         }
-        let mut server = self.spawn(&binaries, address)?;
+        let mut server = self.spawn(binaries, address)?;
         let alive = async || {
             interrupt.check()?;
             match server.try_wait() {
