@@ -99,9 +99,7 @@ impl Settings {
             new_file.replace(&url.variable, &value, url.with_password());
         }
     }
-}
 
-impl Settings {
     /// Makes `.env` if there is none. Returns whether it was made: not when another run has made one meanwhile.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ fn steps() -> Vec<Step> {
     let has_nextest = which::which("cargo-nextest").is_ok();
     // What nextest doesn't run, examples in documentation, this project doesn't have.
     let test = if has_nextest {
-        vec!["nextest", "run", "--workspace", "--no-fail-fast", "--success-output", "immediate"]
+        vec!["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail"]
     } else {
         vec!["test", "--workspace", "--no-fail-fast"]
     };

@@ -43,7 +43,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Result<Vec<String>> {
                 }
             }
             Err(unusable) => {
-                reporter.warning(&format!("Docker could not be asked about a container: {}.", unusable.why))
+                reporter.warning(&format!("Docker could not be asked about a container: {}.", unusable.why));
             }
         }
     }

@@ -231,6 +231,7 @@ impl Goal<'_> {
                 }
             }
         };
+        session::watch_client(&mut connection).await;
         if !made {
             session::end_orphans(&mut connection).await?;
             create::check(&mut connection, url).await?;

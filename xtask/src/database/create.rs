@@ -15,6 +15,7 @@ use crate::problem::Problem;
 /// The role may not make databases, with the statement for somebody who may; or the server refuses it.
 pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
     let mut connection = session::maintenance(url, run).await?;
+    session::watch_client(&mut connection).await;
     let made = create(&mut connection, &url.database).await;
     session::close(connection).await;
     match made {

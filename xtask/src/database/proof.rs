@@ -98,6 +98,7 @@ async fn migrate_and_measure(scratch: &Scratch, database: &Database) -> Result<C
             return Err(Problem::unavailable(format!("A scratch database can't be opened: {answer:?}.")).into());
         }
     };
+    session::watch_client(&mut connection).await;
     let all = history::History::compare(database, &[]).pending;
     apply::pending(&mut connection, database, &all, |_| {}).await.1?;
     let measured = measure(&mut connection, &database.history).await?;

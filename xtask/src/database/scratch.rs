@@ -4,6 +4,7 @@
 //! advisory lock with the same digits for as long as it is used: one whose lock is free was left behind, and is swept.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
 
 use anyhow::Result;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -25,6 +26,9 @@ const LONGEST_NAME: usize = 63;
 
 const INFIX: &str = "_scratch_";
 
+/// In this time a server notices that a session's client is gone ([`session::watch_client`]).
+const NOTICED: Duration = Duration::from_millis(300);
+
 /// A scratch database in use.
 pub(crate) struct Scratch {
     name: String,
@@ -41,6 +45,7 @@ impl Scratch {
     /// The URL's role may not make databases.
     pub(crate) async fn create(url: &DatabaseUrl, run: &str) -> Result<Self> {
         let mut maintenance = session::maintenance(url, run).await?;
+        session::watch_client(&mut maintenance).await;
         sweep(&mut maintenance, std::slice::from_ref(url)).await?;
         let digits = RandomState::new().build_hasher().finish() >> (u64::BITS - BITS);
         let suffix = format!("{INFIX}{digits:012x}");
@@ -74,35 +79,44 @@ impl Scratch {
 /// # Errors
 /// The server refuses, or is gone.
 pub(crate) async fn sweep(connection: &mut PgConnection, urls: &[DatabaseUrl]) -> Result<Vec<String>> {
-    let names = sqlx::raw_sql(
+    let rows = sqlx::raw_sql(
         "SELECT datname FROM pg_database WHERE datname ~ '_scratch_[0-9a-f]{12}$' \
          AND pg_has_role(current_user, datdba, 'MEMBER')",
     )
     .fetch_all(&mut *connection)
     .await?;
+    let names = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+    let mut found: Vec<(String, i64)> =
+        names.into_iter().filter_map(|name| key_of(&name, urls).map(|key| (name, key))).collect();
     let mut swept = Vec::new();
-    for row in names {
-        let name: String = row.try_get(0)?;
-        let Some((base, digits)) = name.rsplit_once(INFIX) else {
-            continue;
-        };
-        let longest = LONGEST_NAME - INFIX.len() - digits.len();
-        let ours = urls.iter().any(|url| cut(&url.database, longest) == base);
-        let Ok(digits) = u64::from_str_radix(digits, 16) else {
-            continue;
-        };
-        if !ours {
-            continue;
+    for round in 0..2 {
+        // Of a run that was killed just now, the server may not know yet that it is gone.
+        if round > 0 && !found.is_empty() {
+            tokio::time::sleep(NOTICED).await;
         }
-        let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(key(digits)).fetch_one(&mut *connection).await?;
-        if row.try_get(0)? {
+        let mut held = Vec::new();
+        for (name, key) in found {
+            let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut *connection).await?;
+            if !row.try_get::<bool, _>(0)? {
+                held.push((name, key));
+                continue;
+            }
             let dropped = drop_database(connection, &name).await;
-            sqlx::query("SELECT pg_advisory_unlock($1)").bind(key(digits)).execute(&mut *connection).await?;
+            sqlx::query("SELECT pg_advisory_unlock($1)").bind(key).execute(&mut *connection).await?;
             dropped?;
             swept.push(name);
         }
+        found = held;
     }
     Ok(swept)
+}
+
+/// The key of a scratch database's lock, if it's one of these URLs' databases.
+fn key_of(name: &str, urls: &[DatabaseUrl]) -> Option<i64> {
+    let (base, digits) = name.rsplit_once(INFIX)?;
+    let longest = LONGEST_NAME - INFIX.len() - digits.len();
+    let ours = urls.iter().any(|url| cut(&url.database, longest) == base);
+    u64::from_str_radix(digits, 16).ok().filter(|_| ours).map(key)
 }
 
 async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {

@@ -67,6 +67,13 @@ pub(crate) fn unavailable(url: &DatabaseUrl, answer: &Answer) -> Problem {
         .remedy("cargo xtask db-setup")
 }
 
+/// Has the server look, during a long statement, whether this process is still there, and give up if it isn't.
+///
+/// Best effort: some servers' systems can't tell, and refuse.
+pub(crate) async fn watch_client(connection: &mut PgConnection) {
+    drop(sqlx::raw_sql("SET client_connection_check_interval = '100ms'").execute(connection).await);
+}
+
 /// Ends sessions of runs that are gone, in the database of `connection`: to be called by the holder of the setup
 /// lock, who is the only one with the right to such sessions. What they had not committed is rolled back.
 pub(crate) async fn end_orphans(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

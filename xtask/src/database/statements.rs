@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn split(sql: &str) -> Vec<&str> {
-        starts(sql).iter().map(|start| sql[*start..].split_whitespace().next().unwrap_or("")).collect()
+        starts(sql).iter().map(|start| sql[*start..].split([' ', ';']).next().unwrap_or("")).collect()
     }
 
     #[test]

@@ -130,6 +130,11 @@ impl Compose {
         format!("{} up -d {SERVICE} with {}{pull}", self.command.join(" "), image())
     }
 
+    /// The image, if it isn't on this machine yet.
+    pub(crate) fn image_to_pull(&self) -> Option<String> {
+        (!self.image_is_there).then(image)
+    }
+
     /// Starts the container, from nothing if need be, and waits until PostgreSQL in it is ready.
     ///
     /// # Errors

@@ -281,6 +281,9 @@ impl Ladder<'_> {
         let url = &settings.urls[0];
         let (provider, version) = match rung {
             Rung::Compose(compose) => {
+                if let Some(image) = compose.image_to_pull() {
+                    self.reporter.note(&format!("Pulling the image {image}; this takes a while, the first time only."));
+                }
                 let version = compose.start(url, self.patience, self.interrupt).await?;
                 // The first URL's role is the container's superuser.
                 roles::let_in(&url.options("xtask").database("postgres"), &settings.urls).await?;
@@ -366,7 +369,13 @@ fn ways_out(problem: Problem, settings: &Settings, address: &Address) -> Problem
 }
 
 fn who_listens(address: &Address) -> String {
-    format!("See what listens there: ss --listening --tcp --processes 'sport = :{}'", address.port)
+    let port = address.port;
+    let command = if cfg!(target_os = "linux") {
+        format!("ss --listening --tcp --processes 'sport = :{port}'")
+    } else {
+        format!("lsof -nP -iTCP:{port} -sTCP:LISTEN")
+    };
+    format!("See what listens there: {command}")
 }
 
 fn port_taken(settings: &Settings) -> Problem {
