@@ -51,6 +51,7 @@ async fn steps(
         end_settings(step, false, &settings);
         server_step.end(Outcome::Unchanged, &format!("{} answers", ready.server));
         ready.show(reporter);
+        reporter.note("Nothing was to be done; nothing was changed.");
         return Ok(next());
     }
     if !options.allow_remote {

@@ -66,9 +66,6 @@ impl Ready {
         for proven in &self.databases {
             reporter.tables(&proven.database, &proven.measured.listed());
         }
-        if self.databases.iter().all(|proven| proven.done.is_none()) {
-            reporter.note("Nothing was to be done; nothing was changed.");
-        }
     }
 }
 
