@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::Context;
 use crate::checkout::{self, CheckoutLock};
 use crate::cli::DbSetup;
+use crate::database::cancel::cancel;
 use crate::database::converge::{self, Goal};
 use crate::database::session;
 use crate::env_file::{CONTRACT, FILE, Settings};
@@ -22,7 +23,11 @@ pub(crate) async fn run(options: &DbSetup, context: &Context<'_>) -> Result<Vec<
     if let (Err(error), Some(settings)) = (&result, &touched)
         && interrupt::is_interruption(error)
     {
-        return Err(converge::cancel(settings, &run).await.into());
+        return Err(cancel(&settings.urls, &run)
+            .await
+            .detail("No migration is half applied: each is there with its row in the history, or not at all.")
+            .remedy("Type it again, and it goes on from there: cargo xtask db-setup")
+            .into());
     }
     result
 }

@@ -7,11 +7,13 @@ use futures_util::future::join_all;
 
 use super::Context;
 use crate::cli::DbVerify;
+use crate::database::cancel::cancel;
 use crate::database::history::{self, History};
 use crate::database::proof;
 use crate::database::session::{self, Opened};
 use crate::database_url::DatabaseUrl;
 use crate::env_file::Settings;
+use crate::interrupt;
 use crate::problem::{Exit, Problem, Problems};
 use crate::report::{Outcome, Reporter};
 use crate::server::readiness::Answer;
@@ -20,15 +22,27 @@ use crate::workspace::{Database, Workspace};
 /// Returns what may be typed next.
 pub(crate) async fn run(options: &DbVerify, context: &Context<'_>) -> Result<Vec<String>> {
     let run = format!("{} {}", session::READER, std::process::id());
-    context.interrupt.guard(steps(options, context.reporter, &run)).await
+    let mut touched = Vec::new();
+    let result = context.interrupt.guard(steps(options, context.reporter, &run, &mut touched)).await;
+    if result.as_ref().is_err_and(interrupt::is_interruption) {
+        return Err(cancel(&touched, &run).await.into());
+    }
+    result
 }
 
-async fn steps(options: &DbVerify, reporter: &Reporter, run: &str) -> Result<Vec<String>> {
+/// `touched` is set before the first scratch database may be made: from then on there is something to drop.
+async fn steps(
+    options: &DbVerify,
+    reporter: &Reporter,
+    run: &str,
+    touched: &mut Vec<DatabaseUrl>,
+) -> Result<Vec<String>> {
     let mut problems = Problems::default();
     let workspace = Workspace::find(&mut problems)?;
     let settings = Settings::load(&workspace.root, &workspace.url_variables(), &mut problems);
     problems.into_result()?;
 
+    touched.clone_from(&settings.urls);
     let each = workspace.databases.iter().zip(&settings.urls).map(async |(database, url)| {
         let one = One { options, root: &workspace.root, database, url, run, reporter };
         if options.write { one.write().await } else { one.verify().await }

@@ -22,9 +22,6 @@ use crate::problem::{Exit, Problem, Problems};
 use crate::report::{Outcome, Reporter, Step, human};
 use crate::workspace::{Database, Workspace};
 
-/// How long the cancelling after Ctrl-C may take.
-const CANCEL: Duration = Duration::from_secs(15);
-
 /// What is to be reached.
 pub(crate) struct Goal<'a> {
     pub(crate) workspace: &'a Workspace,
@@ -339,34 +336,4 @@ pub(crate) async fn plan(workspace: &Workspace, settings: &Settings, reporter: &
         }
     }
     Ok(())
-}
-
-/// After Ctrl-C: cancels what this run has under way on the servers, and waits until it is gone.
-pub(crate) async fn cancel(settings: &Settings, run: &str) -> Problem {
-    let cancelled = tokio::time::timeout(CANCEL, async {
-        let mut all = true;
-        for url in &settings.urls {
-            let ended = async {
-                let mut connection = session::maintenance(url, session::READER).await?;
-                session::end_run(&mut connection, run).await?;
-                session::close(connection).await;
-                anyhow::Ok(())
-            };
-            all &= ended.await.is_ok();
-        }
-        all
-    });
-    let interrupted = Problem::new(Exit::Interrupted, "Interrupted.");
-    if cancelled.await == Ok(true) {
-        interrupted
-            .detail(
-                "What was under way was cancelled on the server. No migration is half applied: each is there with its",
-            )
-            .detail("row in the history, or not at all.")
-            .remedy("Type it again, and it goes on from there: cargo xtask db-setup")
-    } else {
-        interrupted.detail(format!(
-            "The server did not confirm that what was under way is cancelled. See: SELECT * FROM pg_stat_activity WHERE application_name = '{run}';"
-        ))
-    }
 }

@@ -1,6 +1,7 @@
 //! The databases themselves: sessions, the setup lock, creation, history, migration, scratch databases, the proof.
 
 pub(crate) mod apply;
+pub(crate) mod cancel;
 pub(crate) mod converge;
 pub(crate) mod create;
 pub(crate) mod history;

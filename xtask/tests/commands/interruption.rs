@@ -125,6 +125,20 @@ fn a_request_to_terminate_in_the_middle_of_a_migration() {
     ends_in_order(End::Terminate);
 }
 
+/// The scratch database of a run that is asked to end goes with it.
+#[test]
+fn ctrl_c_while_a_schema_file_is_written() {
+    let (server, workspace) = server_and_workspace();
+    workspace.run(&["db-setup"]).code(0);
+    workspace.add_migration("library", "003_waits", "SELECT pg_sleep(600);\n");
+    let sleeping = || server.xtask_statements().iter().any(|statement| statement.contains("pg_sleep"));
+    let run = workspace.xtask(&["db-verify", "--write"]).start();
+    eventually("the scratch database is migrated", DEADLINE, || sleeping().then_some(()));
+    run.interrupt();
+    run.wait().code(130).mentions(["interrupt"]);
+    server.assert_only(&["journal", "library"]);
+}
+
 /// An index that is built concurrently has no transaction to roll back: what is left must not be in the way.
 #[test]
 fn ctrl_c_while_an_index_is_built_concurrently() {
