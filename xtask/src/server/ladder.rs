@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::compose::{Compose, Unusable};
 #[cfg(unix)]
 use super::local::{self, Binaries, Cluster};
+use super::no_server::{self, Left};
 use super::readiness::{self, Answer};
 use super::{Choice, Provider, Record, Server, StartError, roles};
 use crate::database_url::{Address, DatabaseUrl};
@@ -37,12 +38,6 @@ pub(crate) enum Look {
     ToStart(Vec<Left>),
 }
 
-/// A rung that was left.
-pub(crate) struct Left {
-    provider: Provider,
-    unusable: Unusable,
-}
-
 impl Ladder<'_> {
     /// The first rung: what answers at the URLs' address. Nothing is started or changed, but for the port in
     /// settings whose `.env` isn't made yet.
@@ -52,12 +47,17 @@ impl Ladder<'_> {
     /// would not be ours to start.
     pub(crate) async fn look(&self, settings: &mut Settings, step: &Step<'_>) -> Result<Look> {
         let address = settings.urls[0].address.clone();
-        if let Some(other) = settings.urls.iter().find(|url| !url.address.same_server(&address)) {
-            let (first, other) = (settings.urls[0].clone(), other.clone());
-            return self.look_at_several(settings, &first, &other, step).await;
+        let other = settings.urls.iter().find(|url| !url.address.same_server(&address)).cloned();
+        let is_ours_to_start = address.is_loopback() && !address.is_socket();
+        if matches!(self.choice, Choice::Compose | Choice::Local) {
+            return if is_ours_to_start && other.is_none() {
+                Ok(Look::ToStart(Vec::new()))
+            } else {
+                Err(no_server::not_startable(settings).into())
+            };
         }
-        if matches!(self.choice, Choice::Compose | Choice::Local) && address.is_loopback() && !address.is_socket() {
-            return Ok(Look::ToStart(Vec::new()));
+        if let Some(other) = other {
+            return self.look_at_several(settings, &settings.urls[0].clone(), &other, step).await;
         }
         let absent = match self.answer(&settings.urls, step).await? {
             (_, Answer::Ready(version)) => return Ok(Look::Found(running(address, version))),
@@ -73,7 +73,7 @@ impl Ladder<'_> {
                 let why = format!("{address} can't be used: {said}");
                 let problem =
                     Problem::unavailable(format!("{} names {address}, which can't be used: {said}.", url.variable))
-                        .remedy(who_listens(&address));
+                        .remedy(no_server::who_listens(&address));
                 return self.go_elsewhere(settings, &address, why, problem);
             }
             (_, Answer::Nothing(said) | Answer::NotYet(said)) => said,
@@ -81,8 +81,8 @@ impl Ladder<'_> {
         let unusable =
             Unusable { why: format!("{address}: {absent}"), remedy: format!("Start a server at {address}.") };
         let left = vec![Left { provider: Provider::Running, unusable }];
-        if self.choice == Choice::Running || !address.is_loopback() || address.is_socket() {
-            let problem = none(left).detail(if address.is_loopback() {
+        if self.choice == Choice::Running || !is_ours_to_start {
+            let problem = no_server::none(left).detail(if address.is_loopback() {
                 "Nothing else was tried: --server running only uses what runs.".to_owned()
             } else {
                 format!("Nothing was started: {} isn't this machine.", address.host)
@@ -164,7 +164,7 @@ impl Ladder<'_> {
     fn go_elsewhere(&self, settings: &mut Settings, address: &Address, why: String, problem: Problem) -> Result<Look> {
         let ours = settings.new_file.is_some() && settings.urls_from_file;
         if self.choice != Choice::Auto || !ours || !address.is_loopback() || address.is_socket() {
-            return Err(ways_out(problem, settings, address).into());
+            return Err(no_server::ways_out(problem, settings, address).into());
         }
         let port = self.another_port(settings, address)?;
         self.reporter.note(&format!("{why}."));
@@ -205,10 +205,10 @@ impl Ladder<'_> {
                 Ok(server) => return Ok(server),
                 Err(StartError::Unusable(unusable)) => left.push(Left { provider, unusable }),
                 Err(StartError::Failed(error)) => return Err(error),
-                Err(StartError::PortTaken) => return Err(port_taken(settings).into()),
+                Err(StartError::PortTaken) => return Err(no_server::port_taken(settings).into()),
             }
         }
-        Err(none(left).into())
+        Err(no_server::none(left).into())
     }
 
     /// What would be started, without starting it.
@@ -222,7 +222,7 @@ impl Ladder<'_> {
                 Err(unusable) => left.push(Left { provider, unusable }),
             }
         }
-        Err(none(left).into())
+        Err(no_server::none(left).into())
     }
 
     /// Compose before local, unless this checkout's data is in a private cluster already.
@@ -354,43 +354,4 @@ fn readiness_words(error: anyhow::Error) -> Result<String> {
         return Err(error);
     }
     Ok(error.to_string().trim_end_matches('.').to_owned())
-}
-
-/// Adds how to get a server of one's own to a problem with the one that is there.
-fn ways_out(problem: Problem, settings: &Settings, address: &Address) -> Problem {
-    let remedy = if settings.new_file.is_none() {
-        let variables: Vec<_> = settings.urls.iter().map(|url| url.variable.as_str()).collect();
-        let (variables, port) = (variables.join(" and "), address.port.saturating_add(1));
-        format!("take a server of your own: put a free port, such as {port}, into {variables} and type this again.")
-    } else {
-        "let db-setup choose the port: take the URLs out of the environment, and leave --server at auto.".to_owned()
-    };
-    problem.remedy(format!("or {remedy}"))
-}
-
-fn who_listens(address: &Address) -> String {
-    let port = address.port;
-    let command = if cfg!(target_os = "linux") {
-        format!("ss --listening --tcp --processes 'sport = :{port}'")
-    } else {
-        format!("lsof -nP -iTCP:{port} -sTCP:LISTEN")
-    };
-    format!("See what listens there: {command}")
-}
-
-fn port_taken(settings: &Settings) -> Problem {
-    let address = &settings.urls[0].address;
-    let what = format!("Port {} is taken by another program.", address.port);
-    ways_out(Problem::unavailable(what).remedy(who_listens(address)), settings, address)
-}
-
-/// No server, with the reason of each rung.
-fn none(left: Vec<Left>) -> Problem {
-    let mut problem = Problem::unavailable("There is no PostgreSQL to use.");
-    for left in left {
-        problem = problem
-            .detail(format!("{}: {}.", left.provider.name(), left.unusable.why.trim_end_matches('.')))
-            .remedy(left.unusable.remedy);
-    }
-    problem
 }

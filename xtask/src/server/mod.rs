@@ -7,6 +7,7 @@ pub(crate) mod compose;
 mod ladder;
 #[cfg(unix)]
 pub(crate) mod local;
+mod no_server;
 pub(crate) mod readiness;
 mod record;
 mod roles;

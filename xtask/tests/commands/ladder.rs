@@ -126,3 +126,14 @@ fn a_workspace_without_a_compose_file_needs_no_docker() {
     run.run().code(0);
     workspace.run(&["db-stop"]).code(0);
 }
+
+/// A chosen provider starts a server here, or none: it is not taken for leave to use another machine's.
+#[test]
+fn a_chosen_provider_is_not_for_another_machine() {
+    let workspace = Workspace::generic().build();
+    workspace.set_authority("192.0.2.1", 5432, ROLE, "unused");
+    for provider in ["local", "compose"] {
+        let outcome = workspace.run(&["db-setup", "--server", provider, "--allow-remote"]).code(6);
+        outcome.says(["LIBRARY_URL", "192.0.2.1", "--server"]);
+    }
+}

@@ -18,6 +18,7 @@ pub(crate) mod workspace;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) use run::{Outcome, Running};
@@ -52,8 +53,17 @@ pub(crate) fn eventually<T>(what: &str, deadline: Duration, mut condition: impl 
 }
 
 /// A port of the loopback interface that nothing listens on at the moment.
+///
+/// Not one that the system hands out by itself, to a connection or to another test: between its choice and its use it
+/// would be taken now and then. Each process has a row of its own to choose from.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let choose = || {
+        let number = std::process::id().wrapping_mul(41).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(20_000 + number % 12_000).ok()
+    };
+    std::iter::repeat_with(choose).flatten().find(is_free).unwrap()
 }
 
 /// Whether the tests run as root, who can become other users and whom PostgreSQL refuses.

@@ -54,7 +54,9 @@ impl Server {
             if log.contains("could not create any TCP/IP sockets") || log.contains("lock file") {
                 return Some(false);
             }
-            sql::try_query(&server.admin("postgres"), "SELECT 1::text").is_ok().then_some(true)
+            // Its own word first: on this port another server may answer.
+            let ready = log.contains("ready to accept connections");
+            (ready && sql::try_query(&server.admin("postgres"), "SELECT 1::text").is_ok()).then_some(true)
         })
         .then_some(server)
     }
