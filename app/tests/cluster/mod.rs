@@ -42,7 +42,9 @@ impl Cluster {
             .unwrap();
         assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
 
-        let port = net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Below the ports that the system hands out by itself, which may be taken again before they are used.
+        let mut ports = (std::process::id()..).map(|number| 32_000 + (number % 768) as u16);
+        let port = ports.find(|port| net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let server = programs
             .command("postgres", folder.path())
@@ -62,10 +64,15 @@ impl Cluster {
 
     async fn wait_until_ready(&mut self) {
         let started = Instant::now();
-        while let Err(error) = PgConnection::connect(&self.url("postgres", "postgres")).await {
+        loop {
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            // Its own word first: on this port another server may answer.
+            let ready = log.contains("ready to accept connections");
+            if ready && PgConnection::connect(&self.url("postgres", "postgres")).await.is_ok() {
+                return;
+            }
             assert!(self.server.try_wait().unwrap().is_none(), "postgres ended: {log}");
-            assert!(started.elapsed() < Duration::from_secs(60), "postgres isn't ready: {error}\n{log}");
+            assert!(started.elapsed() < Duration::from_secs(60), "postgres isn't ready: {log}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
