@@ -7,11 +7,15 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::problem::{Exit, Problem};
+
+/// How often work that waits is interrupted by a look at the flag. Tokio's own signals would do without, and would have
+/// tokio built twice: sqlx's macros, which are built for this machine as well, ask for it without them.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Whether somebody asked to end.
 #[derive(Clone)]
@@ -46,12 +50,10 @@ impl Interrupt {
     /// Those of `work`, or a [`Problem`] with [`Exit::Interrupted`].
     pub(crate) async fn guard<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let mut work = pin!(work);
-        let mut signals = listen_async()?;
+        let mut ticks = tokio::time::interval(LOOK);
         poll_fn(|context| {
-            if signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready())
-                || self.asked.load(Ordering::Relaxed)
-            {
-                return Poll::Ready(Err(interrupted().into()));
+            while ticks.poll_tick(context).is_ready() {
+                self.check()?;
             }
             work.as_mut().poll(context)
         })
@@ -77,18 +79,4 @@ fn ending_signals() -> [i32; 3] {
 #[cfg(not(unix))]
 fn ending_signals() -> [i32; 1] {
     [2] // SIGINT, the only one of the three that Windows has.
-}
-
-#[cfg(unix)]
-fn listen_async() -> Result<Vec<tokio::signal::unix::Signal>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
-        .into_iter()
-        .map(|kind| signal(kind).context("the handler for Ctrl-C can't be installed"))
-        .collect()
-}
-
-#[cfg(not(unix))]
-fn listen_async() -> Result<Vec<tokio::signal::windows::CtrlC>> {
-    Ok(vec![tokio::signal::windows::ctrl_c().context("the handler for Ctrl-C can't be installed")?])
 }

@@ -1,0 +1,3 @@
+//! sqlx-cli, pinned, behind `cargo xtask sqlx`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Checks GitHub workflows, for `cargo xtask ci`.
+
+fn main() {}
