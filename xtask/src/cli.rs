@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::report::Format;
 use crate::server::Choice;
@@ -38,8 +38,15 @@ pub(crate) enum Command {
     DbStop,
     /// Prove that each database's schema is the committed one, object by object
     DbVerify(DbVerify),
+    /// Make sqlx's offline query data anew, from scratch databases migrated from nothing
+    DbPrepare(DbPrepare),
     /// Run everything that CI runs
-    Ci,
+    #[command(
+        long_about = "Run everything that CI runs, the same on a laptop and on GitHub. Steps run side by side where \
+                            they can; what fails is shown in full, and does not stop the others. Nothing here touches \
+                            your databases beyond what db-setup does: experiments live in scratch databases."
+    )]
+    Ci(Ci),
 }
 
 #[derive(Args)]
@@ -59,6 +66,11 @@ pub(crate) struct DbSetup {
     /// Make and migrate databases also on a host that isn't this machine
     #[arg(long)]
     pub(crate) allow_remote: bool,
+
+    /// Whether databases that are what the migrations make will do, though the committed schema says something else;
+    /// not for the command line
+    #[arg(skip)]
+    pub(crate) accept_stale_file: bool,
 }
 
 #[derive(Args)]
@@ -70,6 +82,45 @@ pub(crate) struct DbVerify {
     /// Make scratch databases also on a host that isn't this machine
     #[arg(long)]
     pub(crate) allow_remote: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DbPrepare {
+    /// Make scratch databases also on a host that isn't this machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Ci {
+    /// Run these steps and no others
+    #[arg(long, value_name = "STEPS", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+
+    /// Leave these steps out
+    #[arg(long, value_name = "STEPS", value_delimiter = ',')]
+    pub(crate) skip: Vec<String>,
+
+    /// End with the first step that fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    /// List the steps and what each proves; run nothing
+    #[arg(long, conflicts_with = "explain")]
+    pub(crate) list: bool,
+
+    /// Show the command lines of the steps; run nothing
+    #[arg(long)]
+    pub(crate) explain: bool,
+
+    /// Make databases and scratch databases also on a host that isn't this machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+/// The names of all commands.
+pub(crate) fn command_names() -> Vec<String> {
+    Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

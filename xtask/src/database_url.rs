@@ -94,6 +94,17 @@ impl DatabaseUrl {
         self.address.port = port;
     }
 
+    /// The URL of another database on the same server, with the password, for the environment of a child. The server
+    /// knows its sessions by `application_name`.
+    pub(crate) fn of_database(&self, database: &str, application_name: &str) -> String {
+        let mut url = self.url.clone();
+        url.set_path(&format!("/{database}"));
+        let others: Vec<(String, String)> = self.url.query_pairs().into_owned().collect();
+        let kept = others.iter().filter(|(key, _)| key != "dbname" && key != "application_name");
+        url.query_pairs_mut().clear().extend_pairs(kept).append_pair("application_name", application_name);
+        url.into()
+    }
+
     /// The URL with its password, to be written into `.env` and nowhere else.
     pub(crate) fn with_password(&self) -> &str {
         self.url.as_str()

@@ -41,6 +41,32 @@ struct Parsed {
     problems: Vec<Problem>,
 }
 
+/// A variable of the contract.
+pub(crate) struct Value {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// Where it stands, from one.
+    pub(crate) line: usize,
+}
+
+/// The contract's variables, and what is wrong with its lines; `None` if there is no contract.
+///
+/// # Errors
+/// The file can't be read.
+pub(crate) fn contract(root: &Path) -> Result<Option<(Vec<Value>, Vec<Problem>)>, Problem> {
+    let Some(text) = read(root, CONTRACT)? else { return Ok(None) };
+    let Parsed { values, problems } = parse(CONTRACT, &text);
+    let values = values.into_iter().map(|(name, value)| {
+        let is_its = |line: &str| {
+            let line = line.trim_start().trim_start_matches('\u{feff}');
+            let rest = line.strip_prefix("export ").unwrap_or(line).trim_start().strip_prefix(name.as_str());
+            rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+        };
+        Value { line: text.lines().position(is_its).map_or(1, |at| at + 1), name, text: value }
+    });
+    Ok(Some((values.collect(), problems)))
+}
+
 impl Settings {
     /// Reads them. All that is wrong is added to `problems`; then the URLs may be fewer than the variables.
     pub(crate) fn load(root: &Path, url_variables: &[&str], problems: &mut Problems) -> Self {

@@ -21,6 +21,24 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub(crate) struct Interrupt {
     asked: Arc<AtomicBool>,
+    /// Whether this program itself wants part of its work to end.
+    stop: Stop,
+}
+
+/// Ends work before its time, as Ctrl-C does.
+#[derive(Clone, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks the work to end.
+    pub(crate) fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Interrupt {
@@ -36,12 +54,18 @@ impl Interrupt {
                 .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&asked)))
                 .context("the handler for Ctrl-C can't be installed")?;
         }
-        Ok(Self { asked })
+        Ok(Self { asked, stop: Stop::default() })
     }
 
     /// For loops that wait without a runtime.
     pub(crate) fn check(&self) -> Result<(), Problem> {
-        if self.asked.load(Ordering::Relaxed) { Err(interrupted()) } else { Ok(()) }
+        if self.asked.load(Ordering::Relaxed) || self.stop.is_asked() { Err(interrupted()) } else { Ok(()) }
+    }
+
+    /// For work that is to end also when this program wants it to.
+    pub(crate) fn with_stop(&self) -> (Self, Stop) {
+        let stop = Stop::default();
+        (Self { asked: Arc::clone(&self.asked), stop: stop.clone() }, stop)
     }
 
     /// Runs `work` until it is done or somebody asks to end; then `work` is dropped where it stands.

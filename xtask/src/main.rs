@@ -1,6 +1,7 @@
 //! The workspace's automation: `cargo xtask --help`.
 
 mod checkout;
+mod ci;
 mod cli;
 mod commands;
 mod database;
@@ -23,8 +24,10 @@ use crate::cli::Cli;
 use crate::report::Reporter;
 
 fn main() -> ExitCode {
+    if let Some(code) = ci::queries::rustc_wrapper() {
+        return code;
+    }
     let cli = Cli::parse();
     let reporter = Reporter::new(cli.format, cli.quiet);
-    let exit = commands::run(&cli.command, &reporter);
-    ExitCode::from(exit as u8)
+    ExitCode::from(commands::run(&cli.command, &reporter))
 }

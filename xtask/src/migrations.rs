@@ -17,8 +17,18 @@ pub(crate) struct MigrationFile {
     /// Relative to the workspace root.
     pub(crate) file: PathBuf,
     pub(crate) migration: Migration,
+    /// What undoes it, if it can be undone.
+    pub(crate) down: Option<DownFile>,
     /// Characters that don't count for the checksum.
     ignored: Vec<char>,
+}
+
+/// What undoes a migration.
+#[derive(Clone)]
+pub(crate) struct DownFile {
+    /// Relative to the workspace root.
+    pub(crate) file: PathBuf,
+    pub(crate) migration: Migration,
 }
 
 impl MigrationFile {
@@ -43,7 +53,7 @@ impl MigrationFile {
     }
 }
 
-/// The migrations in `dir` that go up, in the order of their versions. What is wrong with the folder or with a
+/// The migrations in `dir`, in the order of their versions. What is wrong with the folder or with a
 /// file is added to `problems`.
 pub(crate) fn read(root: &Path, dir: &Path, config: &ResolveConfig, problems: &mut Problems) -> Vec<MigrationFile> {
     let before = problems.0.len();
@@ -60,13 +70,18 @@ pub(crate) fn read(root: &Path, dir: &Path, config: &ResolveConfig, problems: &m
     };
     let goes_up =
         |migration: &Migration| matches!(migration.migration_type, MigrationType::Simple | MigrationType::ReversibleUp);
-    resolved
+    let relative = |path: &Path| dir.strip_prefix(root).unwrap_or(dir).join(path.file_name().unwrap_or_default());
+    let (ups, downs): (Vec<_>, Vec<_>) = resolved.into_iter().partition(|(migration, _)| goes_up(migration));
+    let mut downs: BTreeMap<i64, DownFile> = downs
         .into_iter()
-        .filter(|(migration, _)| goes_up(migration))
-        .map(|(migration, path)| {
-            let name = path.file_name().unwrap_or_default();
-            let file = dir.strip_prefix(root).unwrap_or(dir).join(name);
-            MigrationFile { file, migration, ignored: config.ignored_chars().collect() }
+        .map(|(migration, path)| (migration.version, DownFile { file: relative(&path), migration }))
+        .collect();
+    ups.into_iter()
+        .map(|(migration, path)| MigrationFile {
+            file: relative(&path),
+            down: downs.remove(&migration.version),
+            migration,
+            ignored: config.ignored_chars().collect(),
         })
         .collect()
 }

@@ -8,13 +8,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// The exit codes, the same for every command; 2, for a command line that can't be used, is clap's own. When several problems are met, the highest one is answered.
+/// The exit codes, the same for every command. When several problems are met, the highest one is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// Everything asked for is done.
     Done = 0,
     /// Something failed that has no code of its own.
     Failed = 1,
+    /// The command line can't be used. What the command line's own rules find, clap answers with the same code.
+    Usage = 2,
     /// Migrations are pending.
     Pending = 3,
     /// The schema is not what the repository says.
@@ -65,6 +67,11 @@ impl Problem {
     /// A problem that has no exit code of its own.
     pub(crate) fn failed(what: impl Into<String>) -> Self {
         Self::new(Exit::Failed, what)
+    }
+
+    /// The command line can't be used.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what)
     }
 
     /// The server or a database is not there.

@@ -2,6 +2,7 @@
 //!
 //! Command lines carry no secrets: those go through the environment.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,19 @@ impl Child {
             #[cfg(unix)]
             account: None,
         }
+    }
+
+    /// Cargo, the one that runs this program. What cargo says of this package to the process that it runs is taken
+    /// away: it would have other packages' build scripts run again.
+    pub(crate) fn cargo(deadline: Duration) -> Self {
+        let mut child = Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), deadline);
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CFG_", "CARGO_BIN_"].iter().any(|own| text.starts_with(own)) {
+                child = child.env_remove(name);
+            }
+        }
+        child
     }
 
     pub(crate) fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
@@ -149,15 +163,16 @@ impl Child {
 impl fmt::Display for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.program.display())?;
-        for arg in &self.args {
-            let arg = arg.to_string_lossy();
-            if arg.is_empty() || arg.contains(|c: char| c.is_whitespace() || "'\"$\\`*?&|;<>(){}".contains(c)) {
-                write!(f, " '{}'", arg.replace('\'', r"'\''"))?;
-            } else {
-                write!(f, " {arg}")?;
-            }
-        }
-        Ok(())
+        self.args.iter().try_for_each(|arg| write!(f, " {}", quoted(&arg.to_string_lossy())))
+    }
+}
+
+/// An argument as a shell takes it.
+pub(crate) fn quoted(arg: &str) -> Cow<'_, str> {
+    if arg.is_empty() || arg.contains(|c: char| c.is_whitespace() || "'\"$\\`*?&|;<>(){}#~!".contains(c)) {
+        Cow::Owned(format!("'{}'", arg.replace('\'', r"'\''")))
+    } else {
+        Cow::Borrowed(arg)
     }
 }
 

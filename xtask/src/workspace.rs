@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Deserialize;
-use sqlx_core::config::Config;
+use sqlx_core::config::{Config, migrate::MigrationDefaults};
 
 use crate::migrations::{self, MigrationFile};
 use crate::problem::{Problem, Problems};
@@ -28,8 +28,14 @@ pub(crate) struct Database {
     /// The variable that holds its URL.
     pub(crate) url_variable: String,
     pub(crate) history: HistoryTable,
+    /// The folder of the package with its `sqlx.toml`, relative to the root: empty for the root itself.
+    pub(crate) package_dir: PathBuf,
+    /// The folder of its migrations, relative to the root where it lies below it.
+    pub(crate) migrations_dir: PathBuf,
     /// In the order of their versions.
     pub(crate) migrations: Vec<MigrationFile>,
+    /// What new migrations are to be: `[migrate.defaults]`.
+    pub(crate) migration_defaults: MigrationDefaults,
     /// What its schema has to be: `schema/<name>.sql`, relative to the root.
     pub(crate) schema_file: PathBuf,
 }
@@ -95,6 +101,18 @@ impl Workspace {
         Ok(Self { root, databases })
     }
 
+    /// The database of that name.
+    ///
+    /// # Errors
+    /// There is none; the error names those that there are.
+    pub(crate) fn database(&self, name: &str) -> Result<&Database, Problem> {
+        self.databases.iter().find(|database| database.name == name).ok_or_else(|| {
+            let known: Vec<_> = self.databases.iter().map(|database| database.name.as_str()).collect();
+            Problem::failed(format!("There is no database \"{name}\" in this workspace."))
+                .detail(format!("Those that its sqlx.toml files describe: {}.", known.join(", ")))
+        })
+    }
+
     /// The variables of the databases' URLs, in the order of the databases.
     pub(crate) fn url_variables(&self) -> Vec<&str> {
         self.databases.iter().map(|database| database.url_variable.as_str()).collect()
@@ -152,6 +170,14 @@ fn members(root: &Path, manifest: &Manifest) -> Result<Vec<PathBuf>, Problem> {
 }
 
 impl Database {
+    /// Every migration file, up and down, relative to the root.
+    pub(crate) fn all_files(&self) -> impl Iterator<Item = &Path> {
+        self.migrations.iter().flat_map(|file| {
+            let down = file.down.as_ref().map(|down| down.file.as_path());
+            std::iter::once(file.file.as_path()).chain(down)
+        })
+    }
+
     /// The database that a `sqlx.toml` describes.
     fn read(root: &Path, member: &Path, file: &Path, problems: &mut Problems) -> Result<Self, Problem> {
         let shown = file.strip_prefix(root).unwrap_or(file);
@@ -173,6 +199,9 @@ impl Database {
             schema_file: PathBuf::from(format!("schema/{name}.sql")),
             url_variable: config.common.database_url_var().to_owned(),
             migrations: migrations::read(root, &migrations_dir, ignored, problems),
+            package_dir: below(root, member),
+            migrations_dir: below(root, &migrations_dir),
+            migration_defaults: config.migrate.defaults,
             history,
             name,
         })
@@ -198,6 +227,9 @@ impl Database {
             url_variable: config.common.database_url_var().to_owned(),
             migrations: migrations::read(root, &migrations_dir, &config.migrate.to_resolve_config(), problems),
             history: HistoryTable { name: config.migrate.table_name().to_owned(), create_schemas: Vec::new() },
+            package_dir: PathBuf::new(),
+            migration_defaults: config.migrate.defaults,
+            migrations_dir: below(root, &migrations_dir),
             name,
         })
     }
@@ -228,6 +260,10 @@ fn same_names(databases: &[Database], problems: &mut Problems) {
             .remedy("Give each a folder of its own: [migrate] migrations-dir in its sqlx.toml."),
         );
     }
+}
+
+fn below(root: &Path, path: &Path) -> PathBuf {
+    path.strip_prefix(root).unwrap_or(path).to_owned()
 }
 
 fn without_parents(path: &Path) -> PathBuf {

@@ -84,7 +84,8 @@ async fn steps(
     drop(checkout);
 
     *touched = Some(settings.clone());
-    let goal = Goal { workspace: &workspace, settings: &settings, run, patience: options.timeout, reporter };
+    let DbSetup { timeout: patience, accept_stale_file, .. } = *options;
+    let goal = Goal { workspace: &workspace, settings: &settings, run, patience, accept_stale_file, reporter };
     let ready = goal.reach().await?;
     ready.show(reporter);
     Ok(next())

@@ -1,7 +1,8 @@
 //! A file for each command, which reads as the list of its steps.
 
 mod ci;
-mod db_setup;
+mod db_prepare;
+pub(crate) mod db_setup;
 mod db_stop;
 mod db_verify;
 
@@ -18,28 +19,37 @@ pub(crate) struct Context<'a> {
     pub(crate) interrupt: &'a Interrupt,
 }
 
-/// Runs a command to its end, and tells how it ended.
-pub(crate) fn run(command: &Command, reporter: &Reporter) -> Exit {
+/// Runs a command to its end, tells how it ended, and returns the exit code.
+pub(crate) fn run(command: &Command, reporter: &Reporter) -> u8 {
     let name = match command {
         Command::DbSetup(_) => "db-setup",
         Command::DbStop => "db-stop",
         Command::DbVerify(_) => "db-verify",
-        Command::Ci => "ci",
+        Command::DbPrepare(_) => "db-prepare",
+        Command::Ci(_) => "ci",
     };
-    let (exit, next) = match dispatch(command, reporter) {
-        Ok(next) => (Exit::Done, next),
+    let (code, next) = match dispatch(command, reporter) {
+        Ok(Ending::Done(next)) => (Exit::Done as u8, next),
+        Ok(Ending::Code(code)) => (code, Vec::new()),
         Err(error) => {
             let problems = Problems::of(error);
             reporter.problems(&problems);
-            (problems.exit(), Vec::new())
+            (problems.exit() as u8, Vec::new())
         }
     };
-    reporter.finished(name, exit, &next);
-    exit
+    reporter.finished(name, code, &next);
+    code
 }
 
-/// Returns what may be typed next.
-fn dispatch(command: &Command, reporter: &Reporter) -> Result<Vec<String>> {
+/// How a command ended that has told its problems.
+pub(crate) enum Ending {
+    /// All is well, and this may be typed next.
+    Done(Vec<String>),
+    /// With this exit code.
+    Code(u8),
+}
+
+fn dispatch(command: &Command, reporter: &Reporter) -> Result<Ending> {
     let interrupt = &Interrupt::listen()?;
     let context = &Context { reporter, interrupt };
     // One thread is enough: it waits for the servers, which work side by side.
@@ -48,10 +58,11 @@ fn dispatch(command: &Command, reporter: &Reporter) -> Result<Vec<String>> {
         .build()
         .context("the runtime for connections can't be started")?;
     let result = match command {
-        Command::DbSetup(options) => runtime.block_on(db_setup::run(options, context)),
-        Command::DbStop => runtime.block_on(db_stop::run(context)),
-        Command::DbVerify(options) => runtime.block_on(db_verify::run(options, context)),
-        Command::Ci => runtime.block_on(ci::run(context)),
+        Command::DbSetup(options) => runtime.block_on(db_setup::run(options, context)).map(Ending::Done),
+        Command::DbStop => runtime.block_on(db_stop::run(context)).map(Ending::Done),
+        Command::DbVerify(options) => runtime.block_on(db_verify::run(options, context)).map(Ending::Done),
+        Command::DbPrepare(options) => db_prepare::run(options, context).map(Ending::Done),
+        Command::Ci(options) => ci::run(options, context),
     };
     // A login that was given up may still wait for its server; it isn't waited for.
     runtime.shutdown_background();

@@ -1,4 +1,4 @@
-//! Applies migrations: each file in its transaction together with its row in the history, unless it says
+//! Applies migrations, and reverts them: each file in its transaction together with its row in the history, unless it says
 //! `-- no-transaction`.
 
 use std::path::Path;
@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 
 use super::sql::identifier;
 use super::statements;
-use crate::migrations::MigrationFile;
+use crate::migrations::{DownFile, MigrationFile};
 use crate::problem::Problem;
 use crate::workspace::{Database, HistoryTable};
 
@@ -47,11 +47,35 @@ pub(crate) async fn pending(
             in_transaction(connection, &database.history, &file.migration).await
         };
         if let Err(failure) = result {
-            return (done, Err(explain(file, &failure).into()));
+            return (done, Err(explain(&file.file, &file.migration, &failure).into()));
         }
         done.push(Done { stem: file.stem(), took: started.elapsed() });
     }
     (done, Ok(()))
+}
+
+/// Reverts a migration that was applied: what its down file says, and its row in the history goes.
+///
+/// # Errors
+/// What the server says, with file, line and column.
+pub(crate) async fn revert(connection: &mut PgConnection, history: &HistoryTable, down: &DownFile) -> Result<()> {
+    let result = async {
+        if down.migration.no_tx {
+            run(connection, &down.migration).await?;
+            return forget(connection, history, &down.migration).await;
+        }
+        let mut transaction = connection.begin().await?;
+        run(&mut transaction, &down.migration).await?;
+        forget(&mut transaction, history, &down.migration).await?;
+        Ok(transaction.commit().await?)
+    };
+    result.await.map_err(|failure| explain(&down.file, &down.migration, &failure).into())
+}
+
+async fn forget(connection: &mut PgConnection, history: &HistoryTable, migration: &Migration) -> Result<(), Failure> {
+    let statement = format!("DELETE FROM {} WHERE version = $1", history.name);
+    sqlx::query(AssertSqlSafe(statement)).bind(migration.version).execute(connection).await?;
+    Ok(())
 }
 
 /// Makes the history and its schemas.
@@ -205,23 +229,25 @@ fn concurrent_indexes(sql: &str) -> Vec<String> {
 }
 
 /// What failed, where, and what the server says about it.
-fn explain(file: &MigrationFile, failure: &Failure) -> Problem {
-    let sql = file.migration.sql.as_str();
+fn explain(path: &Path, migration: &Migration, failure: &Failure) -> Problem {
+    let stem = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = stem.trim_end_matches(".sql").trim_end_matches(".up");
+    let sql = migration.sql.as_str();
     let starts = statements::starts(sql);
     let statement = starts.get(failure.statements_done).or(starts.last()).copied().unwrap_or(0);
     let mut position = sql[..statement].chars().count() + 1;
     let Some(error) = failure.error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
     else {
-        return in_file(&file.file, sql, position, &format!("{} failed: {}.", file.stem(), failure.error));
+        return in_file(path, sql, position, &format!("{stem} failed: {}.", failure.error));
     };
     if let Some(PgErrorPosition::Original(exact)) = error.position() {
         position = exact;
     }
-    let mut problem = in_file(&file.file, sql, position, &format!("{} failed: {}.", file.stem(), error.message()));
+    let mut problem = in_file(path, sql, position, &format!("{stem} failed: {}.", error.message()));
     problem = problem.details(error.detail().map(|detail| format!("Detail: {detail}")));
     problem = problem.details(error.hint().map(|hint| format!("Hint: {hint}")));
     problem = problem.details(error.r#where().map(|place| format!("Where: {place}")));
-    if file.migration.no_tx {
+    if migration.no_tx {
         problem.detail(
             "It says -- no-transaction: what it did before it failed is still there. The next run begins it again.",
         )

@@ -7,6 +7,7 @@ pub(crate) mod create;
 pub(crate) mod history;
 pub(crate) mod lock;
 pub(crate) mod proof;
+pub(crate) mod round_trip;
 pub(crate) mod scratch;
 pub(crate) mod session;
 pub(crate) mod sql;

@@ -9,8 +9,7 @@ use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
 use super::scratch::Scratch;
-use super::session::{self, Opened};
-use super::{apply, history};
+use super::session;
 use crate::database_url::DatabaseUrl;
 use crate::problem::{Exit, Problem};
 use crate::report::ListedTable;
@@ -91,19 +90,55 @@ pub(crate) async fn from_nothing(database: &Database, url: &DatabaseUrl, run: &s
 }
 
 async fn migrate_and_measure(scratch: &Scratch, database: &Database) -> Result<Catalog> {
-    let mut connection = match session::open(scratch.options()).await {
-        Opened::Session(connection) => connection,
-        Opened::Missing => return Err(Problem::failed("A scratch database was gone as soon as it was made.").into()),
-        Opened::Failed(answer) => {
-            return Err(Problem::unavailable(format!("A scratch database can't be opened: {answer:?}.")).into());
-        }
-    };
-    session::watch_client(&mut connection).await;
-    let all = history::History::compare(database, &[]).pending;
-    apply::pending(&mut connection, database, &all, |_| {}).await.1?;
+    let mut connection = scratch.migrated(database).await?;
     let measured = measure(&mut connection, &database.history).await?;
     session::close(connection).await;
     Ok(measured.catalog)
+}
+
+/// Holds the committed file against what the migrations make of an empty database.
+///
+/// # Errors
+/// They differ, nothing could be compared, or a migration fails.
+pub(crate) async fn file_is_current(root: &Path, database: &Database, url: &DatabaseUrl, run: &str) -> Result<()> {
+    let fresh = from_nothing(database, url, run).await?;
+    let (file, write) = (database.schema_file.display(), "cargo xtask db-verify --write");
+    let Some(committed) = committed(root, database)? else {
+        let what = format!("{}: there is no {file}, so nothing proves the schema.", database.name);
+        return Err(Problem::new(Exit::SchemaDiffers, what)
+            .remedy(format!("Make it from the migrations, and commit it: {write}"))
+            .into());
+    };
+    let differences = schema::compare(&committed, &fresh);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{}: {file} is stale: the migrations make something else of nothing.", database.name);
+    Err(Problem::new(Exit::SchemaDiffers, what)
+        .at(&database.schema_file, first_difference(root, database, &fresh), None)
+        .details(differences.into_iter().map(|difference| Difference { repair: None, ..difference }.to_string()))
+        .remedy(format!("Make it anew, look at the change, and commit it: {write}"))
+        .into())
+}
+
+/// The first line of the committed file that isn't what it would be, from one.
+fn first_difference(root: &Path, database: &Database, fresh: &Catalog) -> usize {
+    let committed = std::fs::read_to_string(root.join(&database.schema_file)).unwrap_or_default();
+    let fresh = fresh.to_sql();
+    committed.lines().zip(fresh.lines()).take_while(|(old, new)| old == new).count() + 1
+}
+
+/// Whether a database is what the migrations make of nothing, whatever the committed file says.
+///
+/// # Errors
+/// No scratch database can be made, or a migration fails in it.
+pub(crate) async fn is_what_migrations_make(
+    database: &Database,
+    url: &DatabaseUrl,
+    measured: &Measured,
+    run: &str,
+) -> Result<bool> {
+    Ok(from_nothing(database, url, run).await? == measured.catalog)
 }
 
 /// Why a database isn't what the repository says, and what mends it.

@@ -10,10 +10,13 @@ use anyhow::Result;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Row};
 
+use super::history::History;
+use super::session::Opened;
 use super::sql::identifier;
-use super::{create, session};
+use super::{apply, create, session};
 use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
+use crate::workspace::Database;
 
 /// How many bits 12 hexadecimal digits are.
 const BITS: u32 = 48;
@@ -61,6 +64,39 @@ impl Scratch {
     /// How to connect to it.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.url.options(&self.run).database(&self.name)
+    }
+
+    /// Opens a session in it.
+    ///
+    /// # Errors
+    /// It can't be opened.
+    pub(crate) async fn open(&self) -> Result<PgConnection> {
+        match session::open(self.options()).await {
+            Opened::Session(mut connection) => {
+                session::watch_client(&mut connection).await;
+                Ok(connection)
+            }
+            Opened::Missing => Err(Problem::failed("A scratch database was gone as soon as it was made.").into()),
+            Opened::Failed(answer) => {
+                Err(Problem::unavailable(format!("A scratch database can't be opened: {answer:?}.")).into())
+            }
+        }
+    }
+
+    /// Opens a session in it and applies all migrations.
+    ///
+    /// # Errors
+    /// It can't be opened, or a migration fails.
+    pub(crate) async fn migrated(&self, database: &Database) -> Result<PgConnection> {
+        let mut connection = self.open().await?;
+        let all = History::compare(database, &[]).pending;
+        apply::pending(&mut connection, database, &all, |_| {}).await.1?;
+        Ok(connection)
+    }
+
+    /// The URL that leads to it, with the password.
+    pub(crate) fn url(&self) -> String {
+        self.url.of_database(&self.name, &self.run)
     }
 
     /// Drops it.

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use super::pipeline::{Row, markdown};
 use crate::problem::Problem;
 
 /// An error annotation, on its file and line where it has one.
@@ -22,6 +23,30 @@ pub(super) fn error(problem: &Problem) {
 /// A warning annotation.
 pub(super) fn warning(text: &str) {
     command("warning", "", text);
+}
+
+/// What a step of the pipeline ran, folded away below one line, or that line alone.
+pub(super) fn group(line: &str, commands: &[String], folded: bool) {
+    let mut stderr = std::io::stderr().lock();
+    if folded && !commands.is_empty() {
+        drop(writeln!(stderr, "::group::{line}\n{}\n::endgroup::", commands.join("\n")));
+    } else {
+        drop(writeln!(stderr, "{line}"));
+    }
+}
+
+/// The table on the page of the run.
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#adding-a-job-summary>
+pub(super) fn summary(rows: &[Row]) {
+    let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY") else { return };
+    let written = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&file)
+        .and_then(|mut file| writeln!(file, "### cargo xtask ci\n\n{}", markdown(rows)));
+    if let Err(error) = written {
+        warning(&format!("The summary can't be written to GITHUB_STEP_SUMMARY: {error}."));
+    }
 }
 
 fn command(name: &str, properties: &str, text: &str) {

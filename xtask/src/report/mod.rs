@@ -1,18 +1,22 @@
 //! What happens, as events, and the three ways to show them: on a terminal, as plain lines, as JSON lines.
+//! On GitHub, plain lines with its own commands between them.
 //!
 //! Progress and problems go to stderr, results to stdout; with `--format json` every event is a line on stdout.
 //! Quiet on success, whole on failure: what a step did is one line with its time.
 
 mod github;
+mod pipeline;
 mod text;
 
+use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::problem::{Exit, Location, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
+pub(crate) use pipeline::{Listed, Row, Running};
 use text::Text;
 
 /// How events are shown.
@@ -28,7 +32,7 @@ pub(crate) enum Format {
 
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Outcome {
     /// It did something.
     Done,
@@ -36,6 +40,10 @@ pub(crate) enum Outcome {
     Unchanged,
     /// It failed.
     Failed,
+    /// It was left out, since it was asked for or because this machine lacks what it needs.
+    Skipped,
+    /// It never began: what it needs failed, or the run was ended before.
+    NotRun,
 }
 
 /// A table as psql's `\dt` lists it.
@@ -71,8 +79,22 @@ pub(crate) enum Event<'a> {
         remedies: &'a [String],
         exit_code: i32,
     },
+    /// The steps of the pipeline; for people either what each proves or what it runs.
+    Steps {
+        steps: &'a [Listed],
+        #[serde(skip)]
+        explained: bool,
+    },
+    /// Steps of the pipeline that are under way.
+    Running { steps: &'a [Running<'a>] },
+    /// What a step of the pipeline that failed printed.
+    Output { step: &'a str, text: &'a str },
+    /// A step of the pipeline ended.
+    Ended(&'a Row),
+    /// How the steps of the pipeline ended.
+    Pipeline { steps: &'a [Row] },
     /// The command ended.
-    Finished { command: &'a str, exit_code: i32, seconds: f64, next: &'a [String] },
+    Finished { command: &'a str, exit_code: u8, seconds: f64, next: &'a [String] },
 }
 
 /// Shows events.
@@ -81,12 +103,17 @@ pub(crate) struct Reporter {
     quiet: bool,
     github: bool,
     started: Instant,
+    /// When something was shown last.
+    spoke: Cell<Instant>,
 }
 
 enum Renderer {
     Text(Text),
     Json,
 }
+
+/// On runners without a terminal, how often is said what is under way. Logs are followed there as well.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 
 impl Reporter {
     /// `format` as the user asked for it, else what fits the place where stderr goes.
@@ -99,7 +126,22 @@ impl Reporter {
             Format::Plain => Renderer::Text(Text::plain()),
             Format::Json => Renderer::Json,
         };
-        Self { renderer, quiet, github: on_github && format != Format::Json, started: Instant::now() }
+        let github = on_github && format != Format::Json;
+        Self { renderer, quiet, github, started: Instant::now(), spoke: Cell::new(Instant::now()) }
+    }
+
+    /// One that keeps what it is told, as plain lines, to be shown if it is wanted.
+    pub(crate) fn keeping() -> Self {
+        let (renderer, now) = (Renderer::Text(Text::keeping()), Instant::now());
+        Self { renderer, quiet: false, github: false, started: now, spoke: Cell::new(now) }
+    }
+
+    /// What a reporter that keeps its lines has kept.
+    pub(crate) fn kept(&self) -> String {
+        match &self.renderer {
+            Renderer::Text(text) => text.kept(),
+            Renderer::Json => String::new(),
+        }
     }
 
     /// A step begins. Dropped without an end, it shows nothing.
@@ -139,14 +181,57 @@ impl Reporter {
         }
     }
 
+    /// The steps of the pipeline: the command's result.
+    pub(crate) fn steps(&self, steps: &[Listed], explained: bool) {
+        self.show(&Event::Steps { steps, explained });
+    }
+
+    /// Steps of the pipeline under way. A terminal shows them at every call, logs now and then.
+    pub(crate) fn running(&self, steps: &[Running<'_>]) {
+        let live = matches!(&self.renderer, Renderer::Text(text) if text.is_live());
+        if !steps.is_empty() && (live || self.spoke.get().elapsed() >= HEARTBEAT) {
+            self.show(&Event::Running { steps });
+        }
+    }
+
+    /// A step of the pipeline ended; if it failed, with all that it printed and all that it found.
+    pub(crate) fn ended(&self, row: &Row, commands: &[String], output: &str, problems: &Problems) {
+        let failed = row.outcome == Outcome::Failed;
+        if self.github && !self.quiet {
+            // What passed is folded. GitHub shows nothing of a folded group, so what failed isn't.
+            github::group(&row.line(), commands, !failed);
+        } else {
+            self.show(&Event::Ended(row));
+        }
+        if failed {
+            if !output.trim().is_empty() {
+                self.show(&Event::Output { step: &row.step, text: output });
+            }
+            self.problems(problems);
+        }
+    }
+
+    /// How the steps of the pipeline ended: the command's result, shown also when quiet, and on GitHub's page of
+    /// the run as well.
+    pub(crate) fn pipeline(&self, rows: &[Row]) {
+        self.show(&Event::Pipeline { steps: rows });
+        if self.github {
+            github::summary(rows);
+        }
+    }
+
     /// The last event of a command: how it ended, and what may be typed next.
-    pub(crate) fn finished(&self, command: &str, exit: Exit, next: &[String]) {
+    pub(crate) fn finished(&self, command: &str, exit_code: u8, next: &[String]) {
         let seconds = self.started.elapsed().as_secs_f64();
-        self.show(&Event::Finished { command, exit_code: exit as i32, seconds, next });
+        self.show(&Event::Finished { command, exit_code, seconds, next });
     }
 
     fn show(&self, event: &Event<'_>) {
-        let problem = matches!(event, Event::Problem { .. });
+        self.spoke.set(Instant::now());
+        let problem = matches!(
+            event,
+            Event::Problem { .. } | Event::Output { .. } | Event::Pipeline { .. } | Event::Steps { .. }
+        );
         match &self.renderer {
             Renderer::Json => {
                 if let Ok(line) = serde_json::to_string(event) {

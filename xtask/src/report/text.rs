@@ -8,7 +8,7 @@ use std::time::Duration;
 use console::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Event, ListedTable, Outcome, human};
+use super::{Event, ListedTable, Outcome, Running, human, pipeline};
 
 /// Shows events as lines.
 pub(super) struct Text {
@@ -16,6 +16,8 @@ pub(super) struct Text {
     styled: bool,
     /// A spinner, where there is a terminal to draw it on.
     spinner: Option<RefCell<Spinner>>,
+    /// Where lines are kept in place of being shown.
+    kept: Option<RefCell<String>>,
 }
 
 #[derive(Default)]
@@ -27,13 +29,28 @@ struct Spinner {
 
 impl Text {
     pub(super) fn plain() -> Self {
-        Self { styled: false, spinner: None }
+        Self { styled: false, spinner: None, kept: None }
+    }
+
+    /// Plain lines that are kept.
+    pub(super) fn keeping() -> Self {
+        Self { kept: Some(RefCell::default()), ..Self::plain() }
+    }
+
+    /// The lines that were kept.
+    pub(super) fn kept(&self) -> String {
+        self.kept.as_ref().map_or_else(String::new, |kept| kept.borrow().clone())
+    }
+
+    /// Whether there is a terminal, where a line can be shown for a moment.
+    pub(super) fn is_live(&self) -> bool {
+        self.spinner.is_some()
     }
 
     /// `spinner`: whether stderr is a terminal. <https://no-color.org>: a `NO_COLOR` that isn't empty means no colours.
     pub(super) fn for_terminal(spinner: bool) -> Self {
         let styled = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { styled, spinner: spinner.then(RefCell::default) }
+        Self { styled, spinner: spinner.then(RefCell::default), kept: None }
     }
 
     pub(super) fn show(&self, event: &Event<'_>) {
@@ -63,6 +80,16 @@ impl Text {
                 }
                 self.err(&lines);
             }
+            Event::Steps { steps, explained } => {
+                self.out(&if *explained { pipeline::explanation(steps) } else { pipeline::list(steps) });
+            }
+            Event::Running { steps } => self.running(steps),
+            Event::Output { text, .. } => self.err(text.trim_end()),
+            Event::Ended(row) => self.err(&row.styled_line(self.styled)),
+            Event::Pipeline { steps } => {
+                self.stop_spinner();
+                self.out(&format!("\n{}\n", pipeline::table(steps, self.styled)));
+            }
             Event::Finished { command, exit_code, seconds, next } => {
                 self.stop_spinner();
                 let time = human(Duration::from_secs_f64(*seconds));
@@ -78,11 +105,27 @@ impl Text {
         }
     }
 
+    /// On a terminal, a line that is drawn over; elsewhere one that stays.
+    fn running(&self, steps: &[Running<'_>]) {
+        let parts = steps.iter().map(|Running { step, what, seconds }| {
+            let seconds = *seconds as u64;
+            let time = if seconds < 60 { format!("{seconds} s") } else { human(Duration::from_secs(seconds)) };
+            if steps.len() == 1 { format!("{step}: {what} ({time})") } else { format!("{step} ({time})") }
+        });
+        let line = parts.collect::<Vec<_>>().join(", ");
+        if self.is_live() {
+            self.spin(&line);
+        } else {
+            self.err(&format!("  running: {line}"));
+        }
+    }
+
     fn step_line(&self, step: &str, outcome: Outcome, what: &str, seconds: f64) -> String {
         let (mark, word, style) = match outcome {
             Outcome::Done => ("✓", "done", Style::new().green()),
             Outcome::Unchanged => ("✓", "ok", Style::new().green()),
             Outcome::Failed => ("✗", "FAILED", Style::new().red()),
+            Outcome::Skipped | Outcome::NotRun => ("-", "left", Style::new().yellow()),
         };
         let mark = if self.styled { self.paint(mark, &style) } else { format!("{word:<6}") };
         let time = self.paint(&format!("({})", human(Duration::from_secs_f64(seconds))), &Style::new().dim());
@@ -98,6 +141,13 @@ impl Text {
         let mut spinner = spinner.borrow_mut();
         spinner.doing.insert(step.to_owned(), what.to_owned());
         let message = spinner.message();
+        drop(spinner);
+        self.spin(&message);
+    }
+
+    fn spin(&self, message: &str) {
+        let Some(spinner) = &self.spinner else { return };
+        let mut spinner = spinner.borrow_mut();
         let bar = spinner.bar.get_or_insert_with(|| {
             let bar = ProgressBar::new_spinner();
             if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>3} {wide_msg}") {
@@ -106,7 +156,7 @@ impl Text {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        bar.set_message(message);
+        bar.set_message(message.to_owned());
     }
 
     fn done(&self, step: &str) {
@@ -130,11 +180,25 @@ impl Text {
 
     /// Writes around the spinner. A reader that went away ends the lines, not the work.
     fn err(&self, lines: &str) {
+        if self.keep(lines) {
+            return;
+        }
         self.around_spinner(|| drop(writeln!(std::io::stderr().lock(), "{lines}")));
     }
 
     fn out(&self, lines: &str) {
+        if self.keep(lines) {
+            return;
+        }
         self.around_spinner(|| drop(writeln!(std::io::stdout().lock(), "{lines}")));
+    }
+
+    fn keep(&self, lines: &str) -> bool {
+        let Some(kept) = &self.kept else { return false };
+        let mut kept = kept.borrow_mut();
+        kept.push_str(lines);
+        kept.push('\n');
+        true
     }
 
     fn around_spinner(&self, write: impl FnOnce()) {

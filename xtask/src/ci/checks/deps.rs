@@ -1,0 +1,39 @@
+//! The dependencies: `Cargo.lock` is what the manifests ask for, and cargo-deny finds nothing.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{Passed, Setting};
+use crate::ci::command::CommandLine;
+use crate::ci::machine;
+
+/// cargo-deny's settings: what is allowed, with the reasons.
+const DENY: &str = "deny.toml";
+
+/// cargo-deny fetches the list of advisories.
+const DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+pub(super) fn check(setting: &Setting<'_>) -> Result<Passed> {
+    let root = &setting.workspace.root;
+    let run = |line: &str| CommandLine::cargo(line).deadline(DEADLINE).run(root, setting.built, setting.interrupt);
+    let printed = run("metadata --locked --format-version 1")?;
+    if !printed.problems.0.is_empty() {
+        setting.reporter.note(printed.text.trim_end());
+    }
+    printed.problems.into_result()?;
+    if !root.join(DENY).is_file() {
+        return Ok(Passed::InPart(format!("Cargo.lock is current; nothing else was looked at: there is no {DENY}")));
+    }
+    if !machine::has_cargo("deny") {
+        return Ok(Passed::InPart(
+            "Cargo.lock is current; nothing else was looked at: cargo install --locked cargo-deny".to_owned(),
+        ));
+    }
+    let printed = run("deny --workspace check")?;
+    if !printed.problems.0.is_empty() {
+        setting.reporter.note(printed.text.trim_end());
+    }
+    printed.problems.into_result()?;
+    Ok(Passed::With("Cargo.lock is current, and cargo-deny finds nothing".to_owned()))
+}

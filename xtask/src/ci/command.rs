@@ -1,0 +1,203 @@
+//! A command line of a step: shown, run, and what it printed made into problems.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::findings::{self, Found};
+use crate::interrupt::Interrupt;
+use crate::problem::{Problem, Problems};
+use crate::process::{Child, quoted};
+
+/// A command line.
+pub(crate) struct CommandLine {
+    program: Program,
+    /// Relative paths are from the workspace's root.
+    args: Vec<String>,
+    env: Vec<(&'static str, &'static str)>,
+    /// Before the arguments' `--`, or at their end: makes the program say what it finds so that another can read it.
+    /// Left out where the command is shown.
+    for_reading: &'static [&'static str],
+    reading: Reading,
+    /// Where its output goes, from the root.
+    output: Option<&'static str>,
+    deadline: Duration,
+}
+
+/// The program of a command line.
+enum Program {
+    Cargo,
+    /// A program of this workspace, or of the one that `manifest` belongs to. Where a step has built it, that one is
+    /// run, else cargo builds and runs it.
+    Built {
+        name: String,
+        manifest: Option<PathBuf>,
+    },
+}
+
+/// How the output of a command is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// It's only shown.
+    Text,
+    /// Cargo's messages as JSON.
+    Compiler,
+    /// rustfmt's differences.
+    Format,
+    /// What nextest or cargo's own runner prints.
+    Tests,
+    /// A finding a line, as JSON.
+    Findings,
+}
+
+/// Programs that steps have built, by name.
+pub(crate) type Built = Mutex<BTreeMap<String, PathBuf>>;
+
+/// What a command left.
+pub(crate) struct Printed {
+    /// What is to be shown if the step fails.
+    pub(crate) text: String,
+    /// What is worth a word also when it succeeds.
+    pub(crate) summary: Option<String>,
+    /// What it found.
+    pub(crate) problems: Problems,
+}
+
+impl CommandLine {
+    /// `cargo` with these arguments, separated by spaces.
+    pub(crate) fn cargo(args: &str) -> Self {
+        Self::new(Program::Cargo, args)
+    }
+
+    /// A program that this workspace, or the one that `manifest` belongs to, builds.
+    pub(crate) fn built(name: &str, manifest: Option<PathBuf>, args: &str) -> Self {
+        Self::new(Program::Built { name: name.to_owned(), manifest }, args)
+    }
+
+    fn new(program: Program, args: &str) -> Self {
+        Self {
+            program,
+            args: args.split_whitespace().map(str::to_owned).collect(),
+            env: Vec::new(),
+            for_reading: &[],
+            reading: Reading::Text,
+            output: None,
+            deadline: Duration::from_secs(60 * 60),
+        }
+    }
+
+    /// More arguments, which may hold spaces.
+    pub(crate) fn args(mut self, args: impl IntoIterator<Item = String>) -> Self {
+        self.args.extend(args);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.env.push((name, value));
+        self
+    }
+
+    pub(crate) fn reading(mut self, reading: Reading) -> Self {
+        self.reading = reading;
+        self.for_reading = match reading {
+            Reading::Compiler => &["--message-format", "json"],
+            Reading::Findings => &["--format", "json"],
+            // rustfmt paints its differences also where there is no terminal.
+            Reading::Format => &["--", "--color", "never"],
+            Reading::Text | Reading::Tests => &[],
+        };
+        self
+    }
+
+    /// Its output goes into this file.
+    pub(crate) fn output(mut self, file: &'static str) -> Self {
+        self.output = Some(file);
+        self
+    }
+
+    pub(crate) fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Runs it in `root`.
+    ///
+    /// # Errors
+    /// It can't be run, or not to its end. That it failed is one of the problems returned, not an error.
+    pub(crate) fn run(&self, root: &Path, built: &Built, interrupt: &Interrupt) -> Result<Printed> {
+        // Colours would be in the way of reading, and GitHub's runners ask for them.
+        let mut child = self.child(built).dir(root).env("CARGO_TERM_COLOR", "never");
+        for (name, value) in &self.env {
+            child = child.env(name, *value);
+        }
+        let ended = child.run(interrupt)?;
+        if let (Some(file), true) = (self.output, ended.status.success()) {
+            write(&root.join(file), &ended.stdout)?;
+            return Ok(Printed { text: ended.stderr, summary: None, problems: Problems::default() });
+        }
+        let Found { mut problems, text, summary, executables } = findings::read(self.reading, root, &ended);
+        if let Ok(mut built) = built.lock() {
+            built.extend(executables);
+        }
+        if !ended.status.success() && (problems.0.is_empty() || ended.status.code().is_none()) {
+            problems.0.push(Problem::failed(format!("`{self}` failed ({}).", ended.status)));
+        } else if ended.status.success() {
+            // A warning of a command that is content stays one.
+            problems.0.clear();
+        }
+        Ok(Printed { text, summary, problems })
+    }
+
+    fn child(&self, built: &Built) -> Child {
+        let divide = self.args.iter().position(|arg| arg == "--").unwrap_or(self.args.len());
+        let (before, after) = self.args.split_at(divide);
+        let own = before.iter().map(String::as_str).chain(self.for_reading.iter().copied());
+        let own = own.chain(after.iter().map(String::as_str));
+        match &self.program {
+            Program::Cargo => Child::cargo(self.deadline).args(own),
+            Program::Built { name, .. } => match built.lock().ok().and_then(|built| built.get(name).cloned()) {
+                Some(path) => Child::new(path, self.deadline).args(own),
+                None => Child::cargo(self.deadline).args(self.cargo_run()).args(own),
+            },
+        }
+    }
+
+    /// What makes cargo build and run the program.
+    fn cargo_run(&self) -> Vec<String> {
+        let mut args = vec!["run".to_owned(), "--quiet".to_owned()];
+        if let Program::Built { name, manifest } = &self.program {
+            if let Some(manifest) = manifest {
+                args.extend(["--manifest-path".to_owned(), manifest.display().to_string()]);
+            }
+            args.extend(["--bin".to_owned(), name.clone(), "--".to_owned()]);
+        }
+        args
+    }
+}
+
+impl fmt::Display for CommandLine {
+    /// As it can be pasted into a shell.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.env {
+            write!(f, "{name}={} ", quoted(value))?;
+        }
+        f.write_str("cargo")?;
+        let run = match &self.program {
+            Program::Cargo => Vec::new(),
+            Program::Built { .. } => self.cargo_run(),
+        };
+        for arg in run.iter().chain(&self.args) {
+            write!(f, " {}", quoted(arg))?;
+        }
+        self.output.map_or(Ok(()), |file| write!(f, " > {}", quoted(file)))
+    }
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Problem> {
+    let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(file, text));
+    written.map_err(|error| Problem::failed(format!("{} can't be written: {error}.", file.display())))
+}

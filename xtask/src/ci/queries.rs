@@ -1,0 +1,378 @@
+//! sqlx's offline data: what its macros find out about each query, so that a checkout builds without any database.
+//!
+//! It is made from scratch databases migrated from nothing, never from a live one, by one `cargo check` of the packages
+//! that have a database. This program stands before rustc meanwhile, so that each package's data lands in a folder of its
+//! own; that also keeps what is compiled here apart from what everybody else compiles.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use futures_util::future::join_all;
+use serde::Deserialize;
+use similar::TextDiff;
+
+use super::checks::{Passed, Setting, runtime, scratch_urls, wait_for};
+use super::command::Reading;
+use super::findings;
+use crate::database::cancel::cancel;
+use crate::database::scratch::Scratch;
+use crate::database::session;
+use crate::database_url::DatabaseUrl;
+use crate::interrupt;
+use crate::problem::{Problem, Problems};
+use crate::process::Child;
+use crate::workspace::Database;
+
+/// Where each package keeps its data.
+const FOLDER: &str = ".sqlx";
+
+/// Where fresh data is put, below the root; set for this program where it stands before rustc.
+const FRESH: &str = "target/xtask/queries";
+const VARIABLE: &str = "XTASK_QUERY_DATA";
+
+/// From an empty target folder, everything below the packages is compiled first.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// The command that makes the data anew.
+const WRITE: &str = "cargo xtask db-prepare";
+
+/// A package with queries.
+struct Package {
+    name: String,
+    /// Relative to the root.
+    dir: PathBuf,
+    /// The files that its targets begin with.
+    sources: Vec<PathBuf>,
+}
+
+/// The data of one package: file names with their texts.
+type Data = BTreeMap<String, String>;
+
+/// Whether the committed data is what it has to be.
+pub(super) fn check(setting: &Setting<'_>) -> Result<Passed> {
+    let fresh = make(setting)?;
+    let mut problems = Problems::default();
+    let mut count = 0;
+    for (package, fresh) in &fresh {
+        count += fresh.len();
+        problems.0.extend(differences(&setting.workspace.root, package, fresh)?);
+    }
+    problems.into_result()?;
+    Ok(Passed::With(match (fresh.len(), count) {
+        (0, _) => "no package with a database uses sqlx".to_owned(),
+        (_, 0) => "there is no checked query".to_owned(),
+        (packages, count) => format!("the data of {count} queries in {packages} packages is current"),
+    }))
+}
+
+/// Makes the committed data what it has to be. Returns a line for each file that was written or deleted.
+///
+/// # Errors
+/// A query doesn't compile, or a file can't be written.
+pub(crate) fn write(setting: &Setting<'_>) -> Result<Vec<String>> {
+    let root = &setting.workspace.root;
+    let mut done = Vec::new();
+    for (package, fresh) in make(setting)? {
+        let folder = package.dir.join(FOLDER);
+        let committed = read(&root.join(&folder))?;
+        let failed =
+            |error: std::io::Error| Problem::failed(format!("{} can't be written: {error}.", folder.display()));
+        for (name, text) in fresh.iter().filter(|(name, text)| committed.get(*name) != Some(*text)) {
+            std::fs::create_dir_all(root.join(&folder)).map_err(failed)?;
+            std::fs::write(root.join(&folder).join(name), text).map_err(failed)?;
+            done.push(format!("written: {}", folder.join(name).display()));
+        }
+        for name in committed.keys().filter(|name| !fresh.contains_key(*name)) {
+            std::fs::remove_file(root.join(&folder).join(name)).map_err(failed)?;
+            done.push(format!("deleted: {}, no query's any more", folder.join(name).display()));
+        }
+    }
+    Ok(done)
+}
+
+/// What the data has to be.
+fn make(setting: &Setting<'_>) -> Result<Vec<(Package, Data)>> {
+    let packages = packages(setting)?;
+    if packages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let urls = scratch_urls(setting)?;
+    let run = format!("{} {}", session::READER, std::process::id());
+    let result = with_scratch(setting, &urls, &run, |scratch_urls| compile(setting, &packages, scratch_urls));
+    if result.as_ref().is_err_and(interrupt::is_interruption) {
+        return Err(wait_for(async { Ok(cancel(&urls, &run).await) })?.into());
+    }
+    let data = result?;
+    Ok(packages.into_iter().zip(data).collect())
+}
+
+/// Calls `work` with the URLs of a scratch database for each database, migrated from nothing.
+fn with_scratch<T>(
+    setting: &Setting<'_>,
+    urls: &[DatabaseUrl],
+    run: &str,
+    work: impl FnOnce(&[String]) -> Result<T>,
+) -> Result<T> {
+    let runtime = runtime()?;
+    let make = async |(database, url): (&Database, &DatabaseUrl)| {
+        let scratch = Scratch::create(url, run).await?;
+        let migrated = scratch.migrated(database).await;
+        Ok::<_, anyhow::Error>((scratch, migrated))
+    };
+    let made = async { Ok(join_all(setting.workspace.databases.iter().zip(urls).map(make)).await) };
+    let made = runtime.block_on(setting.interrupt.guard(made))?;
+    let (mut scratches, mut problems) = (Vec::new(), Problems::default());
+    for one in made {
+        let migrated = one.and_then(|(scratch, migrated)| {
+            scratches.push(scratch);
+            migrated
+        });
+        match migrated {
+            Ok(connection) => runtime.block_on(session::close(connection)),
+            Err(error) => problems.0.extend(Problems::of(error).0),
+        }
+    }
+    let result = if problems.0.is_empty() {
+        work(&scratches.iter().map(Scratch::url).collect::<Vec<_>>())
+    } else {
+        Err(problems.into())
+    };
+    let discarded = runtime.block_on(join_all(scratches.into_iter().map(Scratch::discard)));
+    runtime.shutdown_background();
+    let done = result?;
+    discarded.into_iter().collect::<Result<Vec<()>>>()?;
+    Ok(done)
+}
+
+/// Compiles the packages, with the variable of each database set to its scratch database.
+fn compile(setting: &Setting<'_>, packages: &[Package], urls: &[String]) -> Result<Vec<Data>> {
+    let root = &setting.workspace.root;
+    let fresh = root.join(FRESH);
+    drop(std::fs::remove_dir_all(&fresh));
+    let mut check = Child::cargo(DEADLINE).dir(root).args(["check"]);
+    for package in packages {
+        check = check.args(["--package", &package.name]);
+    }
+    check = check.args(["--all-targets", "--message-format", "json"]);
+    check = check.env("CARGO_TERM_COLOR", "never").env("SQLX_OFFLINE", "false").env(VARIABLE, &fresh);
+    check = check.env("RUSTC_WORKSPACE_WRAPPER", this_program()?);
+    for (database, url) in setting.workspace.databases.iter().zip(urls) {
+        check = check.env(&database.url_variable, url);
+    }
+    let touched = Touched::new(packages)?;
+    let ended = check.run(setting.interrupt)?;
+    if !ended.status.success() {
+        let mut found = findings::read(Reading::Compiler, root, &ended);
+        setting.reporter.note(found.text.trim_end());
+        if found.problems.0.is_empty() {
+            found.problems.0.push(Problem::failed(format!("`{check}` failed ({}).", ended.status)));
+        }
+        return Err(found.problems.into());
+    }
+    touched.restore();
+    let data = packages.iter().map(|package| read(&fresh.join(&package.name))).collect();
+    drop(std::fs::remove_dir_all(&fresh));
+    data
+}
+
+/// Files whose time of change was set to now, so that cargo compiles them once more.
+struct Touched(Vec<(PathBuf, SystemTime)>);
+
+impl Touched {
+    fn new(packages: &[Package]) -> Result<Self> {
+        let mut touched = Self(Vec::new());
+        for file in packages.iter().flat_map(|package| &package.sources) {
+            let before = std::fs::metadata(file).and_then(|metadata| metadata.modified());
+            let before = before.and_then(|before| set_modified(file, SystemTime::now()).map(|()| before));
+            touched.0.push((
+                file.clone(),
+                before.map_err(|error| {
+                    Problem::failed(format!(
+                        "{} can't be marked as changed, to be compiled once more: {error}.",
+                        file.display()
+                    ))
+                })?,
+            ));
+        }
+        Ok(touched)
+    }
+
+    /// Nothing else need be compiled for it: what it was compiled from hasn't changed.
+    fn restore(self) {
+        for (file, before) in self.0 {
+            drop(set_modified(&file, before));
+        }
+    }
+}
+
+fn set_modified(file: &Path, time: SystemTime) -> std::io::Result<()> {
+    std::fs::File::options().append(true).open(file)?.set_modified(time)
+}
+
+/// The part of `cargo metadata` that matters here.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<MetadataPackage>,
+}
+
+#[derive(Deserialize)]
+struct MetadataPackage {
+    name: String,
+    manifest_path: PathBuf,
+    targets: Vec<MetadataTarget>,
+    dependencies: Vec<MetadataDependency>,
+}
+
+#[derive(Deserialize)]
+struct MetadataTarget {
+    src_path: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct MetadataDependency {
+    name: String,
+}
+
+/// The packages that have a database and depend on sqlx. Where no package is said to have the database, all that depend
+/// on sqlx are meant, but for this one.
+fn packages(setting: &Setting<'_>) -> Result<Vec<Package>> {
+    let root = &setting.workspace.root;
+    let list = Child::cargo(DEADLINE).dir(root).args(["metadata", "--no-deps", "--format-version", "1"]);
+    let ended = list.run(setting.interrupt)?;
+    let metadata: Metadata = serde_json::from_str(&ended.stdout).map_err(|error| {
+        Problem::failed(format!("`{list}` can't be read: {error}.")).details(ended.stderr.lines().map(str::to_owned))
+    })?;
+    let dirs: Vec<_> = setting.workspace.databases.iter().map(|database| &database.package_dir).collect();
+    let found = metadata.packages.into_iter().filter_map(|package| {
+        let dir = package.manifest_path.parent().unwrap_or(root);
+        let dir = dir.strip_prefix(root).unwrap_or(dir).to_owned();
+        let described = root.join(&dir).join("sqlx.toml").is_file();
+        let plain = dirs.iter().all(|dir| !root.join(dir).join("sqlx.toml").is_file());
+        let uses_sqlx = package.dependencies.iter().any(|dependency| dependency.name == "sqlx");
+        let wanted = uses_sqlx && (described || plain) && package.name != env!("CARGO_PKG_NAME");
+        let sources = package.targets.into_iter().map(|target| target.src_path).collect();
+        wanted.then_some(Package { name: package.name, dir, sources })
+    });
+    Ok(found.collect())
+}
+
+/// The data in a folder; there is none if there is no folder.
+fn read(folder: &Path) -> Result<Data> {
+    let failed = |error: std::io::Error| Problem::failed(format!("{} can't be read: {error}.", folder.display()));
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Data::new()),
+        Err(error) => return Err(failed(error).into()),
+    };
+    let mut data = Data::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("query-") && name.ends_with(".json") {
+            let text = std::fs::read_to_string(entry.path()).map_err(failed)?;
+            // A checkout may have CRLF.
+            data.insert(name, text.replace("\r\n", "\n"));
+        }
+    }
+    Ok(data)
+}
+
+/// How a package's committed data differs from what it has to be.
+fn differences(root: &Path, package: &Package, fresh: &Data) -> Result<Vec<Problem>> {
+    let committed = read(&root.join(package.dir.join(FOLDER)))?;
+    let mut problems = Vec::new();
+    for (name, new) in fresh {
+        let file = package.dir.join(FOLDER).join(name);
+        match committed.get(name) {
+            Some(old) if old == new => {}
+            Some(old) => problems.push(changed(file, old, new)),
+            None => problems.push(missing(root, package, &query_of(new))),
+        }
+    }
+    for (name, old) in committed.iter().filter(|(name, _)| !fresh.contains_key(*name)) {
+        let what = format!("{}: this is the data of a query that there isn't any more.", package.name);
+        let file = package.dir.join(FOLDER).join(name);
+        problems.push(Problem::failed(what).at(file, 1, None).details(lines_of(&query_of(old))));
+    }
+    if let Some(last) = problems.last_mut() {
+        last.remedies.push(format!("Make the data anew, look at the change, and commit it: {WRITE}"));
+    }
+    Ok(problems)
+}
+
+fn changed(file: PathBuf, old: &str, new: &str) -> Problem {
+    let same = old.lines().zip(new.lines()).take_while(|(old, new)| old == new).count();
+    let difference = TextDiff::from_lines(old, new);
+    let difference =
+        difference.unified_diff().context_radius(3).header("committed", "the query on today's schema").to_string();
+    Problem::failed("The query's data isn't what the database says of it.")
+        .at(file, same + 1, None)
+        .details(lines_of(&query_of(new)))
+        .details(lines_of(&difference))
+}
+
+/// The query is to be found in the package's source; where it is made up by a macro it isn't.
+fn missing(root: &Path, package: &Package, query: &str) -> Problem {
+    let problem =
+        Problem::failed(format!("{}: this query has no data in {FOLDER}.", package.name)).details(lines_of(query));
+    let first = query.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs" || extension == "sql");
+    let pattern = format!("{}/**/*", glob::Pattern::escape(&root.join(&package.dir).to_string_lossy()));
+    let files = glob::glob(&pattern).into_iter().flatten().flatten().filter(is_source);
+    let place = files.filter_map(|file| {
+        let line = std::fs::read_to_string(&file).ok()?.lines().position(|line| line.contains(first))?;
+        Some((file.strip_prefix(root).map(Path::to_owned).unwrap_or(file), line + 1))
+    });
+    match place.min() {
+        Some((file, line)) => problem.at(file, line, None),
+        None => problem.at(package.dir.join("Cargo.toml"), 1, None),
+    }
+}
+
+fn lines_of(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+/// The SQL in a file of offline data.
+fn query_of(text: &str) -> String {
+    #[derive(Deserialize)]
+    struct File {
+        query: String,
+    }
+    serde_json::from_str(text).map_or_else(|_| String::new(), |File { query }| query)
+}
+
+/// This program's file, which cargo may have replaced by a newer one since it was started.
+fn this_program() -> Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    let name = path.to_string_lossy();
+    Ok(name.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
+}
+
+/// Stands before rustc, if this process was started by cargo for that: runs it with the folder for the package's data.
+/// <https://doc.rust-lang.org/cargo/reference/config.html#buildrustc-workspace-wrapper>
+pub(crate) fn rustc_wrapper() -> Option<ExitCode> {
+    let folder = PathBuf::from(std::env::var_os(VARIABLE)?);
+    let mut args = std::env::args_os().skip(1);
+    let mut rustc = std::process::Command::new(args.next()?);
+    rustc.args(args);
+    if let Some(package) = std::env::var_os("CARGO_PKG_NAME") {
+        let folder = folder.join(package);
+        if let Err(error) = std::fs::create_dir_all(&folder) {
+            eprintln!("{} can't be made: {error}.", folder.display());
+            return Some(ExitCode::FAILURE);
+        }
+        rustc.env("SQLX_OFFLINE_DIR", folder);
+    }
+    Some(match rustc.status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("rustc can't be run: {error}.");
+            ExitCode::FAILURE
+        }
+    })
+}

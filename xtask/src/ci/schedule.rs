@@ -1,0 +1,229 @@
+//! Runs steps: each in a thread of its own, side by side as far as what they need and the target folder allow.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::checks::{Passed, Setting};
+use super::command::Built;
+use super::step::{Step, Work};
+use crate::interrupt::{Interrupt, Stop};
+use crate::problem::{Exit, Problem, Problems};
+use crate::report::{Outcome, Reporter, Row, Running};
+use crate::workspace::Workspace;
+
+/// How often what is under way is shown.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How steps are to be run.
+pub(crate) struct Schedule<'a> {
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) reporter: &'a Reporter,
+    pub(crate) interrupt: &'a Interrupt,
+    /// Whether the first failure ends the others.
+    pub(crate) fail_fast: bool,
+    pub(crate) allow_remote: bool,
+}
+
+/// How it all ended.
+pub(crate) struct Ended {
+    /// In the order of the steps.
+    pub(crate) rows: Vec<Row>,
+    /// The highest of the exit codes.
+    pub(crate) exit: Exit,
+}
+
+/// What a step's thread has to say.
+struct Report {
+    index: usize,
+    took: Duration,
+    /// What was printed.
+    output: String,
+    result: Result<Passed>,
+}
+
+impl Schedule<'_> {
+    /// Runs the steps to their ends. What fails is shown when it does, the others go on.
+    pub(crate) fn run(&self, steps: &[Step]) -> Ended {
+        let (interrupt, stop) = self.interrupt.with_stop();
+        let built = Built::default();
+        let (sender, reports) = channel();
+        std::thread::scope(|scope| {
+            let mut progress = Progress {
+                schedule: self,
+                steps,
+                rows: vec![None; steps.len()],
+                under_way: BTreeMap::new(),
+                exit: Exit::Done,
+                stop,
+            };
+            loop {
+                while let Some(index) = progress.next() {
+                    progress.under_way.insert(index, Instant::now());
+                    let (step, sender) = (&steps[index], sender.clone());
+                    let (workspace, allow_remote) = (self.workspace, self.allow_remote);
+                    let (interrupt, built) = (&interrupt, &built);
+                    scope.spawn(move || {
+                        let started = Instant::now();
+                        let reporter = Reporter::keeping();
+                        let setting = Setting { workspace, allow_remote, reporter: &reporter, interrupt, built };
+                        let result = guarded(step, &setting);
+                        let (took, output) = (started.elapsed(), reporter.kept());
+                        drop(sender.send(Report { index, took, output, result }));
+                    });
+                }
+                if progress.under_way.is_empty() {
+                    break;
+                }
+                match reports.recv_timeout(TICK) {
+                    Ok(report) => progress.ended(report),
+                    Err(RecvTimeoutError::Timeout) => progress.show(),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            progress.finish()
+        })
+    }
+}
+
+/// A thread that ended without a word would be waited for for ever.
+fn guarded(step: &Step, setting: &Setting<'_>) -> Result<Passed> {
+    catch_unwind(AssertUnwindSafe(|| perform(step, setting)))
+        .unwrap_or_else(|_| Err(Problem::failed(format!("The step {} panicked; that is a bug.", step.name)).into()))
+}
+
+fn perform(step: &Step, setting: &Setting<'_>) -> Result<Passed> {
+    let commands = match &step.work {
+        Work::Commands(commands) => commands,
+        Work::Check(check) => return check.run(setting),
+        Work::Nothing(why) => return Ok(Passed::InPart(why.clone())),
+    };
+    let mut summaries = Vec::new();
+    for command in commands {
+        let printed = command.run(&setting.workspace.root, setting.built, setting.interrupt)?;
+        summaries.extend(printed.summary);
+        if !printed.problems.0.is_empty() {
+            setting.reporter.note(&format!("$ {command}\n{}", printed.text.trim_end()));
+        }
+        printed.problems.into_result()?;
+    }
+    Ok(Passed::With(summaries.join("; ")))
+}
+
+/// What has become of the steps so far.
+struct Progress<'a> {
+    schedule: &'a Schedule<'a>,
+    steps: &'a [Step],
+    rows: Vec<Option<Row>>,
+    /// Since when.
+    under_way: BTreeMap<usize, Instant>,
+    exit: Exit,
+    /// Ends what is under way.
+    stop: Stop,
+}
+
+impl Progress<'_> {
+    /// The next step that can begin. Those that can't any more are given up.
+    fn next(&mut self) -> Option<usize> {
+        if self.stop.is_asked() || self.schedule.interrupt.check().is_err() {
+            return None;
+        }
+        for index in 0..self.steps.len() {
+            if self.rows[index].is_some() || self.under_way.contains_key(&index) {
+                continue;
+            }
+            let step = &self.steps[index];
+            if let Some(why) = self.blocked(step) {
+                self.end(index, Row::new(step.name, Outcome::NotRun, Some(why)), &Problems::default(), "");
+                continue;
+            }
+            let waits = step.needs.iter().any(|need| self.is_open(need));
+            let folder_is_taken = step.compiles && self.under_way.keys().any(|other| self.steps[*other].compiles);
+            if !waits && !folder_is_taken {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// Why a step can never begin.
+    fn blocked(&self, step: &Step) -> Option<String> {
+        let failed = |need: &&&str| {
+            let row = self.position(need).and_then(|index| self.rows[index].as_ref());
+            row.is_some_and(|row| matches!(row.outcome, Outcome::Failed | Outcome::NotRun))
+        };
+        let need = step.needs.iter().find(failed)?;
+        Some(format!("it needs {need}"))
+    }
+
+    fn is_open(&self, need: &str) -> bool {
+        self.position(need).is_some_and(|index| self.rows[index].is_none())
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.steps.iter().position(|step| step.name == name)
+    }
+
+    fn ended(&mut self, report: Report) {
+        let Report { index, took, output, result } = report;
+        self.under_way.remove(&index);
+        let step = &self.steps[index];
+        let mut row = Row::new(step.name, Outcome::Done, None);
+        row.seconds = Some(took.as_secs_f64());
+        let mut problems = Problems::default();
+        match result {
+            Ok(Passed::With(what)) => row.what = Some(what).filter(|what| !what.is_empty()),
+            Ok(Passed::InPart(what)) => {
+                row.outcome = Outcome::Skipped;
+                row.what = Some(what);
+            }
+            Err(error) => {
+                problems = Problems::of(error);
+                let interrupted = problems.exit() == Exit::Interrupted;
+                row.outcome = if interrupted { Outcome::NotRun } else { Outcome::Failed };
+                if interrupted {
+                    row.what = Some("ended before it was done".to_owned());
+                } else {
+                    row.repeat = Some(step.repeat());
+                    self.exit = self.exit.max(problems.exit());
+                }
+            }
+        }
+        let failed = row.outcome == Outcome::Failed;
+        self.end(index, row, &problems, &output);
+        if failed && self.schedule.fail_fast {
+            self.stop.ask();
+        }
+    }
+
+    fn end(&mut self, index: usize, row: Row, problems: &Problems, output: &str) {
+        self.schedule.reporter.ended(&row, &self.steps[index].command_lines(), output, problems);
+        self.rows[index] = Some(row);
+    }
+
+    fn show(&self) {
+        let running: Vec<_> = self
+            .under_way
+            .iter()
+            .map(|(index, started)| {
+                let Step { name, doing, .. } = &self.steps[*index];
+                Running { step: name, what: doing, seconds: started.elapsed().as_secs_f64() }
+            })
+            .collect();
+        self.schedule.reporter.running(&running);
+    }
+
+    /// What never began is said to be so.
+    fn finish(self) -> Ended {
+        let why = if self.stop.is_asked() { "another step failed before" } else { "the run was ended before" };
+        let rows = self
+            .rows
+            .into_iter()
+            .zip(self.steps)
+            .map(|(row, step)| row.unwrap_or_else(|| Row::new(step.name, Outcome::NotRun, Some(why.to_owned()))));
+        Ended { rows: rows.collect(), exit: self.exit }
+    }
+}

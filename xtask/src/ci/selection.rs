@@ -1,0 +1,46 @@
+//! Which steps are to run.
+
+use crate::cli::Ci;
+use crate::problem::{Problem, Problems};
+
+use super::steps::NAMES;
+
+/// The steps that were asked for.
+pub(crate) struct Selection {
+    only: Vec<String>,
+    skip: Vec<String>,
+}
+
+impl Selection {
+    /// What `--only` and `--skip` say.
+    ///
+    /// # Errors
+    /// Every name that no step has, with the names that there are; a selection that leaves nothing.
+    pub(crate) fn new(options: &Ci) -> Result<Self, Problems> {
+        let Ci { only, skip, .. } = options;
+        let selection = Self { only: only.clone(), skip: skip.clone() };
+        let mut problems: Vec<Problem> = only
+            .iter()
+            .chain(skip)
+            .filter(|name| !NAMES.contains(&name.as_str()))
+            .map(|name| Problem::usage(format!("There is no step \"{name}\".")))
+            .collect();
+        if let Some(last) = problems.last_mut() {
+            last.remedies.push(format!("The steps: {}", NAMES.join(", ")));
+            last.remedies.push("What each proves: cargo xtask ci --list".to_owned());
+        } else if !NAMES.iter().any(|name| selection.has(name)) {
+            problems.push(Problem::usage("No step is left to run.").detail(format!(
+                "--only {} without --skip {}.",
+                only.join(","),
+                skip.join(",")
+            )));
+        }
+        if problems.is_empty() { Ok(selection) } else { Err(Problems(problems)) }
+    }
+
+    /// Whether a step is to run.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let in_list = |list: &[String]| list.iter().any(|other| other == name);
+        (self.only.is_empty() || in_list(&self.only)) && !in_list(&self.skip)
+    }
+}

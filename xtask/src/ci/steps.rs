@@ -1,0 +1,282 @@
+//! The steps of the pipeline.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::checks::Check;
+use super::command::{CommandLine, Reading};
+use super::machine::{self, MIGRATION_LINT, TOOLS, Tool, WORKFLOW_LINT};
+use super::selection::Selection;
+use super::step::{Step, Work};
+use crate::env_file::CONTRACT;
+use crate::workspace::Workspace;
+
+/// The names of the steps. Those that can begin do so in this order: the tests take longest, so what they wait for comes
+/// first, and the rest is done while they run.
+pub(crate) const NAMES: [&str; 14] = [
+    "format",
+    "db-setup",
+    "build",
+    "tools",
+    "env",
+    "migrations",
+    "schema",
+    "test",
+    "lint",
+    "queries",
+    "docs",
+    "migration-lint",
+    "workflow",
+    "deps",
+];
+
+/// Where `build` leaves the list of the programs with tests, so that `test` needn't ask cargo, which may be compiling.
+const TESTS: &str = "target/xtask/tests.json";
+
+/// The findings that were looked at and accepted.
+const ACCEPTED: &str = "migrations/accepted.toml";
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What the steps are made for.
+pub(crate) struct Pipeline<'a> {
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) selection: &'a Selection,
+    /// What the workspace's manifest says in `[workspace.metadata.xtask]`.
+    pub(crate) env_check: Option<String>,
+}
+
+impl Pipeline<'_> {
+    /// The selected steps, in their order.
+    pub(crate) fn steps(&self) -> Vec<Step> {
+        NAMES.iter().filter(|name| self.selection.has(name)).filter_map(|name| self.step(name)).collect()
+    }
+
+    fn root(&self) -> &Path {
+        &self.workspace.root
+    }
+
+    fn step(&self, name: &str) -> Option<Step> {
+        let step = match name {
+            "format" => Step {
+                name: "format",
+                proves: "every file is in rustfmt's format",
+                doing: "comparing with rustfmt's format",
+                needs: &[],
+                compiles: false,
+                work: Work::Commands(vec![
+                    CommandLine::cargo("fmt --all --check").reading(Reading::Format).deadline(10 * MINUTE),
+                ]),
+            },
+            "db-setup" => Step {
+                name: "db-setup",
+                proves: "the databases are there, migrated, and what the migrations make",
+                doing: "making, migrating and proving the databases",
+                needs: &[],
+                compiles: false,
+                work: Work::Check(Check::DbSetup),
+            },
+            "build" => Step {
+                name: "build",
+                proves: "everything compiles, tests included",
+                doing: "compiling the programs and their tests",
+                needs: &[],
+                compiles: true,
+                work: Work::Commands(self.build()),
+            },
+            "tools" => Step {
+                name: "tools",
+                proves: "the tools behind the front door compile",
+                doing: "compiling sqlx-cli and the linters of SQL and workflows",
+                needs: &[],
+                compiles: true,
+                work: self.tools(),
+            },
+            "env" => Step {
+                name: "env",
+                proves: ".env.ci satisfies the settings and holds no real credential, and .env is nobody's but yours",
+                doing: "checking the settings' contract",
+                needs: &["build"],
+                compiles: self.env_check.is_some() && !self.selection.has("build"),
+                work: Work::Check(Check::Env(self.env_check.as_ref().map(|line| settings_check(line)))),
+            },
+            "migrations" => Step {
+                name: "migrations",
+                proves: "each migration goes up, down without a trace, and up again, on scratch databases",
+                doing: "applying and reverting each migration on scratch databases",
+                needs: &["db-setup"],
+                compiles: false,
+                work: Work::Check(Check::Migrations),
+            },
+            "schema" => Step {
+                name: "schema",
+                proves: "the committed schema files are what the migrations make of nothing",
+                doing: "migrating scratch databases from nothing",
+                needs: &["db-setup"],
+                compiles: false,
+                work: Work::Check(Check::Schema),
+            },
+            "test" => Step {
+                name: "test",
+                proves: "the tests pass, on servers of their own",
+                doing: "running the tests",
+                needs: &["build", "tools"],
+                compiles: !self.tests_are_listed(),
+                work: Work::Commands(vec![self.test()]),
+            },
+            "lint" => Step {
+                name: "lint",
+                proves: "clippy finds nothing, in any target",
+                doing: "compiling and linting with clippy",
+                needs: &[],
+                compiles: true,
+                work: Work::Commands(self.lint()),
+            },
+            "queries" => Step {
+                name: "queries",
+                proves: "sqlx's offline data is what the queries are on databases migrated from nothing",
+                doing: "compiling the queries against scratch databases",
+                needs: &["db-setup"],
+                compiles: true,
+                work: Work::Check(Check::Queries),
+            },
+            "docs" => Step {
+                name: "docs",
+                proves: "the documentation builds, without a broken link",
+                doing: "building the documentation",
+                needs: &[],
+                compiles: true,
+                work: Work::Commands(self.docs()),
+            },
+            "migration-lint" => Step {
+                name: "migration-lint",
+                proves: "no migration does what would lock or break a live database, but for what was accepted",
+                doing: "linting the migrations",
+                needs: &["tools"],
+                compiles: !self.selection.has("tools"),
+                work: self.migration_lint(),
+            },
+            "workflow" => Step {
+                name: "workflow",
+                proves: "GitHub's workflows call these steps, pin what they use and may do little",
+                doing: "checking GitHub's workflows",
+                needs: &["tools"],
+                compiles: !self.selection.has("tools"),
+                work: self.workflow(),
+            },
+            "deps" => Step {
+                name: "deps",
+                proves: "Cargo.lock is current; licences, sources and advisories are in order",
+                doing: "checking the dependencies",
+                needs: &[],
+                compiles: false,
+                work: Work::Check(Check::Deps),
+            },
+            _ => return None,
+        };
+        Some(step)
+    }
+
+    /// All packages but the tools, whose dependencies would give everybody else's other features.
+    fn packages(&self) -> String {
+        let members = TOOLS.iter().filter(|tool| tool.is_member(self.root()));
+        members.map(|tool| format!(" --exclude {}", tool.package)).fold("--workspace".to_owned(), |all, one| all + &one)
+    }
+
+    fn build(&self) -> Vec<CommandLine> {
+        let packages = self.packages();
+        let compile = CommandLine::cargo(&format!("test {packages} --no-run")).reading(Reading::Compiler);
+        if !machine::has_cargo("nextest") {
+            return vec![compile];
+        }
+        let list = format!("nextest list {packages} --list-type binaries-only --message-format json");
+        vec![compile, CommandLine::cargo(&list).output(TESTS)]
+    }
+
+    fn tests_are_listed(&self) -> bool {
+        self.selection.has("build") && machine::has_cargo("nextest")
+    }
+
+    fn test(&self) -> CommandLine {
+        let packages = self.packages();
+        let how = "--no-fail-fast --no-tests pass --status-level fail --success-output immediate";
+        let line = if self.tests_are_listed() {
+            format!("nextest run --binaries-metadata {TESTS} {how}")
+        } else if machine::has_cargo("nextest") {
+            format!("nextest run {packages} {how}")
+        } else {
+            format!("test {packages} --no-fail-fast")
+        };
+        CommandLine::cargo(&line).reading(Reading::Tests).deadline(75 * MINUTE)
+    }
+
+    fn lint(&self) -> Vec<CommandLine> {
+        let clippy = |packages: &str| {
+            let line = format!("clippy --quiet {packages} --all-targets -- --deny warnings");
+            CommandLine::cargo(&line).reading(Reading::Compiler)
+        };
+        let tools = TOOLS.iter().filter(|tool| tool.is_member(self.root()));
+        let tools = tools.map(|tool| clippy(&format!("--package {}", tool.package)));
+        std::iter::once(clippy(&self.packages())).chain(tools).collect()
+    }
+
+    fn docs(&self) -> Vec<CommandLine> {
+        let packages = self.packages();
+        // Private items have links as well. A program may have the name of a library.
+        let build = format!("doc --quiet {packages} --no-deps --document-private-items");
+        vec![CommandLine::cargo(&build).env("RUSTDOCFLAGS", "--deny warnings").reading(Reading::Compiler)]
+    }
+
+    fn tools(&self) -> Work {
+        let builds: Vec<_> = TOOLS.iter().filter_map(|tool| self.build_tool(tool)).collect();
+        if builds.is_empty() {
+            Work::Nothing("none of their packages is here".to_owned())
+        } else {
+            Work::Commands(builds)
+        }
+    }
+
+    fn build_tool(&self, tool: &Tool) -> Option<CommandLine> {
+        tool.manifest()?;
+        let command = match tool.foreign_manifest(self.root()) {
+            Some(manifest) => {
+                CommandLine::cargo("build --quiet --manifest-path").args([manifest.display().to_string()])
+            }
+            None => CommandLine::cargo(&format!("build --quiet --package {}", tool.package)),
+        };
+        Some(command.reading(Reading::Compiler))
+    }
+
+    fn migration_lint(&self) -> Work {
+        self.run_tool(&MIGRATION_LINT, |run| {
+            let files = self.workspace.databases.iter().flat_map(|database| database.all_files());
+            let accepted = ["--accepted".to_owned(), ACCEPTED.to_owned()];
+            let accepted = self.root().join(ACCEPTED).is_file().then_some(accepted).into_iter().flatten();
+            run.args(["--postgres".to_owned(), "15".to_owned()])
+                .args(accepted)
+                .args(files.map(|file| file.display().to_string()))
+        })
+    }
+
+    fn workflow(&self) -> Work {
+        self.run_tool(&WORKFLOW_LINT, |run| {
+            let commands = crate::cli::command_names().join(",");
+            run.args(["--steps".to_owned(), NAMES.join(","), "--commands".to_owned(), commands])
+        })
+    }
+
+    fn run_tool(&self, tool: &Tool, with: impl FnOnce(CommandLine) -> CommandLine) -> Work {
+        if tool.manifest().is_none() {
+            return Work::Nothing(format!("the package {} isn't here", tool.package));
+        }
+        let run = CommandLine::built(tool.package, tool.foreign_manifest(self.root()), "--root .");
+        Work::Commands(vec![with(run).reading(Reading::Findings).deadline(20 * MINUTE)])
+    }
+}
+
+/// The command that holds the contract against the program's own settings: a program of the workspace with its arguments,
+/// to which the file is added.
+fn settings_check(line: &str) -> CommandLine {
+    let (program, args) = line.split_once(' ').unwrap_or((line, ""));
+    CommandLine::built(program, None, args).args([CONTRACT.to_owned()]).deadline(20 * MINUTE)
+}
