@@ -24,7 +24,7 @@ pub(crate) struct CommandLine {
     for_reading: &'static [&'static str],
     reading: Reading,
     /// Where its output goes, from the root.
-    output: Option<&'static str>,
+    output: Option<String>,
     deadline: Duration,
 }
 
@@ -114,7 +114,7 @@ impl CommandLine {
     }
 
     /// Its output goes into this file.
-    pub(crate) fn output(mut self, file: &'static str) -> Self {
+    pub(crate) fn output(mut self, file: String) -> Self {
         self.output = Some(file);
         self
     }
@@ -122,6 +122,11 @@ impl CommandLine {
     pub(crate) fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    /// Whether it only makes sense after what comes before it.
+    pub(crate) fn follows(&self) -> bool {
+        self.output.is_some()
     }
 
     /// Runs it in `root`.
@@ -135,7 +140,7 @@ impl CommandLine {
             child = child.env(name, *value);
         }
         let ended = child.run(interrupt)?;
-        if let (Some(file), true) = (self.output, ended.status.success()) {
+        if let (Some(file), true) = (&self.output, ended.status.success()) {
             write(&root.join(file), &ended.stdout)?;
             return Ok(Printed { text: ended.stderr, summary: None, problems: Problems::default() });
         }
@@ -193,7 +198,7 @@ impl fmt::Display for CommandLine {
         for arg in run.iter().chain(&self.args) {
             write!(f, " {}", quoted(arg))?;
         }
-        self.output.map_or(Ok(()), |file| write!(f, " > {}", quoted(file)))
+        self.output.as_ref().map_or(Ok(()), |file| write!(f, " > {}", quoted(file)))
     }
 }
 

@@ -34,6 +34,11 @@ impl Tool {
         self.manifest().filter(|manifest| !manifest.starts_with(root))
     }
 
+    /// Whether it has tests of its own.
+    pub(crate) fn has_tests(&self) -> bool {
+        self.manifest().is_some_and(|manifest| manifest.with_file_name("tests").is_dir())
+    }
+
     /// Whether it is part of the workspace.
     pub(crate) fn is_member(&self, root: &Path) -> bool {
         self.manifest().is_some_and(|manifest| manifest.starts_with(root))

@@ -29,7 +29,8 @@ use crate::workspace::Database;
 /// Where each package keeps its data.
 const FOLDER: &str = ".sqlx";
 
-/// Where fresh data is put, below the root; set for this program where it stands before rustc.
+/// Where fresh data is put for a while, below the root; the variable is set for this program where it stands before
+/// rustc.
 const FRESH: &str = "target/xtask/queries";
 const VARIABLE: &str = "XTASK_QUERY_DATA";
 
@@ -149,15 +150,21 @@ fn with_scratch<T>(
 
 /// Compiles the packages, with the variable of each database set to its scratch database.
 fn compile(setting: &Setting<'_>, packages: &[Package], urls: &[String]) -> Result<Vec<Data>> {
-    let root = &setting.workspace.root;
-    let fresh = root.join(FRESH);
+    let fresh = setting.workspace.root.join(FRESH).join(std::process::id().to_string());
     drop(std::fs::remove_dir_all(&fresh));
+    let data = compile_into(&fresh, setting, packages, urls);
+    drop(std::fs::remove_dir_all(&fresh));
+    data
+}
+
+fn compile_into(fresh: &Path, setting: &Setting<'_>, packages: &[Package], urls: &[String]) -> Result<Vec<Data>> {
+    let root = &setting.workspace.root;
     let mut check = Child::cargo(DEADLINE).dir(root).args(["check"]);
     for package in packages {
         check = check.args(["--package", &package.name]);
     }
     check = check.args(["--all-targets", "--message-format", "json"]);
-    check = check.env("CARGO_TERM_COLOR", "never").env("SQLX_OFFLINE", "false").env(VARIABLE, &fresh);
+    check = check.env("CARGO_TERM_COLOR", "never").env("SQLX_OFFLINE", "false").env(VARIABLE, fresh);
     check = check.env("RUSTC_WORKSPACE_WRAPPER", this_program()?);
     for (database, url) in setting.workspace.databases.iter().zip(urls) {
         check = check.env(&database.url_variable, url);
@@ -173,9 +180,7 @@ fn compile(setting: &Setting<'_>, packages: &[Package], urls: &[String]) -> Resu
         return Err(found.problems.into());
     }
     touched.restore();
-    let data = packages.iter().map(|package| read(&fresh.join(&package.name))).collect();
-    drop(std::fs::remove_dir_all(&fresh));
-    data
+    packages.iter().map(|package| read(&fresh.join(&package.name))).collect()
 }
 
 /// Files whose time of change was set to now, so that cargo compiles them once more.

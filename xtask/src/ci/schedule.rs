@@ -101,15 +101,19 @@ fn perform(step: &Step, setting: &Setting<'_>) -> Result<Passed> {
         Work::Check(check) => return check.run(setting),
         Work::Nothing(why) => return Ok(Passed::InPart(why.clone())),
     };
-    let mut summaries = Vec::new();
+    let (mut summaries, mut problems) = (Vec::new(), Problems::default());
     for command in commands {
+        if command.follows() && !problems.0.is_empty() {
+            continue;
+        }
         let printed = command.run(&setting.workspace.root, setting.built, setting.interrupt)?;
         summaries.extend(printed.summary);
         if !printed.problems.0.is_empty() {
             setting.reporter.note(&format!("$ {command}\n{}", printed.text.trim_end()));
+            problems.0.extend(printed.problems.0);
         }
-        printed.problems.into_result()?;
     }
+    problems.into_result()?;
     Ok(Passed::With(summaries.join("; ")))
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Step {
 
 /// What a step runs.
 pub(crate) enum Work {
-    /// Programs, one after the other until one fails.
+    /// Programs, one after the other; also after one has failed.
     Commands(Vec<CommandLine>),
     /// A check of this program's own.
     Check(Check),

@@ -9,6 +9,7 @@ use super::machine::{self, MIGRATION_LINT, TOOLS, Tool, WORKFLOW_LINT};
 use super::selection::Selection;
 use super::step::{Step, Work};
 use crate::env_file::CONTRACT;
+use crate::server::OLDEST;
 use crate::workspace::Workspace;
 
 /// The names of the steps. Those that can begin do so in this order: the tests take longest, so what they wait for comes
@@ -30,8 +31,10 @@ pub(crate) const NAMES: [&str; 14] = [
     "deps",
 ];
 
-/// Where `build` leaves the list of the programs with tests, so that `test` needn't ask cargo, which may be compiling.
-const TESTS: &str = "target/xtask/tests.json";
+/// Where the list of the programs with tests is left, so that `test` needn't ask cargo, which may be compiling.
+fn tests_file(name: &str) -> String {
+    format!("target/xtask/tests-{name}.json")
+}
 
 /// The findings that were looked at and accepted.
 const ACCEPTED: &str = "migrations/accepted.toml";
@@ -122,7 +125,7 @@ impl Pipeline<'_> {
                 doing: "running the tests",
                 needs: &["build", "tools"],
                 compiles: !self.tests_are_listed(),
-                work: Work::Commands(vec![self.test()]),
+                work: Work::Commands(self.test()),
             },
             "lint" => Step {
                 name: "lint",
@@ -184,24 +187,38 @@ impl Pipeline<'_> {
     }
 
     fn build(&self) -> Vec<CommandLine> {
-        let packages = self.packages();
+        self.build_tests(&self.packages(), "all")
+    }
+
+    /// Compiles tests, and lists their programs where they can be run without cargo.
+    fn build_tests(&self, packages: &str, name: &str) -> Vec<CommandLine> {
         let compile = CommandLine::cargo(&format!("test {packages} --no-run")).reading(Reading::Compiler);
         if !machine::has_cargo("nextest") {
             return vec![compile];
         }
         let list = format!("nextest list {packages} --list-type binaries-only --message-format json");
-        vec![compile, CommandLine::cargo(&list).output(TESTS)]
+        vec![compile, CommandLine::cargo(&list).output(tests_file(name))]
+    }
+
+    /// The tools of this workspace have tests as well.
+    fn tools_with_tests(&self) -> impl Iterator<Item = &'static Tool> {
+        TOOLS.into_iter().filter(|tool| tool.is_member(self.root()) && tool.has_tests())
     }
 
     fn tests_are_listed(&self) -> bool {
-        self.selection.has("build") && machine::has_cargo("nextest")
+        self.selection.has("build") && self.selection.has("tools") && machine::has_cargo("nextest")
     }
 
-    fn test(&self) -> CommandLine {
-        let packages = self.packages();
-        let how = "--no-fail-fast --no-tests pass --status-level fail --success-output immediate";
+    fn test(&self) -> Vec<CommandLine> {
+        let tools = self.tools_with_tests().map(|tool| (format!("--package {}", tool.package), tool.package));
+        let all = std::iter::once((self.packages(), "all")).chain(tools);
+        all.map(|(packages, name)| self.run_tests(&packages, name)).collect()
+    }
+
+    fn run_tests(&self, packages: &str, name: &str) -> CommandLine {
+        let how = "--no-fail-fast --no-tests pass --status-level pass --success-output immediate";
         let line = if self.tests_are_listed() {
-            format!("nextest run --binaries-metadata {TESTS} {how}")
+            format!("nextest run --binaries-metadata {} {how}", tests_file(name))
         } else if machine::has_cargo("nextest") {
             format!("nextest run {packages} {how}")
         } else {
@@ -211,24 +228,27 @@ impl Pipeline<'_> {
     }
 
     fn lint(&self) -> Vec<CommandLine> {
-        let clippy = |packages: &str| {
-            let line = format!("clippy --quiet {packages} --all-targets -- --deny warnings");
-            CommandLine::cargo(&line).reading(Reading::Compiler)
-        };
-        let tools = TOOLS.iter().filter(|tool| tool.is_member(self.root()));
-        let tools = tools.map(|tool| clippy(&format!("--package {}", tool.package)));
-        std::iter::once(clippy(&self.packages())).chain(tools).collect()
+        let line = |packages: &str| format!("clippy --quiet {packages} --all-targets -- --deny warnings");
+        self.each_package(|packages| CommandLine::cargo(&line(packages)).reading(Reading::Compiler))
     }
 
     fn docs(&self) -> Vec<CommandLine> {
-        let packages = self.packages();
-        // Private items have links as well. A program may have the name of a library.
-        let build = format!("doc --quiet {packages} --no-deps --document-private-items");
-        vec![CommandLine::cargo(&build).env("RUSTDOCFLAGS", "--deny warnings").reading(Reading::Compiler)]
+        // Private items have links as well.
+        let line = |packages: &str| format!("doc --quiet {packages} --no-deps --document-private-items");
+        self.each_package(|packages| {
+            CommandLine::cargo(&line(packages)).env("RUSTDOCFLAGS", "--deny warnings").reading(Reading::Compiler)
+        })
+    }
+
+    /// The same for all packages, and for each tool of this workspace.
+    fn each_package(&self, command: impl Fn(&str) -> CommandLine) -> Vec<CommandLine> {
+        let tools = TOOLS.iter().filter(|tool| tool.is_member(self.root()));
+        let tools = tools.map(|tool| format!("--package {}", tool.package));
+        std::iter::once(self.packages()).chain(tools).map(|packages| command(&packages)).collect()
     }
 
     fn tools(&self) -> Work {
-        let builds: Vec<_> = TOOLS.iter().filter_map(|tool| self.build_tool(tool)).collect();
+        let builds: Vec<_> = TOOLS.iter().flat_map(|tool| self.build_tool(tool)).collect();
         if builds.is_empty() {
             Work::Nothing("none of their packages is here".to_owned())
         } else {
@@ -236,15 +256,20 @@ impl Pipeline<'_> {
         }
     }
 
-    fn build_tool(&self, tool: &Tool) -> Option<CommandLine> {
-        tool.manifest()?;
-        let command = match tool.foreign_manifest(self.root()) {
+    fn build_tool(&self, tool: &Tool) -> Vec<CommandLine> {
+        if tool.manifest().is_none() {
+            return Vec::new();
+        }
+        let package = format!("--package {}", tool.package);
+        match tool.foreign_manifest(self.root()) {
+            // Its own workspace tests it.
             Some(manifest) => {
-                CommandLine::cargo("build --quiet --manifest-path").args([manifest.display().to_string()])
+                let build = CommandLine::cargo("build --quiet --manifest-path").args([manifest.display().to_string()]);
+                vec![build.reading(Reading::Compiler)]
             }
-            None => CommandLine::cargo(&format!("build --quiet --package {}", tool.package)),
-        };
-        Some(command.reading(Reading::Compiler))
+            None if tool.has_tests() => self.build_tests(&package, tool.package),
+            None => vec![CommandLine::cargo(&format!("build --quiet {package}")).reading(Reading::Compiler)],
+        }
     }
 
     fn migration_lint(&self) -> Work {
@@ -252,7 +277,7 @@ impl Pipeline<'_> {
             let files = self.workspace.databases.iter().flat_map(|database| database.all_files());
             let accepted = ["--accepted".to_owned(), ACCEPTED.to_owned()];
             let accepted = self.root().join(ACCEPTED).is_file().then_some(accepted).into_iter().flatten();
-            run.args(["--postgres".to_owned(), "15".to_owned()])
+            run.args(["--postgres".to_owned(), OLDEST.to_string()])
                 .args(accepted)
                 .args(files.map(|file| file.display().to_string()))
         })

@@ -20,6 +20,9 @@ pub(crate) use self::record::Record;
 use crate::database_url::Address;
 use crate::problem::Problem;
 
+/// The oldest major version of PostgreSQL that migrations are written for.
+pub(crate) const OLDEST: u32 = 15;
+
 /// Which provider the user wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Choice {

@@ -9,9 +9,7 @@ use anyhow::Result;
 use crate::interrupt::Interrupt;
 use crate::problem::Problem;
 use crate::process::Child;
-
-/// The oldest major version that the project's migrations are written for.
-const OLDEST: u32 = 15;
+use crate::server::OLDEST;
 
 /// Names the folder of PostgreSQL's binaries, where they are in none of the usual places.
 const VARIABLE: &str = "XTASK_PG_BINDIR";

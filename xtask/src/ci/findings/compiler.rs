@@ -1,0 +1,113 @@
+//! What cargo and the compilers that it runs say.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::Found;
+use crate::problem::Problem;
+
+/// Cargo's messages: <https://doc.rust-lang.org/cargo/reference/external-tools.html#json-messages>.
+#[derive(Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+enum Message {
+    CompilerMessage {
+        message: Diagnostic,
+    },
+    CompilerArtifact {
+        target: Target,
+        executable: Option<PathBuf>,
+    },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// rustc's: <https://doc.rust-lang.org/rustc/json.html>.
+#[derive(Deserialize)]
+struct Diagnostic {
+    message: String,
+    level: String,
+    code: Option<Code>,
+    spans: Vec<Span>,
+    rendered: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Code {
+    code: String,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    file_name: PathBuf,
+    line_start: usize,
+    column_start: usize,
+    is_primary: bool,
+    /// The call of the macro that it stands in.
+    expansion: Option<Expansion>,
+}
+
+#[derive(Deserialize)]
+struct Expansion {
+    span: Box<Span>,
+}
+
+impl Span {
+    /// The place in a file of the workspace: what a macro of somebody else's says is said where it is called. Paths
+    /// of the workspace's own files are relative.
+    fn place(&self) -> &Self {
+        match &self.expansion {
+            Some(Expansion { span }) if self.file_name.is_absolute() || self.file_name.to_string_lossy().starts_with('<') => span.place(),
+            _ => self,
+        }
+    }
+}
+
+pub(super) fn read(stdout: &str, stderr: &str) -> Found {
+    let mut found = Found { text: stderr.to_owned(), ..Found::default() };
+    let mut seen = Vec::new();
+    for line in stdout.lines() {
+        match serde_json::from_str(line) {
+            Ok(Message::CompilerMessage { message }) if message.level.starts_with("error") => {
+                // A library and its tests are compiled each: what is in both is found twice.
+                let problem = message.problem();
+                let text = problem.to_string();
+                if let (Some(problem), false) = (message.is_about_code().then_some(problem), seen.contains(&text)) {
+                    seen.push(text);
+                    found.problems.0.push(problem);
+                }
+            }
+            Ok(Message::CompilerArtifact { target, executable: Some(path) }) if target.kind == ["bin"] => {
+                found.executables.insert(target.name, path);
+            }
+            Ok(_) => {}
+            // What a build script or a driver prints besides.
+            Err(_) => found.text.push_str(&format!("{line}\n")),
+        }
+    }
+    found
+}
+
+impl Diagnostic {
+    /// The last messages of a failed crate only count the ones before.
+    fn is_about_code(&self) -> bool {
+        !self.spans.is_empty() || !self.message.starts_with("aborting due to")
+    }
+
+    fn problem(&self) -> Problem {
+        let code = self.code.as_ref().map_or_else(String::new, |code| format!(" [{}]", code.code));
+        let mut problem = Problem::failed(format!("{}{code}", self.message));
+        if let Some(span) = self.spans.iter().find(|span| span.is_primary).map(Span::place) {
+            problem = problem.at(&span.file_name, span.line_start, Some(span.column_start));
+        }
+        // The first line says again what the problem is called.
+        let rendered = self.rendered.as_deref().unwrap_or_default().trim_end();
+        problem.details(rendered.lines().skip(1).map(str::to_owned))
+    }
+}

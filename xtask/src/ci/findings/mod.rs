@@ -1,0 +1,37 @@
+//! What programs print, made into problems with their place in a file.
+
+mod compiler;
+mod lint;
+mod rustfmt;
+mod test_run;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::command::Reading;
+use crate::problem::Problems;
+use crate::process::Ended;
+
+/// What was found in a program's output.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) problems: Problems,
+    /// What is not part of a problem.
+    pub(super) text: String,
+    /// A few words on the whole.
+    pub(super) summary: Option<String>,
+    /// Programs that were built.
+    pub(super) executables: BTreeMap<String, PathBuf>,
+}
+
+/// Reads what a program printed.
+pub(super) fn read(reading: Reading, root: &Path, ended: &Ended) -> Found {
+    let Ended { stdout, stderr, .. } = ended;
+    match reading {
+        Reading::Text => Found { text: format!("{stdout}{stderr}"), ..Found::default() },
+        Reading::Compiler => compiler::read(stdout, stderr),
+        Reading::Format => rustfmt::read(root, stdout, stderr),
+        Reading::Tests => test_run::read(stdout, stderr),
+        Reading::Findings => lint::read(stdout, stderr),
+    }
+}

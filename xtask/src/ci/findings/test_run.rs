@@ -1,0 +1,203 @@
+//! What the test runners say: nextest's and cargo's own.
+//!
+//! A run without tests has to be seen as such, and so have the tests that skipped themselves.
+
+use super::Found;
+use crate::problem::Problem;
+
+/// What a runner printed of one test.
+struct Block<'a> {
+    test: &'a str,
+    passed: bool,
+    lines: Vec<&'a str>,
+}
+
+/// Reads a run. The text is what the tests printed that failed, and what the runner printed besides.
+pub(super) fn read(stdout: &str, stderr: &str) -> Found {
+    let mut found = Found::default();
+    let mut blocks: Vec<Block<'_>> = Vec::new();
+    let (mut in_block, mut closing, mut skipped) = (false, Vec::new(), 0);
+    for line in stdout.lines().chain(stderr.lines()) {
+        let trimmed = line.trim();
+        let nextest_ends = trimmed.starts_with("Summary [");
+        if nextest_ends || (trimmed.starts_with("test result: ") && !line.starts_with(' ')) {
+            closing.push(trimmed);
+        }
+        if nextest_ends || line.starts_with('─') || line == "failures:" {
+            in_block = false;
+        }
+        // After its summary nextest lists once more what failed.
+        let ended = closing.iter().any(|line| line.starts_with("Summary ["));
+        if let Some((test, passed)) = begins(trimmed).filter(|_| !ended) {
+            in_block = true;
+            blocks.push(Block { test, passed, lines: Vec::new() });
+        } else if let (true, Some(block)) = (in_block, blocks.last_mut()) {
+            block.lines.push(trimmed);
+        }
+        skipped += usize::from(trimmed.starts_with("skipped:"));
+        if !in_block || blocks.last().is_none_or(|block| !block.passed) {
+            found.text.push_str(line);
+            found.text.push('\n');
+        }
+    }
+    found.problems.0.extend(blocks.iter().filter(|block| !block.passed).map(Block::problem));
+    found.summary = totals(&closing).map(|totals| match skipped {
+        0 => totals,
+        1 => format!("{totals}; 1 of the passed only said why it skipped itself"),
+        many => format!("{totals}; {many} of the passed only said why they skipped themselves"),
+    });
+    found
+}
+
+/// The first line of what is printed of a test, and whether it passed: nextest's `PASS [   0.010s] (1/4) program test`,
+/// and `---- test stdout ----`, which cargo's own runner prints for tests that failed.
+fn begins(line: &str) -> Option<(&str, bool)> {
+    if let Some(test) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
+        return Some((test, false));
+    }
+    let (status, rest) = line.split_once(" [")?;
+    let is_status = !status.is_empty() && status.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' ');
+    let (time, test) = rest.split_once("] ")?;
+    let test = test.strip_prefix('(').and_then(|rest| rest.split_once(") ")).map_or(test, |(_, test)| test);
+    (is_status && time.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '>'))
+        .then_some((test.trim_start(), status.starts_with("PASS")))
+}
+
+impl Block<'_> {
+    /// With the place of the panic, if there was one.
+    fn problem(&self) -> Problem {
+        let Self { test, lines, .. } = self;
+        let panic = lines.iter().enumerate().find_map(|(at, line)| Some((at, panic_at(line)?)));
+        let Some((at, (file, line, column))) = panic else {
+            let error = lines.iter().find(|line| line.starts_with("Error: "));
+            return Problem::failed(
+                error.map_or_else(|| format!("{test} failed."), |error| format!("{test} failed: {error}")),
+            );
+        };
+        let is_message = |line: &&&str| !line.is_empty() && !line.starts_with("note: ") && **line != "stack backtrace:";
+        let message: Vec<&str> = lines[at + 1..].iter().take_while(is_message).copied().collect();
+        let first = message.first().copied().unwrap_or("it panicked");
+        Problem::failed(format!("{test} failed: {first}"))
+            .at(file, line, Some(column))
+            .details(message.iter().skip(1).map(ToString::to_string))
+    }
+}
+
+/// `thread 'NAME' (ID) panicked at FILE:LINE:COLUMN:`, with the number of the thread or without.
+fn panic_at(line: &str) -> Option<(&str, usize, usize)> {
+    let (_, place) = line.strip_prefix("thread '")?.split_once("panicked at ")?;
+    let mut parts = place.strip_suffix(':')?.rsplitn(3, ':');
+    let (column, line) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some((parts.next()?, line, column))
+}
+
+/// From nextest's `Summary [  1.2s] 3 tests run: 3 passed, 0 skipped`, and where there is none from cargo's own
+/// `test result: ok. 3 passed; 0 failed; 0 ignored; …`.
+fn totals(closing: &[&str]) -> Option<String> {
+    let nextest = closing.iter().any(|line| line.starts_with("Summary ["));
+    let mut totals = [0_u64; 3];
+    for line in closing.iter().filter(|line| !nextest || line.starts_with("Summary [")) {
+        let words: Vec<&str> = line.split([' ', ',', ';']).filter(|word| !word.is_empty()).collect();
+        for pair in words.windows(2) {
+            let at = match pair[1] {
+                "passed" => 0,
+                "failed" => 1,
+                "skipped" | "ignored" => 2,
+                _ => continue,
+            };
+            totals[at] += pair[0].parse::<u64>().unwrap_or(0);
+        }
+    }
+    (!closing.is_empty()).then(|| format!("{} passed, {} failed, {} skipped", totals[0], totals[1], totals[2]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    const NEXTEST: &str = "\
+    Starting 3 tests across 1 binary
+        PASS [   0.010s] (1/3) shop lends
+  stdout ───
+
+    running 1 test
+    skipped: no docker
+    test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.00s
+
+  stderr ───
+
+    thread 'lends' (7) panicked at src/lib.rs:2:34:
+    wanted
+
+        FAIL [   0.285s] (2/3) shop::it counts::books
+  stderr ───
+
+    thread 'counts::books' (21727) panicked at src/lib.rs:3:38:
+    assertion `left == right` failed: one is not two
+      left: 1
+     right: 2
+    note: run with `RUST_BACKTRACE=1`
+
+        FAIL [   0.061s] (3/3) shop reads
+  stderr ───
+    Error: \"bad\"
+
+────────────
+     Summary [   0.294s] 3 tests run: 1 passed, 2 failed, 0 skipped
+        FAIL [   0.285s] (2/3) shop::it counts::books
+        FAIL [   0.061s] (3/3) shop reads
+";
+
+    const LIBTEST: &str = "\
+running 2 tests
+test counts::books ... FAILED
+test lends ... ok
+
+failures:
+
+---- counts::books stdout ----
+before
+
+thread 'counts::books' panicked at src/lib.rs:3:38:
+one is not two
+note: run with `RUST_BACKTRACE=1`
+
+
+failures:
+    counts::books
+
+test result: FAILED. 1 passed; 1 failed; 3 ignored; 0 measured; 0 filtered out; finished in 0.13s
+";
+
+    fn problems(stdout: &str) -> Vec<String> {
+        read(stdout, "")
+            .problems
+            .0
+            .iter()
+            .map(|problem| problem.to_string().lines().next().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn nextest_is_read() {
+        let found = read("", NEXTEST);
+        assert_eq!(
+            found.summary.as_deref(),
+            Some("1 passed, 2 failed, 0 skipped; 1 of the passed only said why it skipped itself")
+        );
+        assert!(found.text.contains("one is not two") && !found.text.contains("wanted"), "{}", found.text);
+        assert_eq!(
+            problems(NEXTEST),
+            [
+                "src/lib.rs:3:38: shop::it counts::books failed: assertion `left == right` failed: one is not two",
+                "shop reads failed: Error: \"bad\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn cargos_own_runner_is_read() {
+        assert_eq!(read(LIBTEST, "").summary.as_deref(), Some("1 passed, 1 failed, 3 skipped"));
+        assert_eq!(problems(LIBTEST), ["src/lib.rs:3:38: counts::books failed: one is not two"]);
+    }
+}
