@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::findings::{self, Found};
+use super::machine::Tool;
 use crate::interrupt::Interrupt;
 use crate::problem::{Problem, Problems};
 use crate::process::{Child, quoted};
@@ -31,11 +32,11 @@ pub(crate) struct CommandLine {
 /// The program of a command line.
 enum Program {
     Cargo,
-    /// A program of this workspace, or of the one that `manifest` belongs to. Where a step has built it, that one is
-    /// run, else cargo builds and runs it.
+    /// A program that steps build. Where one has, that one is run, else cargo builds and runs it.
     Built {
         name: String,
-        manifest: Option<PathBuf>,
+        /// What makes `cargo run` find it.
+        found_by: Vec<String>,
     },
 }
 
@@ -73,9 +74,20 @@ impl CommandLine {
         Self::new(Program::Cargo, args)
     }
 
-    /// A program that this workspace, or the one that `manifest` belongs to, builds.
-    pub(crate) fn built(name: &str, manifest: Option<PathBuf>, args: &str) -> Self {
-        Self::new(Program::Built { name: name.to_owned(), manifest }, args)
+    /// A program of this workspace.
+    pub(crate) fn program(name: &str, args: &str) -> Self {
+        let found_by = vec!["--bin".to_owned(), name.to_owned()];
+        Self::new(Program::Built { name: name.to_owned(), found_by }, args)
+    }
+
+    /// A tool, of this workspace or of another one.
+    pub(crate) fn tool(tool: &Tool, root: &Path, args: &str) -> Self {
+        let name = tool.package.to_owned();
+        let manifest =
+            tool.foreign_manifest(root).map(|path| ["--manifest-path".to_owned(), path.display().to_string()]);
+        let package = ["--package".to_owned(), name.clone()];
+        let found_by = manifest.into_iter().flatten().chain(package).collect();
+        Self::new(Program::Built { name, found_by }, args)
     }
 
     fn new(program: Program, args: &str) -> Self {
@@ -171,16 +183,11 @@ impl CommandLine {
         }
     }
 
-    /// What makes cargo build and run the program.
+    /// What makes cargo build and run the program, if it isn't cargo itself.
     fn cargo_run(&self) -> Vec<String> {
-        let mut args = vec!["run".to_owned(), "--quiet".to_owned()];
-        if let Program::Built { name, manifest } = &self.program {
-            if let Some(manifest) = manifest {
-                args.extend(["--manifest-path".to_owned(), manifest.display().to_string()]);
-            }
-            args.extend(["--bin".to_owned(), name.clone(), "--".to_owned()]);
-        }
-        args
+        let Program::Built { found_by, .. } = &self.program else { return Vec::new() };
+        let run = ["run".to_owned(), "--quiet".to_owned()];
+        run.into_iter().chain(found_by.iter().cloned()).chain(["--".to_owned()]).collect()
     }
 }
 
@@ -191,11 +198,7 @@ impl fmt::Display for CommandLine {
             write!(f, "{name}={} ", quoted(value))?;
         }
         f.write_str("cargo")?;
-        let run = match &self.program {
-            Program::Cargo => Vec::new(),
-            Program::Built { .. } => self.cargo_run(),
-        };
-        for arg in run.iter().chain(&self.args) {
+        for arg in self.cargo_run().iter().chain(&self.args) {
             write!(f, " {}", quoted(arg))?;
         }
         self.output.as_ref().map_or(Ok(()), |file| write!(f, " > {}", quoted(file)))

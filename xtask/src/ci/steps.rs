@@ -294,7 +294,7 @@ impl Pipeline<'_> {
         if tool.manifest().is_none() {
             return Work::Nothing(format!("the package {} isn't here", tool.package));
         }
-        let run = CommandLine::built(tool.package, tool.foreign_manifest(self.root()), "--root .");
+        let run = CommandLine::tool(tool, self.root(), "--root .");
         Work::Commands(vec![with(run).reading(Reading::Findings).deadline(20 * MINUTE)])
     }
 }
@@ -303,5 +303,5 @@ impl Pipeline<'_> {
 /// to which the file is added.
 fn settings_check(line: &str) -> CommandLine {
     let (program, args) = line.split_once(' ').unwrap_or((line, ""));
-    CommandLine::built(program, None, args).args([CONTRACT.to_owned()]).deadline(20 * MINUTE)
+    CommandLine::program(program, args).args([CONTRACT.to_owned()]).deadline(20 * MINUTE)
 }

@@ -63,7 +63,11 @@ impl Span {
     /// of the workspace's own files are relative.
     fn place(&self) -> &Self {
         match &self.expansion {
-            Some(Expansion { span }) if self.file_name.is_absolute() || self.file_name.to_string_lossy().starts_with('<') => span.place(),
+            Some(Expansion { span })
+                if self.file_name.is_absolute() || self.file_name.to_string_lossy().starts_with('<') =>
+            {
+                span.place()
+            }
             _ => self,
         }
     }
