@@ -1,8 +1,10 @@
 //! `quickcart check`: are the settings complete, and are both databases there and as they should be?
+//!
+//! `quickcart check --settings FILE` asks the first half of it, of one file by itself.
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,31 +29,50 @@ impl From<Outcome> for ExitCode {
     }
 }
 
+/// Where settings are put right that come from the environment and the workspace.
+const REMEDY: &str = "Put this right in the environment or in the workspace's .env; .env.ci shows every variable, and \
+                      `cargo xtask db-setup` makes a .env of it.";
+
 /// Checks, prints what is found, and gives the process's exit code.
 pub fn run(arguments: &CheckArguments) -> ExitCode {
-    // The current folder can be gone. Then there is no workspace, and the environment has to have everything.
-    let start = std::env::current_dir().unwrap_or_else(|_| PathBuf::new());
-    let outcome = match Settings::load(&start) {
-        Ok(settings) => check_databases(&settings, arguments.deadline()),
-        Err(problems) => {
-            report_problems(&problems);
-            Outcome::Wrong
-        }
+    let outcome = match arguments.settings() {
+        Some(file) => check_file(file),
+        None => check_all(arguments.deadline()),
     };
     outcome.into()
 }
 
-fn report_problems(problems: &Problems) {
-    let mut text = "The settings are wrong:\n".to_owned();
+fn check_all(deadline: Duration) -> Outcome {
+    // The current folder can be gone. Then there is no workspace, and the environment has to have everything.
+    let start = std::env::current_dir().unwrap_or_else(|_| PathBuf::new());
+    match Settings::load(&start) {
+        Ok(settings) => check_databases(&settings, deadline),
+        Err(problems) => report_problems("The settings are wrong:", &problems, REMEDY),
+    }
+}
+
+fn check_file(file: &Path) -> Outcome {
+    match Settings::from_file(file) {
+        Ok(settings) => {
+            let _ = writeln!(io::stdout(), "The settings in {} are fine ({}).", file.display(), settings.environment);
+            Outcome::Fine
+        }
+        Err(problems) => {
+            let title = format!("The settings in {} are wrong:", file.display());
+            report_problems(&title, &problems, "Put this right in that file. Nothing else was read.")
+        }
+    }
+}
+
+fn report_problems(title: &str, problems: &Problems, remedy: &str) -> Outcome {
+    let mut text = format!("{title}\n");
     for sentence in problems.sentences() {
         text.push_str(&format!("  {sentence}\n"));
     }
-    text.push_str(
-        "Put this right in the environment or in the workspace's .env; .env.ci shows every variable, and \
-         `cargo xtask db-setup` makes a .env of it.\n",
-    );
+    text.push_str(&format!("{remedy}\n"));
     // Nobody is left to be told that the output is closed.
     let _ = io::stderr().write_all(text.as_bytes());
+    Outcome::Wrong
 }
 
 fn check_databases(settings: &Settings, deadline: Duration) -> Outcome {

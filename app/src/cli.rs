@@ -1,5 +1,6 @@
 //! The command line, declared once.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -29,11 +30,20 @@ pub struct CheckArguments {
     /// How many seconds each database has to answer
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     timeout: u32,
+
+    /// Check the settings that FILE has, and nothing else: neither the environment nor `.env` nor a database
+    #[arg(long, value_name = "FILE", conflicts_with = "timeout")]
+    settings: Option<PathBuf>,
 }
 
 impl CheckArguments {
     /// How long each database has to answer.
     pub fn deadline(&self) -> Duration {
         Duration::from_secs(self.timeout.into())
+    }
+
+    /// The file that is to be checked by itself.
+    pub fn settings(&self) -> Option<&Path> {
+        self.settings.as_deref()
     }
 }

@@ -1,4 +1,4 @@
-//! The `.env` file of the workspace: found, and read line by line.
+//! Files like `.env`: the workspace's is found, and read line by line.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// What `.env` says, and what is wrong with it.
+/// What such a file says, and what is wrong with it.
 #[derive(Debug, Default)]
 pub struct EnvFile {
     /// The variables. Where one is set twice the first line counts, as everywhere that dotenvy reads the file.
@@ -26,6 +26,27 @@ impl EnvFile {
                 Self { problems: vec![format!("{} can't be read: {error}.", path.display())], ..Self::default() }
             }
         }
+    }
+
+    /// Reads the file at `path`, which has to be there and to say the same whatever the process's environment is.
+    ///
+    /// # Errors
+    /// It isn't there, or can't be read.
+    pub fn read_by_itself(path: &Path) -> Result<Self, String> {
+        let content = fs::read(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => format!("There is no file {}.", path.display()),
+            _ => format!("{} can't be read: {error}.", path.display()),
+        })?;
+        let mut file = Self::parse(&content, path);
+        // dotenvy would put in what the environment has.
+        for line in references(&content) {
+            file.problems.push(format!(
+                "{}: line {line} refers to a variable, which may be the environment's: write the value itself, or \\$ \
+                 where the sign is meant.",
+                path.display()
+            ));
+        }
+        Ok(file)
     }
 
     fn parse(content: &[u8], path: &Path) -> Self {
@@ -62,6 +83,28 @@ impl EnvFile {
         }
         file
     }
+}
+
+/// The lines that have a `$` which dotenvy takes for a reference: neither in single quotes nor after a backslash.
+fn references(content: &[u8]) -> Vec<usize> {
+    let mut lines = Vec::new();
+    // A quoted value may go on for several lines.
+    let mut quote = None;
+    for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
+        let mut previous = b' ';
+        for byte in line.iter().copied() {
+            match (quote, byte) {
+                (None, b'#') if previous.is_ascii_whitespace() => break,
+                (None, b'\'' | b'"') if previous != b'\\' => quote = Some(byte),
+                (Some(open), _) if open == byte && (open == b'\'' || previous != b'\\') => quote = None,
+                (None | Some(b'"'), b'$') if previous != b'\\' && lines.last() != Some(&number) => lines.push(number),
+                _ => {}
+            }
+            // An escaped backslash escapes nothing.
+            previous = if (previous, byte) == (b'\\', b'\\') { 0 } else { byte };
+        }
+    }
+    lines
 }
 
 /// Hands out the file one line at a time and counts, because dotenvy's errors say nothing of where they are.
@@ -136,6 +179,14 @@ mod tests {
             assert!(problem.starts_with(&format!(".env: line {line} is ")), "{problem}");
             assert!(!problem.contains("hunter2"), "{problem}");
         }
+    }
+
+    #[test]
+    fn references_to_other_variables_are_found_where_dotenvy_would_follow_them() {
+        let content = "A=$HOME\nB=\"x${A}y$B\"\nC='$A'\nD=\\$A\nE=\"\\$A\"\n# $A\nF=x # $A\nG='\n$A\n'\nH=\"'$A\"\n\
+                       I=x\\\\$A\nJ=\"\n$A\"\nK=x#$A\nL=\\'$A\n";
+        // Every name but C to G is a line with one; each quoted newline shifts the rest by one.
+        assert_eq!(references(content.as_bytes()), [1, 2, 11, 12, 14, 15, 16]);
     }
 
     #[test]

@@ -127,6 +127,16 @@ impl Settings {
         Self::read(Reader { variables: &variables, empty_in_environment: empty, problems })
     }
 
+    /// Makes settings of what the file at `path` says by itself, without the process's environment.
+    ///
+    /// # Errors
+    /// All that is wrong, which may be that there is no such file.
+    pub fn from_file(path: &Path) -> Result<Self, Problems> {
+        let EnvFile { variables, problems } =
+            EnvFile::read_by_itself(path).map_err(|problem| Problems(vec![problem]))?;
+        Self::read(Reader { variables: &variables, empty_in_environment: Vec::new(), problems })
+    }
+
     /// Makes settings of the variables alone, without the process's environment or a file.
     ///
     /// # Errors

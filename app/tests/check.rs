@@ -12,7 +12,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::{contains, starts_with};
-use quickcart::settings::{Settings, VARIABLES};
+use quickcart::settings::VARIABLES;
 use tempfile::TempDir;
 
 /// Every secret of these tests has it in it, so that one look at the output finds any of them.
@@ -166,11 +166,51 @@ fn the_file_is_the_workspaces_and_no_parents() {
 #[test]
 fn the_contract_satisfies_the_settings() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.env.ci");
-    let contract: BTreeMap<String, String> = dotenvy::from_path_iter(path).unwrap().map(Result::unwrap).collect();
-    Settings::from_variables(&contract).unwrap();
+    let contract: BTreeMap<String, String> = dotenvy::from_path_iter(&path).unwrap().map(Result::unwrap).collect();
     let mut required = VARIABLES.map(str::to_owned);
     required.sort();
     assert_eq!(contract.into_keys().collect::<Vec<_>>(), required);
+
+    let folder = workspace("nonsense in a file that isn't asked about\n");
+    let expected = format!("The settings in {} are fine (testing).\n", path.display());
+    // Neither the environment nor .env counts, and no database is asked: at the contract's there may be one.
+    check(folder.path()).arg("--settings").arg(&path).env("DEBUG", "x").assert().success().stdout(expected).stderr("");
+}
+
+#[test]
+fn a_file_of_settings_is_checked_by_itself() {
+    let url = |name: &str| format!("postgres://quickcart:distinctive@127.0.0.1:{CLOSED_PORT}/{name}");
+    let folder = workspace(&env_file(&url("quickcart"), &url("audit")));
+    let text = env_file("postgresql+asyncpg://quickcart:distinctive@localhost/quickcart", &url("audit"))
+        .replace("PAKASIR_API_KEY=", "distinctive words\nPAKASIR_API_KEY=$DISTINCTIVE")
+        .replace("SECRET_KEY=distinctive-secret-key-", "SECRET_KEY=")
+        .replace("ENVIRONMENT=testing", "ENVIRONMENT=production");
+    let text: String = text.lines().filter(|line| !line.starts_with("ADMIN")).map(|line| format!("{line}\n")).collect();
+    fs::write(folder.path().join("settings"), text).unwrap();
+
+    // What is missing isn't taken from the environment or from .env.
+    let mut assert = check(folder.path())
+        .args(["--settings", "settings"])
+        .env("ADMIN_USER_IDS", "1")
+        .env("DISTINCTIVE", "distinctive")
+        .assert()
+        .code(1)
+        .stdout("")
+        .stderr(no_secret())
+        .stderr(starts_with("The settings in settings are wrong:\n"));
+    for expected in [
+        "settings: line 2 is malformed",
+        "settings: line 3 refers to a variable",
+        "ADMIN_USER_IDS is missing.",
+        "DATABASE_URL is in SQLAlchemy's form",
+        "SECRET_KEY has 22 characters",
+        "DEBUG is true although ENVIRONMENT is production",
+    ] {
+        assert = assert.stderr(contains(expected));
+    }
+    check(folder.path()).args(["--settings", "nowhere"]).assert().code(1).stderr(contains("There is no file nowhere."));
+    check(folder.path()).args(["--settings", "."]).assert().code(1).stderr(contains(". can't be read: "));
+    check(folder.path()).args(["--settings", "settings", "--timeout", "1"]).assert().code(2);
 }
 
 #[cfg(unix)]

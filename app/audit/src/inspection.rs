@@ -7,7 +7,9 @@ use std::fmt;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, query_scalar};
+
+use crate::database_error::DatabaseError;
 
 /// What a database was found to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,22 +50,18 @@ pub enum InspectError {
     /// The server gave no answer within this time.
     Deadline(Duration),
     /// The server refused the login (wrong password, no such role, not let in from here).
-    LoginRefused(sqlx::Error),
+    LoginRefused(DatabaseError),
     /// The server has no such database.
-    NoSuchDatabase(sqlx::Error),
+    NoSuchDatabase(DatabaseError),
     /// Anything else: nothing listens there, the connection was cut, the query failed.
-    Other(sqlx::Error),
+    Other(DatabaseError),
 }
 
 impl fmt::Display for InspectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deadline(deadline) => write!(f, "no answer within {} s", deadline.as_secs_f64()),
-            Self::LoginRefused(error) | Self::NoSuchDatabase(error) | Self::Other(error) => match error {
-                sqlx::Error::Io(io) => write!(f, "{io}"),
-                sqlx::Error::Database(database) => write!(f, "the server says: {}", database.message()),
-                other => write!(f, "{other}"),
-            },
+            Self::LoginRefused(error) | Self::NoSuchDatabase(error) | Self::Other(error) => write!(f, "{error}"),
         }
     }
 }
@@ -72,9 +70,9 @@ impl Error for InspectError {}
 
 impl From<sqlx::Error> for InspectError {
     fn from(error: sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let error = DatabaseError::from(error);
         // https://www.postgresql.org/docs/current/errcodes-appendix.html
-        match code.as_deref() {
+        match error.code().as_deref() {
             Some("28000" | "28P01") => Self::LoginRefused(error),
             Some("3D000") => Self::NoSuchDatabase(error),
             _ => Self::Other(error),
@@ -99,14 +97,16 @@ pub async fn inspect_tables(
 
 async fn ask(options: PgConnectOptions) -> Result<(String, Vec<String>), sqlx::Error> {
     let mut connection: PgConnection = options.connect().await?;
-    let version = sqlx::query_scalar("SELECT current_setting('server_version')").fetch_one(&mut connection).await?;
-    // What `\dt` asks: the tables that are found without naming their schema.
-    let tables = sqlx::query_scalar(
-        "SELECT c.relname::text
-         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-           AND n.nspname !~ '^pg_toast' AND pg_catalog.pg_table_is_visible(c.oid)
-         ORDER BY c.relname",
+    let version =
+        query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#).fetch_one(&mut connection).await?;
+    // What `\dt` asks: the tables that are found without naming their schema. Both databases are asked this, though
+    // the macro checks it against one: it reads nothing but the catalog.
+    let tables = query_scalar!(
+        r#"SELECT c.relname::text AS "name!"
+           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+             AND n.nspname !~ '^pg_toast' AND pg_catalog.pg_table_is_visible(c.oid)
+           ORDER BY c.relname"#,
     )
     .fetch_all(&mut connection)
     .await?;

@@ -34,13 +34,7 @@ impl Cluster {
             chown(folder.path(), Some(user), Some(group)).unwrap();
         }
         let data = folder.path().join("data");
-        let initdb = programs
-            .command("initdb", folder.path())
-            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
-            .arg(&data)
-            .output()
-            .unwrap();
-        assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
+        programs.initdb(folder.path(), &data);
 
         // Below the ports that the system hands out by itself, which may be taken again before they are used.
         let mut ports = (std::process::id()..).map(|number| 32_000 + (number % 768) as u16);
@@ -147,6 +141,31 @@ impl Programs {
         Some(Self { folder, owner: unprivileged_user() })
     }
 
+    /// Makes a data folder: a copy of one that was made before, where there is one. initdb takes a second each time, and
+    /// some test runners start a process for each test.
+    fn initdb(&self, folder: &Path, data: &Path) {
+        let version = self.command("postgres", folder).arg("--version").output().unwrap().stdout;
+        let version: String =
+            version.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(|byte| *byte as char).collect();
+        let owner = self.owner.map_or_else(String::new, |(user, _)| format!("-{user}"));
+        let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("initdb-{version}{owner}"));
+        if made.exists() && copy(&made, data) {
+            return;
+        }
+        let initdb = self
+            .command("initdb", folder)
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
+            .arg(data)
+            .output()
+            .unwrap();
+        assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
+        // Whole or not at all; another test may have been quicker.
+        let aside = made.with_extension(std::process::id().to_string());
+        if !copy(data, &aside) || fs::rename(&aside, &made).is_err() {
+            let _ = fs::remove_dir_all(&aside);
+        }
+    }
+
     fn command(&self, program: &str, folder: &Path) -> Command {
         let mut command = Command::new(self.folder.join(program));
         // A folder that the server's user may enter, whatever the test's own is.
@@ -156,6 +175,11 @@ impl Programs {
         }
         command
     }
+}
+
+/// Copies a folder with its owners and modes. Returns whether all of it was.
+fn copy(from: &Path, to: &Path) -> bool {
+    Command::new("cp").arg("-Rp").args([from, to]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// PostgreSQL refuses root: then the user `postgres`, else `nobody`.

@@ -1,0 +1,93 @@
+//! The table `audit_logs`: what happens to users, balances, products, stock and vouchers.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+use sqlx::postgres::PgConnection;
+use sqlx::{query, query_scalar};
+
+use crate::actor::{Actor, ActorType};
+use crate::{DatabaseError, Entity, Recorded};
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditLog {
+    /// Who did it.
+    pub actor: Actor,
+    /// What it happened to.
+    pub entity: Entity,
+    /// What happened, as in `ban`. At most 50 characters.
+    pub action: String,
+    /// What the entity was like before. `None` where there was none.
+    pub before: Option<Value>,
+    /// What it is like now. `None` where there is none any more.
+    pub after: Option<Value>,
+    /// Anything else that explains it.
+    pub context: Option<Value>,
+    /// Where it was done from, if it is known.
+    pub ip_address: Option<IpAddr>,
+}
+
+impl AuditLog {
+    /// Records it, and returns the row's key.
+    ///
+    /// # Errors
+    /// The database couldn't be reached, or refused the row: nothing was recorded.
+    pub async fn record(&self, connection: &mut PgConnection) -> Result<i64, DatabaseError> {
+        let id = query_scalar!(
+            "INSERT INTO audit_logs
+                 (actor_id, actor_type, entity_type, entity_id, action, before_state, after_state, context, ip_address)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::inet)
+             RETURNING id",
+            self.actor.id(),
+            self.actor.kind().as_str(),
+            self.entity.kind.as_str(),
+            self.entity.id,
+            self.action,
+            self.before,
+            self.after,
+            self.context,
+            self.ip_address.map(|address| address.to_string()),
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(id)
+    }
+
+    /// The latest entries about `entity`, the newest first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// The database couldn't be reached, or refused the query.
+    pub async fn latest(
+        connection: &mut PgConnection,
+        entity: &Entity,
+        limit: u32,
+    ) -> Result<Vec<Recorded<Self>>, DatabaseError> {
+        // host(): a cast to text would give the address a netmask.
+        let rows = query!(
+            r#"SELECT id, "timestamp", actor_id, actor_type AS "actor_type: ActorType", action,
+                      before_state, after_state, context, host(ip_address) AS ip_address
+               FROM audit_logs WHERE entity_type = $1 AND entity_id = $2
+               ORDER BY "timestamp" DESC, id DESC LIMIT $3"#,
+            entity.kind.as_str(),
+            entity.id,
+            i64::from(limit),
+        )
+        .fetch_all(connection)
+        .await?;
+        let entries = rows.into_iter().map(|row| Recorded {
+            id: row.id,
+            timestamp: row.timestamp,
+            entry: Self {
+                actor: Actor::from_columns(row.actor_type, row.actor_id),
+                entity: entity.clone(),
+                action: row.action,
+                before: row.before_state,
+                after: row.after_state,
+                context: row.context,
+                ip_address: row.ip_address.and_then(|address| address.parse().ok()),
+            },
+        });
+        Ok(entries.collect())
+    }
+}

@@ -1,0 +1,116 @@
+//! The table `payment_audit_logs`: payment attempts and changes of status, with the gateway's own words.
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+use sqlx::postgres::PgConnection;
+use sqlx::{query, query_scalar};
+
+use crate::{DatabaseError, Recorded};
+
+/// A payment attempt, or a change of a payment's status.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PaymentLog {
+    /// The order's invoice id: what customers and the gateway call it.
+    pub invoice_id: String,
+    /// The customer's Telegram user id.
+    pub user_id: i64,
+    /// Rupiah.
+    pub amount: Decimal,
+    /// How it was or was to be paid; what the gateway names may be none of the shop's own methods.
+    pub payment_method: String,
+    /// How it stands.
+    pub status: PaymentStatus,
+    /// The gateway's reply, unchanged.
+    pub gateway_response: Option<Value>,
+    /// Anything else that explains it.
+    pub metadata: Option<Value>,
+}
+
+/// How a payment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Decode)]
+#[sqlx(rename_all = "lowercase")]
+pub enum PaymentStatus {
+    /// The order is placed and the payment waited for.
+    Pending,
+    /// The money is there.
+    Paid,
+    /// It didn't come in time.
+    Expired,
+    /// The order was called off.
+    Cancelled,
+    /// An attempt that came to nothing; the order is what it was.
+    Failed,
+}
+
+impl PaymentStatus {
+    /// As it is written in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Paid => "paid",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl PaymentLog {
+    /// Records it, and returns the row's key.
+    ///
+    /// # Errors
+    /// The database couldn't be reached, or refused the row: nothing was recorded.
+    pub async fn record(&self, connection: &mut PgConnection) -> Result<i64, DatabaseError> {
+        let id = query_scalar!(
+            "INSERT INTO payment_audit_logs
+                 (order_id, user_id, amount, payment_method, status, gateway_response, payment_metadata)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             RETURNING id",
+            self.invoice_id,
+            self.user_id,
+            self.amount,
+            self.payment_method,
+            self.status.as_str(),
+            self.gateway_response,
+            self.metadata,
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(id)
+    }
+
+    /// The latest entries about the order with this invoice id, the newest first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// The database couldn't be reached, or refused the query.
+    pub async fn latest(
+        connection: &mut PgConnection,
+        invoice_id: &str,
+        limit: u32,
+    ) -> Result<Vec<Recorded<Self>>, DatabaseError> {
+        let rows = query!(
+            r#"SELECT id, "timestamp", order_id, user_id, amount, payment_method,
+                      status AS "status: PaymentStatus", gateway_response, payment_metadata
+               FROM payment_audit_logs WHERE order_id = $1
+               ORDER BY "timestamp" DESC, id DESC LIMIT $2"#,
+            invoice_id,
+            i64::from(limit),
+        )
+        .fetch_all(connection)
+        .await?;
+        let entries = rows.into_iter().map(|row| Recorded {
+            id: row.id,
+            timestamp: row.timestamp,
+            entry: Self {
+                invoice_id: row.order_id,
+                user_id: row.user_id,
+                amount: row.amount,
+                payment_method: row.payment_method,
+                status: row.status,
+                gateway_response: row.gateway_response,
+                metadata: row.payment_metadata,
+            },
+        });
+        Ok(entries.collect())
+    }
+}

@@ -1,0 +1,217 @@
+//! An order is placed, and its units are reserved.
+
+use std::error::Error;
+use std::fmt;
+
+use quickcart_audit::DatabaseError;
+use rust_decimal::Decimal;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, query, query_as, query_scalar};
+
+use super::Order;
+use super::voucher::{self, VoucherError};
+use crate::secret::Secret;
+use crate::shop::fee::payment_fee;
+use crate::shop::invoice::InvoiceId;
+use crate::shop::price::Prices;
+use crate::shop::quantity::Quantity;
+use crate::shop::status::{MemberStatus, OrderStatus, PaymentMethod};
+
+/// How often another invoice id is tried where one is taken: of a day's two thousand million, hardly ever once.
+const ATTEMPTS: usize = 3;
+
+/// What somebody wants to buy.
+#[derive(Debug, Clone, Copy)]
+pub struct NewOrder<'a> {
+    /// Who: the Telegram user id.
+    pub user_id: i64,
+    /// What.
+    pub product_id: i32,
+    /// How much of it.
+    pub quantity: Quantity,
+    /// How it is to be paid.
+    pub payment_method: PaymentMethod,
+    /// A voucher's code; until the voucher is used, it is worth money.
+    pub voucher: Option<&'a Secret>,
+}
+
+/// Why an order wasn't placed. Nothing was changed, and nothing is reserved.
+#[derive(Debug)]
+pub enum PlaceError {
+    /// The user isn't registered.
+    NoSuchUser,
+    /// The user may not buy any more.
+    Banned,
+    /// There is no such product, or it isn't for sale any more.
+    NoSuchProduct,
+    /// The user has an order that waits for its payment: it has to be paid or cancelled first.
+    PendingOrder,
+    /// Fewer units are left than are wanted.
+    NotEnough {
+        /// So many are left.
+        available: usize,
+    },
+    /// The voucher can't be had.
+    Voucher(VoucherError),
+    /// Every invoice id that was tried is taken.
+    NoInvoiceIdLeft,
+    /// The database couldn't be reached, or refused it.
+    Database(DatabaseError),
+}
+
+impl fmt::Display for PlaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchUser => f.write_str("this user isn't registered"),
+            Self::Banned => f.write_str("this user is banned"),
+            Self::NoSuchProduct => f.write_str("no such product is for sale"),
+            Self::PendingOrder => f.write_str("this user has an order that waits for its payment"),
+            Self::NotEnough { available } => write!(f, "only {available} units are available"),
+            Self::Voucher(error) => write!(f, "{error}"),
+            Self::NoInvoiceIdLeft => write!(f, "{ATTEMPTS} invoice ids were tried, and all of them are taken"),
+            Self::Database(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl Error for PlaceError {}
+
+impl From<VoucherError> for PlaceError {
+    fn from(error: VoucherError) -> Self {
+        Self::Voucher(error)
+    }
+}
+
+impl From<sqlx::Error> for PlaceError {
+    fn from(error: sqlx::Error) -> Self {
+        let error = DatabaseError::from(error);
+        match error.constraint() {
+            Some("orders_one_pending_per_user_idx") => Self::PendingOrder,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// Places an order, and reserves its units.
+///
+/// Of two buyers who want the last unit, one waits here until the other's transaction has ended.
+///
+/// # Errors
+/// Nothing was changed.
+pub async fn place(connection: &mut PgConnection, new: NewOrder<'_>) -> Result<Order, PlaceError> {
+    let mut transaction = connection.begin().await?;
+    let result = place_in(&mut transaction, new).await;
+    super::end(transaction, result).await
+}
+
+async fn place_in(connection: &mut PgConnection, new: NewOrder<'_>) -> Result<Order, PlaceError> {
+    let user = query!(
+        r#"SELECT member_status AS "member_status: MemberStatus", is_banned FROM users WHERE id = $1"#,
+        new.user_id,
+    )
+    .fetch_optional(&mut *connection)
+    .await?
+    .ok_or(PlaceError::NoSuchUser)?;
+    if user.is_banned {
+        return Err(PlaceError::Banned);
+    }
+    let prices = query_as!(
+        Prices,
+        "SELECT customer_price AS customer, reseller_price AS reseller FROM products WHERE id = $1 AND is_active",
+        new.product_id,
+    )
+    .fetch_optional(&mut *connection)
+    .await?
+    .ok_or(PlaceError::NoSuchProduct)?;
+    let price = prices.for_member(user.member_status);
+    let subtotal = price * Decimal::from(new.quantity.get());
+
+    let claim = match new.voucher {
+        Some(code) => Some(voucher::claim(&mut *connection, new.user_id, code).await?),
+        None => None,
+    };
+    let discount = claim.as_ref().map_or(Decimal::ZERO, |claim| claim.amount.min(subtotal));
+    // Before any unit is locked: who has a pending order holds up nobody else.
+    let order = insert(&mut *connection, new, subtotal, discount).await?;
+    if let Some(claim) = &claim {
+        voucher::hold(&mut *connection, claim, order.id).await?;
+    }
+    reserve(&mut *connection, &order, new, price).await?;
+    Ok(order)
+}
+
+/// Makes the order, as yet without units.
+async fn insert(
+    connection: &mut PgConnection,
+    new: NewOrder<'_>,
+    subtotal: Decimal,
+    discount: Decimal,
+) -> Result<Order, PlaceError> {
+    let fee = payment_fee(new.payment_method, subtotal, discount);
+    for _ in 0..ATTEMPTS {
+        // The database's clock, as for created_at, and its source of randomness.
+        let draw = query!(r#"SELECT (now() AT TIME ZONE 'UTC')::date AS "day!", gen_random_uuid() AS "random!""#)
+            .fetch_one(&mut *connection)
+            .await?;
+        let invoice_id = InvoiceId::new(draw.day, draw.random);
+        let order = query_as!(
+            Order,
+            r#"INSERT INTO orders (invoice_id, user_id, subtotal, voucher_discount, payment_fee, total_bill, payment_method)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)
+               ON CONFLICT (invoice_id) DO NOTHING
+               RETURNING id, invoice_id AS "invoice_id: InvoiceId", user_id, subtotal, voucher_discount, payment_fee,
+                         total_bill, payment_method AS "payment_method: PaymentMethod", status AS "status: OrderStatus",
+                         created_at"#,
+            invoice_id.as_str(),
+            new.user_id,
+            subtotal,
+            discount,
+            fee,
+            subtotal - discount + fee,
+            new.payment_method.as_str(),
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        if let Some(order) = order {
+            return Ok(order);
+        }
+    }
+    Err(PlaceError::NoInvoiceIdLeft)
+}
+
+/// Reserves the order's units, the oldest first.
+async fn reserve(
+    connection: &mut PgConnection,
+    order: &Order,
+    new: NewOrder<'_>,
+    price: Decimal,
+) -> Result<(), PlaceError> {
+    // Without SKIP LOCKED: a unit that somebody else has locked but doesn't get in the end, because there are too few
+    // for them, isn't gone. Who waits here takes it then, or the next one.
+    let units = query_scalar!(
+        "SELECT id FROM product_stocks
+         WHERE product_id = $1 AND NOT is_sold AND order_id IS NULL
+         ORDER BY created_at, id LIMIT $2
+         FOR NO KEY UPDATE",
+        new.product_id,
+        i64::from(new.quantity.get()),
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    if units.len() < new.quantity.get().into() {
+        return Err(PlaceError::NotEnough { available: units.len() });
+    }
+    query!(
+        "WITH reserved AS (
+             UPDATE product_stocks SET order_id = $1 WHERE id = ANY ($2) RETURNING id, product_id
+         )
+         INSERT INTO order_items (order_id, product_id, stock_id, price_per_unit)
+         SELECT $1, product_id, id, $3 FROM reserved",
+        order.id,
+        &units,
+        price,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! The shop's core and the audit trail, tried on a real PostgreSQL.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+#[path = "../cluster/mod.rs"]
+mod cluster;
+mod contention;
+mod orders;
+mod payment;
+mod trail;
+mod users;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use cluster::Cluster;
+use quickcart::TABLES;
+use quickcart::shop::orders::NewOrder;
+use quickcart::shop::quantity::Quantity;
+use quickcart::shop::status::PaymentMethod;
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
+
+/// The server of the tests that run in this process at the moment. The last of them stops it.
+static SERVER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// A test's own databases, migrated, on a server that it may share.
+struct Databases {
+    cluster: Arc<Cluster>,
+    number: u32,
+}
+
+impl Databases {
+    /// Another connection to the main database.
+    async fn main(&self) -> PgConnection {
+        self.cluster.connect("quickcart", &format!("main_{}", self.number)).await
+    }
+
+    /// Makes the audit database as well. To be asked for once.
+    async fn audit(&self) -> PgConnection {
+        let name = format!("audit_{}", self.number);
+        self.cluster.migrate("audit", &name).await;
+        self.cluster.connect("quickcart", &name).await
+    }
+}
+
+/// Runs the test on databases of its own, or not at all where there is no PostgreSQL.
+fn with_databases(test: impl AsyncFnOnce(&Databases)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let cluster = {
+        // A test that failed to start one makes no difference to the next.
+        let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(cluster) = server.upgrade().or_else(|| runtime.block_on(Cluster::start()).map(Arc::new)) else {
+            return;
+        };
+        *server = Arc::downgrade(&cluster);
+        cluster
+    };
+    runtime.block_on(async {
+        let databases = Databases { cluster, number: DATABASES.fetch_add(1, Ordering::Relaxed) };
+        databases.cluster.migrate("main", &format!("main_{}", databases.number)).await;
+        test(&databases).await;
+    });
+}
+
+/// Users 1 to 8 are customers. Product 1 costs 15,000 and has the units A, B and C, A being the oldest; product 2 isn't
+/// for sale any more, and product 3 has no unit.
+const SEED: &str = "
+    INSERT INTO users (id, name, bank_id) SELECT id, 'User ' || id, lpad(id::text, 6, '0') FROM generate_series(1, 8) id;
+    INSERT INTO products (id, name, customer_price, reseller_price, is_active) VALUES
+        (1, 'Key', 15000, 12000, true), (2, 'Old', 1000, NULL, false), (3, 'Rare', 99000, NULL, true);
+    INSERT INTO product_stocks (product_id, content, created_at) VALUES
+        (1, 'content C', '2025-01-03'), (1, 'content A', '2025-01-01'), (1, 'content B', '2025-01-02'),
+        (2, 'content D', '2025-01-01');";
+
+async fn seeded(databases: &Databases) -> PgConnection {
+    let mut connection = databases.main().await;
+    run(&mut connection, SEED).await;
+    connection
+}
+
+async fn run(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+}
+
+/// The one value that `sql` asks for, as text.
+async fn ask(connection: &mut PgConnection, sql: &str) -> String {
+    sqlx::query_scalar(AssertSqlSafe(format!("SELECT ({sql})::text"))).fetch_one(connection).await.unwrap()
+}
+
+/// All rows of the main database, to see that nothing was changed.
+async fn contents(connection: &mut PgConnection) -> Vec<Value> {
+    let mut tables = Vec::new();
+    for table in TABLES {
+        let sql = format!("SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.id), '[]') FROM {table} t");
+        tables.push(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection).await.unwrap());
+    }
+    tables
+}
+
+/// How many units of product 1 are available, reserved and sold.
+async fn stock(connection: &mut PgConnection) -> (i64, i64, i64) {
+    sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE order_id IS NULL), count(*) FILTER (WHERE order_id IS NOT NULL AND NOT is_sold),
+                count(*) FILTER (WHERE is_sold) FROM product_stocks WHERE product_id = 1",
+    )
+    .fetch_one(connection)
+    .await
+    .unwrap()
+}
+
+fn new_order(user_id: i64, units: u32) -> NewOrder<'static> {
+    NewOrder {
+        user_id,
+        product_id: 1,
+        quantity: Quantity::new(units).unwrap(),
+        payment_method: PaymentMethod::Qris,
+        voucher: None,
+    }
+}

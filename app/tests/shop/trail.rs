@@ -1,0 +1,105 @@
+//! The audit trail: what is written is read back, and stays.
+
+use quickcart::shop::orders::{Settled, find, pay, place};
+use quickcart_audit::{Actor, AdminAction, AuditLog, Entity, EntityType, PaymentStatus, Recorded};
+use rust_decimal::Decimal;
+use serde_json::json;
+
+use crate::{ask, new_order, run, seeded, with_databases};
+
+fn entries<T>(recorded: Vec<Recorded<T>>) -> Vec<T> {
+    assert!(recorded.is_sorted_by(|a, b| a.id > b.id && a.timestamp >= b.timestamp));
+    recorded.into_iter().map(|row| row.entry).collect()
+}
+
+#[test]
+fn what_happens_is_recorded_and_read_back() {
+    with_databases(async |databases| {
+        let mut audit = databases.audit().await;
+        let full = AuditLog {
+            actor: Actor::Admin(123_456_789),
+            entity: Entity::new(EntityType::User, "1"),
+            action: "ban".into(),
+            before: Some(json!({"is_banned": false})),
+            after: Some(json!({"is_banned": true})),
+            context: Some(json!(["why", {"count": 3}])),
+            ip_address: Some("203.0.113.7".parse().unwrap()),
+        };
+        let bare = |actor, ip: &str| AuditLog {
+            actor,
+            before: None,
+            after: None,
+            context: None,
+            ip_address: ip.parse().ok(),
+            ..full.clone()
+        };
+        let logs = [full.clone(), bare(Actor::User(1), "2001:db8::7"), bare(Actor::System, "")];
+        for log in &logs {
+            log.record(&mut audit).await.unwrap();
+        }
+        // Somebody else's, and something else of the same number.
+        for entity in [Entity::new(EntityType::User, "2"), Entity::new(EntityType::Balance, "1")] {
+            AuditLog { entity, ..full.clone() }.record(&mut audit).await.unwrap();
+        }
+        let newest_first: Vec<_> = logs.iter().rev().cloned().collect();
+        assert_eq!(entries(AuditLog::latest(&mut audit, &full.entity, 10).await.unwrap()), newest_first);
+        assert_eq!(entries(AuditLog::latest(&mut audit, &full.entity, 2).await.unwrap()), newest_first[..2]);
+        assert_eq!(ask(&mut audit, "SELECT ip_address FROM audit_logs WHERE id = 2").await, "2001:db8::7/128");
+
+        let target = Entity::new(EntityType::Product, "1");
+        let action = AdminAction {
+            admin_id: 123_456_789,
+            command: "addstock".into(),
+            target: Some(target.clone()),
+            parameters: Some(json!({"units": 3})),
+            result: "refused: no such product".into(),
+            ip_address: Some("::1".parse().unwrap()),
+        };
+        action.record(&mut audit).await.unwrap();
+        let without =
+            AdminAction { target: None, parameters: None, ip_address: None, command: "stats".into(), ..action.clone() };
+        without.record(&mut audit).await.unwrap();
+        assert_eq!(entries(AdminAction::latest(&mut audit, &target, 10).await.unwrap()), [action]);
+        assert_eq!(ask(&mut audit, "SELECT count(*) FROM admin_action_audit WHERE target_id IS NULL").await, "1");
+
+        // A row that is refused is an error, and no row.
+        let error = AuditLog { action: "x".repeat(51), ..full.clone() }.record(&mut audit).await.unwrap_err();
+        assert_eq!(error.code().as_deref(), Some("22001"));
+        assert_eq!(ask(&mut audit, "SELECT count(*) FROM audit_logs").await, "5");
+    });
+}
+
+#[test]
+fn an_orders_payments_are_in_the_trail_and_an_order_outlives_a_trail_that_fails() {
+    with_databases(async |databases| {
+        let (mut main, mut audit) = (seeded(databases).await, databases.audit().await);
+        let order = place(&mut main, new_order(1, 1)).await.unwrap();
+        order.payment_log(None).record(&mut audit).await.unwrap();
+        let settled = pay(&mut main, &order.invoice_id, order.total_bill).await.unwrap();
+        let Settled::Now(paid) = settled else { panic!("{settled:?}") };
+
+        // The trail can't be written to now; what is paid stays paid.
+        let reply = json!({"transaction": {"amount": 15_415, "status": "completed"}});
+        let log = paid.payment_log(Some(reply.clone()));
+        run(&mut audit, "SET default_transaction_read_only = on").await;
+        let error = log.record(&mut audit).await.unwrap_err();
+        assert_eq!(error.code().as_deref(), Some("25006"));
+        assert_eq!(find(&mut main, &order.invoice_id).await.unwrap(), Some(paid));
+        run(&mut audit, "SET default_transaction_read_only = off").await;
+        log.record(&mut audit).await.unwrap();
+
+        let logs = quickcart_audit::PaymentLog::latest(&mut audit, order.invoice_id.as_str(), 10).await.unwrap();
+        let seen: Vec<_> =
+            entries(logs).into_iter().map(|log| (log.status, log.amount, log.gateway_response)).collect();
+        let amount = Decimal::from(15_415);
+        assert_eq!(seen, [(PaymentStatus::Paid, amount, Some(reply)), (PaymentStatus::Pending, amount, None)]);
+
+        let rows = "SELECT jsonb_agg(to_jsonb(p) ORDER BY id) FROM payment_audit_logs p";
+        let before = ask(&mut audit, rows).await;
+        for statement in ["UPDATE payment_audit_logs SET amount = 0", "DELETE FROM payment_audit_logs"] {
+            let refused = sqlx::query(statement).execute(&mut audit).await.unwrap_err();
+            assert!(refused.to_string().contains("is not allowed on payment_audit_logs"), "{refused}");
+        }
+        assert_eq!(ask(&mut audit, rows).await, before);
+    });
+}
