@@ -24,6 +24,8 @@ pub(crate) struct CommandLine {
     /// Left out where the command is shown.
     for_reading: &'static [&'static str],
     reading: Reading,
+    /// A failure that says this is none.
+    pardon: Option<&'static str>,
     /// Where its output goes, from the root.
     output: Option<String>,
     deadline: Duration,
@@ -51,6 +53,8 @@ pub(crate) enum Reading {
     Format,
     /// What nextest or cargo's own runner prints.
     Tests,
+    /// The same of examples in documentation, of which there may be none.
+    Examples,
     /// A finding a line, as JSON.
     Findings,
 }
@@ -97,6 +101,7 @@ impl CommandLine {
             env: Vec::new(),
             for_reading: &[],
             reading: Reading::Text,
+            pardon: None,
             output: None,
             deadline: Duration::from_secs(60 * 60),
         }
@@ -120,8 +125,14 @@ impl CommandLine {
             Reading::Findings => &["--format", "json"],
             // rustfmt paints its differences also where there is no terminal.
             Reading::Format => &["--", "--color", "never"],
-            Reading::Text | Reading::Tests => &[],
+            Reading::Text | Reading::Tests | Reading::Examples => &[],
         };
+        self
+    }
+
+    /// A failure that says this is none.
+    pub(crate) fn pardon(mut self, words: &'static str) -> Self {
+        self.pardon = Some(words);
         self
     }
 
@@ -152,6 +163,9 @@ impl CommandLine {
             child = child.env(name, *value);
         }
         let ended = child.run(interrupt)?;
+        if self.pardon.is_some_and(|words| ended.stderr.contains(words)) {
+            return Ok(Printed { text: String::new(), summary: None, problems: Problems::default() });
+        }
         if let (Some(file), true) = (&self.output, ended.status.success()) {
             write(&root.join(file), &ended.stdout)?;
             return Ok(Printed { text: ended.stderr, summary: None, problems: Problems::default() });
@@ -194,6 +208,9 @@ impl CommandLine {
 impl fmt::Display for CommandLine {
     /// As it can be pasted into a shell.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(folder) = self.output.as_deref().and_then(|file| Path::new(file).parent()) {
+            write!(f, "mkdir -p {} && ", quoted(&folder.to_string_lossy()))?;
+        }
         for (name, value) in &self.env {
             write!(f, "{name}={} ", quoted(value))?;
         }

@@ -35,6 +35,7 @@ impl Step {
         match &self.work {
             Work::Commands(commands) => commands.iter().map(ToString::to_string).collect(),
             Work::Check(Check::DbSetup) => vec!["cargo xtask db-setup --timeout 180".to_owned()],
+            Work::Check(Check::Env(Some(check))) => vec![check.to_string(), self.repeat()],
             Work::Check(_) => vec![self.repeat()],
             Work::Nothing(_) => Vec::new(),
         }

@@ -145,7 +145,7 @@ impl Pipeline<'_> {
             },
             "docs" => Step {
                 name: "docs",
-                proves: "the documentation builds, without a broken link",
+                proves: "the documentation builds, without a broken link, and its examples pass",
                 doing: "building the documentation",
                 needs: &[],
                 compiles: true,
@@ -235,9 +235,15 @@ impl Pipeline<'_> {
     fn docs(&self) -> Vec<CommandLine> {
         // Private items have links as well.
         let line = |packages: &str| format!("doc --quiet {packages} --no-deps --document-private-items");
-        self.each_package(|packages| {
+        let mut commands = self.each_package(|packages| {
             CommandLine::cargo(&line(packages)).env("RUSTDOCFLAGS", "--deny warnings").reading(Reading::Compiler)
-        })
+        });
+        // nextest doesn't run examples; where it isn't installed they would be run and here they wouldn't.
+        if machine::has_cargo("nextest") {
+            let examples = CommandLine::cargo(&format!("test --quiet {} --doc", self.packages()));
+            commands.push(examples.reading(Reading::Examples).pardon("no library targets found"));
+        }
+        commands
     }
 
     /// The same for all packages, and for each tool of this workspace.

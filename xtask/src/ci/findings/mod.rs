@@ -32,6 +32,7 @@ pub(super) fn read(reading: Reading, root: &Path, ended: &Ended) -> Found {
         Reading::Compiler => compiler::read(stdout, stderr),
         Reading::Format => rustfmt::read(root, stdout, stderr),
         Reading::Tests => test_run::read(stdout, stderr),
+        Reading::Examples => Found { summary: None, ..test_run::read(stdout, stderr) },
         Reading::Findings => lint::read(stdout, stderr),
     }
 }
