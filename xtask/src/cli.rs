@@ -1,5 +1,6 @@
 //! Every argument and its help, declared once.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -47,6 +48,17 @@ pub(crate) enum Command {
                             your databases beyond what db-setup does: experiments live in scratch databases."
     )]
     Ci(Ci),
+    /// Run sqlx-cli for one of the databases
+    #[command(
+        after_help = "Everything after DATABASE is sqlx-cli's own: `cargo xtask sqlx DATABASE --help` lists its\n\
+                      commands. It runs in the folder of the database's package, with the URL that .env has.\n\
+                      `prepare` looks at all targets, unless -- and other arguments for cargo follow; if it fails, the\n\
+                      query data is gone. `cargo xtask db-prepare` makes it from scratch databases, or leaves it as it is."
+    )]
+    Sqlx(Sqlx),
+    /// Make migration files
+    #[command(subcommand)]
+    Migrate(Migrate),
 }
 
 #[derive(Args)]
@@ -116,6 +128,37 @@ pub(crate) struct Ci {
     /// Make databases and scratch databases also on a host that isn't this machine
     #[arg(long)]
     pub(crate) allow_remote: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Sqlx {
+    /// Also on a host that isn't this machine; stands before DATABASE
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+
+    /// The database, and sqlx-cli's own arguments
+    #[arg(required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_names = ["DATABASE", "ARGS"])]
+    pub(crate) words: Vec<OsString>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Migrate {
+    /// Make the files of a database's next migration
+    #[command(
+        long_about = "Makes the files of a database's next migration, NNN_NAME.up.sql and NNN_NAME.down.sql, with the \
+                      number after the highest one. A file that is there is never written to."
+    )]
+    Add(MigrateAdd),
+}
+
+#[derive(Args)]
+pub(crate) struct MigrateAdd {
+    /// The database: the name of its migrations folder
+    pub(crate) database: String,
+
+    /// What it does: letters, digits and _; spaces and hyphens become _
+    pub(crate) name: String,
 }
 
 /// The names of all commands.

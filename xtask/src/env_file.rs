@@ -49,11 +49,18 @@ pub(crate) struct Value {
     pub(crate) line: usize,
 }
 
-/// The contract's variables, and what is wrong with its lines; `None` if there is no contract.
+/// What the contract says.
+pub(crate) struct Contract {
+    pub(crate) values: Vec<Value>,
+    /// What is wrong with its lines.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// The contract; `None` if there is none.
 ///
 /// # Errors
 /// The file can't be read.
-pub(crate) fn contract(root: &Path) -> Result<Option<(Vec<Value>, Vec<Problem>)>, Problem> {
+pub(crate) fn contract(root: &Path) -> Result<Option<Contract>, Problem> {
     let Some(text) = read(root, CONTRACT)? else { return Ok(None) };
     let Parsed { values, problems } = parse(CONTRACT, &text);
     let values = values.into_iter().map(|(name, value)| {
@@ -64,7 +71,7 @@ pub(crate) fn contract(root: &Path) -> Result<Option<(Vec<Value>, Vec<Problem>)>
         };
         Value { line: text.lines().position(is_its).map_or(1, |at| at + 1), name, text: value }
     });
-    Ok(Some((values.collect(), problems)))
+    Ok(Some(Contract { values: values.collect(), problems }))
 }
 
 impl Settings {

@@ -66,14 +66,8 @@ impl Child {
     /// Cargo, the one that runs this program. What cargo says of this package to the process that it runs is taken
     /// away: it would have other packages' build scripts run again.
     pub(crate) fn cargo(deadline: Duration) -> Self {
-        let mut child = Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), deadline);
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CFG_", "CARGO_BIN_"].iter().any(|own| text.starts_with(own)) {
-                child = child.env_remove(name);
-            }
-        }
-        child
+        let child = Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), deadline);
+        said_by_cargo().fold(child, Self::env_remove)
     }
 
     pub(crate) fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
@@ -165,6 +159,13 @@ impl fmt::Display for Child {
         write!(f, "{}", self.program.display())?;
         self.args.iter().try_for_each(|arg| write!(f, " {}", quoted(&arg.to_string_lossy())))
     }
+}
+
+/// The variables in which cargo tells a process that it runs about that process's own package.
+pub(crate) fn said_by_cargo() -> impl Iterator<Item = OsString> {
+    let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CFG_", "CARGO_BIN_"];
+    let is_own = move |name: &OsString| prefixes.iter().any(|own| name.to_string_lossy().starts_with(own));
+    std::env::vars_os().map(|(name, _)| name).filter(is_own)
 }
 
 /// An argument as a shell takes it.

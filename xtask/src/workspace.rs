@@ -108,7 +108,7 @@ impl Workspace {
     pub(crate) fn database(&self, name: &str) -> Result<&Database, Problem> {
         self.databases.iter().find(|database| database.name == name).ok_or_else(|| {
             let known: Vec<_> = self.databases.iter().map(|database| database.name.as_str()).collect();
-            Problem::failed(format!("There is no database \"{name}\" in this workspace."))
+            Problem::usage(format!("There is no database \"{name}\" in this workspace."))
                 .detail(format!("Those that its sqlx.toml files describe: {}.", known.join(", ")))
         })
     }

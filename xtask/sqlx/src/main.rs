@@ -1,3 +1,150 @@
-//! sqlx-cli, pinned, behind `cargo xtask sqlx`.
+//! sqlx-cli, pinned, behind `cargo xtask sqlx DATABASE ARGS…`.
+//!
+//! xtask starts it in the folder of the database's package, where sqlx-cli finds `sqlx.toml`, with the database's URL
+//! in `DATABASE_URL`. The arguments are sqlx-cli's own, read by its own parser; here is only what it lacks: commands
+//! that would show the password are refused, and Ctrl-C isn't taken for success.
 
-fn main() {}
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+use sqlx::postgres::PgConnectOptions;
+use sqlx_cli::Opt;
+use sqlx_cli::opt::{Command, ConnectOpts, DatabaseCommand, MigrateCommand, OverrideCommand};
+
+/// Where the database's URL is handed over: not in the command line, which every user of the machine can read.
+const URL: &str = "DATABASE_URL";
+
+/// The exit code after Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1).peekable();
+    // The database's name stands where a program's own name does.
+    let database = words.peek().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = format!("cargo xtask sqlx {database}");
+    let mut options = options(name.trim_end(), words);
+    if let Err(reason) = make_ready(&mut options.command, &name) {
+        eprintln!("error: {reason}");
+        return ExitCode::FAILURE;
+    }
+    // Here and not in sqlx-cli's own `main`: that one reads `.env` from all parents' folders as well.
+    sqlx::any::install_default_drivers();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime for connections can't be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(run(options))
+}
+
+/// What the words say to sqlx-cli's parser, which ends the process by itself after `--help` and after an error.
+fn options(name: &str, words: impl Iterator<Item = OsString>) -> Opt {
+    let mut command = Opt::command().bin_name(name);
+    let matches = command.try_get_matches_from_mut(words).unwrap_or_else(|error| error.exit());
+    Opt::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+async fn run(options: Opt) -> ExitCode {
+    tokio::select! {
+        biased;
+        // sqlx-cli listens as well, and would call it a success.
+        _ = tokio::signal::ctrl_c() => ExitCode::from(INTERRUPTED),
+        result = sqlx_cli::run(options) => match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {}", sentence(error.chain()));
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// An error with its causes. Many of sqlx's name their cause already.
+fn sentence<'a>(chain: impl Iterator<Item = &'a (dyn std::error::Error + 'static)>) -> String {
+    let mut text = String::new();
+    for cause in chain {
+        let said = cause.to_string();
+        if text.is_empty() {
+            text = said;
+        } else if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        if let Some(error) = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error) {
+            // sqlx adds "at line …": a line of the server's own source, which anybody would look for in the migration.
+            return text.replace(&error.to_string(), error.message());
+        }
+    }
+    text
+}
+
+/// Makes a command ready to be run.
+///
+/// # Errors
+/// Why it isn't run as it stands.
+fn make_ready(command: &mut Command, name: &str) -> Result<(), String> {
+    if let Command::Prepare { args, .. } = command
+        && args.is_empty()
+    {
+        // Without it, the queries of tests are left out.
+        args.push("--all-targets".into());
+    }
+    let destroys = match command {
+        Command::Database(database) => match &database.command {
+            DatabaseCommand::Drop { confirmation, .. } if !confirmation.yes => Some("drop"),
+            DatabaseCommand::Reset { confirmation, .. } if !confirmation.yes => Some("reset"),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some(connection) = connection(command) else { return Ok(()) };
+    if connection.database_url.is_some() {
+        return Err(format!(
+            "a URL isn't taken here: every user of the machine can read the password in a command line, and the \
+             database is named already.\n  → Leave --database-url out: {name} …\n  \
+             → or change the URL in .env."
+        ));
+    }
+    let url = std::env::var(URL).map_err(|_| {
+        format!("{URL} isn't set: this program is started by `cargo xtask sqlx DATABASE …`, which sets it.")
+    })?;
+    if let Some(verb) = destroys {
+        return Err(format!(
+            "`database {verb}` would delete {} with all its data, and asks for no confirmation here: sqlx-cli's own \
+             question shows the password.\n  → If that is what you want: {name} database {verb} -y",
+            place(&url)
+        ));
+    }
+    // Whatever variable another --config names.
+    connection.database_url = Some(url);
+    Ok(())
+}
+
+/// The connection that a command makes, if it makes any.
+fn connection(command: &mut Command) -> Option<&mut ConnectOpts> {
+    match command {
+        Command::Database(database) => match &mut database.command {
+            DatabaseCommand::Create { connect_opts, .. }
+            | DatabaseCommand::Drop { connect_opts, .. }
+            | DatabaseCommand::Reset { connect_opts, .. }
+            | DatabaseCommand::Setup { connect_opts, .. } => Some(connect_opts),
+        },
+        Command::Prepare { connect_opts, .. } => Some(connect_opts),
+        Command::Migrate(migrate) => match &mut migrate.command {
+            MigrateCommand::Run { connect_opts, .. }
+            | MigrateCommand::Revert { connect_opts, .. }
+            | MigrateCommand::Info { connect_opts, .. }
+            | MigrateCommand::Override { command: OverrideCommand::Skip { connect_opts, .. } } => Some(connect_opts),
+            MigrateCommand::Add(_) | MigrateCommand::BuildScript { .. } => None,
+        },
+    }
+}
+
+/// Database and server of a URL, without its password.
+fn place(url: &str) -> String {
+    let Ok(options) = url.parse::<PgConnectOptions>() else { return "the database".into() };
+    let server = options.get_socket().map_or_else(|| options.get_host().into(), |socket| socket.to_string_lossy());
+    format!("{} at {server}:{}", options.get_database().unwrap_or_default(), options.get_port())
+}

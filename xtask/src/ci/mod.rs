@@ -13,5 +13,6 @@ pub(crate) mod selection;
 pub(crate) mod step;
 
 pub(crate) mod steps;
+mod touch;
 
 pub(crate) use checks::Setting;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::join_all;
@@ -17,6 +17,7 @@ use similar::TextDiff;
 use super::checks::{Passed, Setting, runtime, scratch_urls, wait_for};
 use super::command::Reading;
 use super::findings;
+use super::touch::Touched;
 use crate::database::cancel::cancel;
 use crate::database::scratch::Scratch;
 use crate::database::session;
@@ -29,9 +30,8 @@ use crate::workspace::Database;
 /// Where each package keeps its data.
 const FOLDER: &str = ".sqlx";
 
-/// Where fresh data is put for a while, below the root; the variable is set for this program where it stands before
-/// rustc.
-const FRESH: &str = "target/xtask/queries";
+/// Where fresh data is put, below the target folder; set for this program where it stands before rustc.
+const FRESH: &str = "xtask/queries";
 const VARIABLE: &str = "XTASK_QUERY_DATA";
 
 /// From an empty target folder, everything below the packages is compiled first.
@@ -96,13 +96,13 @@ pub(crate) fn write(setting: &Setting<'_>) -> Result<Vec<String>> {
 
 /// What the data has to be.
 fn make(setting: &Setting<'_>) -> Result<Vec<(Package, Data)>> {
-    let packages = packages(setting)?;
+    let (packages, target) = packages(setting)?;
     if packages.is_empty() {
         return Ok(Vec::new());
     }
     let urls = scratch_urls(setting)?;
     let run = format!("{} {}", session::READER, std::process::id());
-    let result = with_scratch(setting, &urls, &run, |scratch_urls| compile(setting, &packages, scratch_urls));
+    let result = with_scratch(setting, &urls, &run, |scratch_urls| compile(setting, &target, &packages, scratch_urls));
     if result.as_ref().is_err_and(interrupt::is_interruption) {
         return Err(wait_for(async { Ok(cancel(&urls, &run).await) })?.into());
     }
@@ -149,8 +149,11 @@ fn with_scratch<T>(
 }
 
 /// Compiles the packages, with the variable of each database set to its scratch database.
-fn compile(setting: &Setting<'_>, packages: &[Package], urls: &[String]) -> Result<Vec<Data>> {
-    let fresh = setting.workspace.root.join(FRESH).join(std::process::id().to_string());
+fn compile(setting: &Setting<'_>, target: &Path, packages: &[Package], urls: &[String]) -> Result<Vec<Data>> {
+    let home = target.join(FRESH);
+    let sources = packages.iter().flat_map(|package| &package.sources);
+    let _touched = Touched::new(&home.join("lock"), sources, setting.interrupt)?;
+    let fresh = home.join(std::process::id().to_string());
     drop(std::fs::remove_dir_all(&fresh));
     let data = compile_into(&fresh, setting, packages, urls);
     drop(std::fs::remove_dir_all(&fresh));
@@ -169,7 +172,6 @@ fn compile_into(fresh: &Path, setting: &Setting<'_>, packages: &[Package], urls:
     for (database, url) in setting.workspace.databases.iter().zip(urls) {
         check = check.env(&database.url_variable, url);
     }
-    let touched = Touched::new(packages)?;
     let ended = check.run(setting.interrupt)?;
     if !ended.status.success() {
         let mut found = findings::read(Reading::Compiler, root, &ended);
@@ -179,48 +181,23 @@ fn compile_into(fresh: &Path, setting: &Setting<'_>, packages: &[Package], urls:
         }
         return Err(found.problems.into());
     }
-    touched.restore();
-    packages.iter().map(|package| read(&fresh.join(&package.name))).collect()
-}
-
-/// Files whose time of change was set to now, so that cargo compiles them once more.
-struct Touched(Vec<(PathBuf, SystemTime)>);
-
-impl Touched {
-    fn new(packages: &[Package]) -> Result<Self> {
-        let mut touched = Self(Vec::new());
-        for file in packages.iter().flat_map(|package| &package.sources) {
-            let before = std::fs::metadata(file).and_then(|metadata| metadata.modified());
-            let before = before.and_then(|before| set_modified(file, SystemTime::now()).map(|()| before));
-            touched.0.push((
-                file.clone(),
-                before.map_err(|error| {
-                    Problem::failed(format!(
-                        "{} can't be marked as changed, to be compiled once more: {error}.",
-                        file.display()
-                    ))
-                })?,
-            ));
+    let data = |package: &Package| {
+        let folder = fresh.join(&package.name);
+        // Made for each package that is compiled. Nothing measured is no result.
+        if !folder.is_dir() {
+            let what = format!("{} wasn't compiled, so nothing is known of its queries.", package.name);
+            return Err(Problem::failed(what).remedy("Type it again while nothing else compiles it.").into());
         }
-        Ok(touched)
-    }
-
-    /// Nothing else need be compiled for it: what it was compiled from hasn't changed.
-    fn restore(self) {
-        for (file, before) in self.0 {
-            drop(set_modified(&file, before));
-        }
-    }
-}
-
-fn set_modified(file: &Path, time: SystemTime) -> std::io::Result<()> {
-    std::fs::File::options().append(true).open(file)?.set_modified(time)
+        read(&folder)
+    };
+    packages.iter().map(data).collect()
 }
 
 /// The part of `cargo metadata` that matters here.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<MetadataPackage>,
+    target_directory: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -242,8 +219,8 @@ struct MetadataDependency {
 }
 
 /// The packages that have a database and depend on sqlx. Where no package is said to have the database, all that depend
-/// on sqlx are meant, but for this one.
-fn packages(setting: &Setting<'_>) -> Result<Vec<Package>> {
+/// on sqlx are meant, but for this one. With them, the target folder.
+fn packages(setting: &Setting<'_>) -> Result<(Vec<Package>, PathBuf)> {
     let root = &setting.workspace.root;
     let list = Child::cargo(DEADLINE).dir(root).args(["metadata", "--no-deps", "--format-version", "1"]);
     let ended = list.run(setting.interrupt)?;
@@ -261,7 +238,7 @@ fn packages(setting: &Setting<'_>) -> Result<Vec<Package>> {
         let sources = package.targets.into_iter().map(|target| target.src_path).collect();
         wanted.then_some(Package { name: package.name, dir, sources })
     });
-    Ok(found.collect())
+    Ok((found.collect(), metadata.target_directory))
 }
 
 /// The data in a folder; there is none if there is no folder.

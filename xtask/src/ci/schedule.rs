@@ -21,6 +21,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// How steps are to be run.
 pub(crate) struct Schedule<'a> {
     pub(crate) workspace: &'a Workspace,
+    /// What is wrong with the databases' files.
+    pub(crate) wrong_files: &'a Problems,
     pub(crate) reporter: &'a Reporter,
     pub(crate) interrupt: &'a Interrupt,
     /// Whether the first failure ends the others.
@@ -66,11 +68,13 @@ impl Schedule<'_> {
                     let (step, sender) = (&steps[index], sender.clone());
                     let (workspace, allow_remote) = (self.workspace, self.allow_remote);
                     let (interrupt, built) = (&interrupt, &built);
+                    let wrong_files = step.reads_migrations().then_some(self.wrong_files);
                     scope.spawn(move || {
                         let started = Instant::now();
                         let reporter = Reporter::keeping();
                         let setting = Setting { workspace, allow_remote, reporter: &reporter, interrupt, built };
-                        let result = guarded(step, &setting);
+                        let readable = wrong_files.cloned().unwrap_or_default().into_result();
+                        let result = readable.map_err(Into::into).and_then(|()| guarded(step, &setting));
                         let (took, output) = (started.elapsed(), reporter.kept());
                         drop(sender.send(Report { index, took, output, result }));
                     });

@@ -48,6 +48,12 @@ impl Step {
         Listed { step: name, proves, needs, runs: self.command_lines(), nothing }
     }
 
+    /// Whether it works on what is in the databases' files, and so can't begin where one of them can't be read:
+    /// nothing would be looked at, and nothing found. `db-setup` reads them by itself.
+    pub(crate) fn reads_migrations(&self) -> bool {
+        ["migrations", "schema", "queries", "migration-lint"].contains(&self.name)
+    }
+
     /// The command that runs this step and no other.
     pub(crate) fn repeat(&self) -> String {
         format!("cargo xtask ci --only {}", self.name)

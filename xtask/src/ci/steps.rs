@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::checks::Check;
+use super::checks::{self, Check};
 use super::command::{CommandLine, Reading};
 use super::machine::{self, MIGRATION_LINT, TOOLS, Tool, WORKFLOW_LINT};
 use super::selection::Selection;
 use super::step::{Step, Work};
 use crate::env_file::CONTRACT;
 use crate::server::OLDEST;
-use crate::workspace::Workspace;
+use crate::workspace::{Database, Workspace};
 
 /// The names of the steps. Those that can begin do so in this order: the tests take longest, so what they wait for comes
 /// first, and the rest is done while they run.
@@ -173,7 +173,7 @@ impl Pipeline<'_> {
                 doing: "checking the dependencies",
                 needs: &[],
                 compiles: false,
-                work: Work::Check(Check::Deps),
+                work: Work::Check(Check::Deps(checks::lock_file(self.root()))),
             },
             _ => return None,
         };
@@ -228,13 +228,13 @@ impl Pipeline<'_> {
     }
 
     fn lint(&self) -> Vec<CommandLine> {
-        let line = |packages: &str| format!("clippy --quiet {packages} --all-targets -- --deny warnings");
+        let line = |packages: &str| format!("clippy --quiet --keep-going {packages} --all-targets -- --deny warnings");
         self.each_package(|packages| CommandLine::cargo(&line(packages)).reading(Reading::Compiler))
     }
 
     fn docs(&self) -> Vec<CommandLine> {
         // Private items have links as well.
-        let line = |packages: &str| format!("doc --quiet {packages} --no-deps --document-private-items");
+        let line = |packages: &str| format!("doc --quiet --keep-going {packages} --no-deps --document-private-items");
         let mut commands = self.each_package(|packages| {
             CommandLine::cargo(&line(packages)).env("RUSTDOCFLAGS", "--deny warnings").reading(Reading::Compiler)
         });
@@ -280,7 +280,7 @@ impl Pipeline<'_> {
 
     fn migration_lint(&self) -> Work {
         self.run_tool(&MIGRATION_LINT, |run| {
-            let files = self.workspace.databases.iter().flat_map(|database| database.all_files());
+            let files = self.workspace.databases.iter().flat_map(Database::all_files);
             let accepted = ["--accepted".to_owned(), ACCEPTED.to_owned()];
             let accepted = self.root().join(ACCEPTED).is_file().then_some(accepted).into_iter().flatten();
             run.args(["--postgres".to_owned(), OLDEST.to_string()])
@@ -290,6 +290,9 @@ impl Pipeline<'_> {
     }
 
     fn workflow(&self) -> Work {
+        if !["workflows", "actions"].iter().any(|folder| self.root().join(".github").join(folder).is_dir()) {
+            return Work::Nothing("there is no .github/workflows".to_owned());
+        }
         self.run_tool(&WORKFLOW_LINT, |run| {
             let commands = crate::cli::command_names().join(",");
             run.args(["--steps".to_owned(), NAMES.join(","), "--commands".to_owned(), commands])

@@ -16,7 +16,8 @@ pub(crate) fn run(options: &Ci, context: &Context<'_>) -> Result<Ending> {
     let Context { reporter, interrupt } = context;
     let selection = Selection::new(options)?;
     // What is wrong with a database's files is for the steps to say that need them.
-    let workspace = Workspace::find(&mut Problems::default())?;
+    let mut wrong_files = Problems::default();
+    let workspace = Workspace::find(&mut wrong_files)?;
     let env_check = env_check(&workspace)?;
     let steps = Pipeline { workspace: &workspace, selection: &selection, env_check }.steps();
     if options.list || options.explain {
@@ -25,7 +26,8 @@ pub(crate) fn run(options: &Ci, context: &Context<'_>) -> Result<Ending> {
         return Ok(Ending::Done(vec!["Nothing was run.".to_owned()]));
     }
     let Ci { fail_fast, allow_remote, .. } = *options;
-    let schedule = Schedule { workspace: &workspace, reporter, interrupt, fail_fast, allow_remote };
+    let (workspace, wrong_files) = (&workspace, &wrong_files);
+    let schedule = Schedule { workspace, wrong_files, reporter, interrupt, fail_fast, allow_remote };
     let ended = schedule.run(&steps);
     reporter.pipeline(&ended.rows);
     interrupt.check()?;

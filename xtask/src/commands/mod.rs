@@ -5,10 +5,12 @@ mod db_prepare;
 pub(crate) mod db_setup;
 mod db_stop;
 mod db_verify;
+mod migrate;
+mod sqlx;
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::Command;
+use crate::cli::{Command, Migrate};
 use crate::interrupt::Interrupt;
 use crate::problem::{Exit, Problems};
 use crate::report::Reporter;
@@ -27,10 +29,13 @@ pub(crate) fn run(command: &Command, reporter: &Reporter) -> u8 {
         Command::DbVerify(_) => "db-verify",
         Command::DbPrepare(_) => "db-prepare",
         Command::Ci(_) => "ci",
+        Command::Sqlx(_) => "sqlx",
+        Command::Migrate(Migrate::Add(_)) => "migrate add",
     };
     let (code, next) = match dispatch(command, reporter) {
         Ok(Ending::Done(next)) => (Exit::Done as u8, next),
         Ok(Ending::Code(code)) => (code, Vec::new()),
+        Ok(Ending::PassedOn(code)) => return code,
         Err(error) => {
             let problems = Problems::of(error);
             reporter.problems(&problems);
@@ -47,6 +52,8 @@ pub(crate) enum Ending {
     Done(Vec<String>),
     /// With this exit code.
     Code(u8),
+    /// With the exit code of a program whose output was passed on: nothing is added to it.
+    PassedOn(u8),
 }
 
 fn dispatch(command: &Command, reporter: &Reporter) -> Result<Ending> {
@@ -63,6 +70,8 @@ fn dispatch(command: &Command, reporter: &Reporter) -> Result<Ending> {
         Command::DbVerify(options) => runtime.block_on(db_verify::run(options, context)).map(Ending::Done),
         Command::DbPrepare(options) => db_prepare::run(options, context).map(Ending::Done),
         Command::Ci(options) => ci::run(options, context),
+        Command::Sqlx(options) => runtime.block_on(sqlx::run(options, context)),
+        Command::Migrate(Migrate::Add(options)) => migrate::add(options, context).map(Ending::Done),
     };
     // A login that was given up may still wait for its server; it isn't waited for.
     runtime.shutdown_background();

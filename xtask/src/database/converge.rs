@@ -14,7 +14,7 @@ use super::history::{self, History};
 use super::lock::SetupLock;
 use super::proof::{self, Measured};
 use super::session::{self, Opened};
-use super::{apply, create, scratch};
+use super::{apply, create, scratch, statements};
 use crate::database_url::DatabaseUrl;
 use crate::env_file::Settings;
 use crate::migrations::MigrationFile;
@@ -180,6 +180,10 @@ impl Goal<'_> {
                 .iter()
                 .filter_map(|open| History::compare(open.database, &open.rows).problem(open.database, open.url)),
         );
+        problems.0.extend(opened.iter().flat_map(|open| {
+            let pending = History::compare(open.database, &open.rows).pending;
+            pending.into_iter().filter(|file| statements::starts(file.migration.sql.as_str()).is_empty()).map(empty)
+        }));
         problems.into_result()?;
 
         let mut databases = Vec::new();
@@ -303,6 +307,13 @@ async fn apply_pending(
         return (Vec::new(), Ok(()));
     }
     apply::pending(connection, database, pending, progress).await
+}
+
+/// Applied, it could never be written any more: its checksum would differ.
+fn empty(file: &MigrationFile) -> Problem {
+    Problem::failed(format!("{} has no statement yet; nothing was applied.", file.stem()))
+        .at(&file.file, 1, None)
+        .remedy("Write it, or delete it, and type again: cargo xtask db-setup")
 }
 
 fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {

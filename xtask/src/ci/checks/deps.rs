@@ -1,5 +1,6 @@
 //! The dependencies: `Cargo.lock` is what the manifests ask for, and cargo-deny finds nothing.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,7 +8,7 @@ use anyhow::Result;
 use super::{Passed, Setting};
 use crate::ci::command::CommandLine;
 use crate::ci::machine;
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 
 /// cargo-deny's settings: what is allowed, with the reasons.
 const DENY: &str = "deny.toml";
@@ -15,10 +16,25 @@ const DENY: &str = "deny.toml";
 /// cargo-deny fetches the list of advisories.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
-pub(super) fn check(setting: &Setting<'_>) -> Result<Passed> {
+/// The versions that were chosen.
+const LOCK: &str = "Cargo.lock";
+
+/// `Cargo.lock` as it is now; `None` if there is none.
+pub(in crate::ci) fn lock_file(root: &Path) -> Option<String> {
+    std::fs::read_to_string(root.join(LOCK)).ok()
+}
+
+/// `before` is `Cargo.lock` as it was before any step: those that compile bring it up to date, and are quicker at times.
+pub(super) fn check(before: Option<&str>, setting: &Setting<'_>) -> Result<Passed> {
     let root = &setting.workspace.root;
     let run = |line: &str| CommandLine::cargo(line).deadline(DEADLINE).run(root, setting.built, setting.interrupt);
     let printed = run("metadata --locked --format-version 1")?;
+    if printed.text.contains("because --locked was passed") || lock_file(root).as_deref() != before {
+        return Err(Problem::failed(format!("{LOCK} isn't what the manifests ask for."))
+            .at(LOCK, 1, None)
+            .remedy("Bring it up to date, look at the change, and commit it: cargo update --workspace")
+            .into());
+    }
     if !printed.problems.0.is_empty() {
         setting.reporter.note(printed.text.trim_end());
     }

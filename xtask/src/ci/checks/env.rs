@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::{Passed, Setting};
 use crate::ci::command::CommandLine;
 use crate::database_url::DatabaseUrl;
-use crate::env_file::{self, CONTRACT, FILE};
+use crate::env_file::{self, CONTRACT, Contract, FILE};
 use crate::problem::{Problem, Problems};
 use crate::process::Child;
 
@@ -46,7 +46,7 @@ const HARMLESS: [&str; 9] = ["test", "example", "dummy", "fake", "sample", "chan
 pub(super) fn check(settings_check: Option<&CommandLine>, setting: &Setting<'_>) -> Result<Passed> {
     let root = &setting.workspace.root;
     let mut problems = Problems::default();
-    let Some((values, wrong)) = env_file::contract(root)? else {
+    let Some(Contract { values, problems: wrong }) = env_file::contract(root)? else {
         return Ok(Passed::InPart(format!("there is no {CONTRACT}")));
     };
     problems.0.extend(wrong);

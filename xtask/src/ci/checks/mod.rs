@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;
 
 pub(super) use databases::scratch_urls;
+pub(super) use deps::lock_file;
 
 use super::command::{Built, CommandLine};
 use crate::cli::DbSetup;
@@ -29,8 +30,8 @@ pub(crate) enum Check {
     Schema,
     /// sqlx's offline data.
     Queries,
-    /// The dependencies.
-    Deps,
+    /// The dependencies, with `Cargo.lock` as it was before any step.
+    Deps(Option<String>),
 }
 
 /// How a check ended that found nothing wrong.
@@ -63,7 +64,7 @@ impl Check {
             Self::Migrations => wait_for(databases::round_trips(setting)),
             Self::Schema => wait_for(databases::schema_files(setting)),
             Self::Queries => super::queries::check(setting),
-            Self::Deps => deps::check(setting),
+            Self::Deps(lock_file) => deps::check(lock_file.as_deref(), setting),
         }
     }
 }

@@ -9,15 +9,12 @@ use crate::problem::Problem;
 
 /// Cargo's messages: <https://doc.rust-lang.org/cargo/reference/external-tools.html#json-messages>.
 #[derive(Deserialize)]
-#[serde(tag = "reason", rename_all = "kebab-case")]
+#[serde(tag = "reason")]
 enum Message {
-    CompilerMessage {
-        message: Diagnostic,
-    },
-    CompilerArtifact {
-        target: Target,
-        executable: Option<PathBuf>,
-    },
+    #[serde(rename = "compiler-message")]
+    Said { message: Diagnostic },
+    #[serde(rename = "compiler-artifact")]
+    Made { target: Target, profile: Profile, executable: Option<PathBuf> },
     #[serde(other)]
     Other,
 }
@@ -26,6 +23,12 @@ enum Message {
 struct Target {
     name: String,
     kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    /// A program's own tests have the program's name as well, and aren't it.
+    test: bool,
 }
 
 /// rustc's: <https://doc.rust-lang.org/rustc/json.html>.
@@ -78,7 +81,7 @@ pub(super) fn read(stdout: &str, stderr: &str) -> Found {
     let mut seen = Vec::new();
     for line in stdout.lines() {
         match serde_json::from_str(line) {
-            Ok(Message::CompilerMessage { message }) if message.level.starts_with("error") => {
+            Ok(Message::Said { message }) if message.level.starts_with("error") => {
                 // A library and its tests are compiled each: what is in both is found twice.
                 let problem = message.problem();
                 let text = problem.to_string();
@@ -87,7 +90,9 @@ pub(super) fn read(stdout: &str, stderr: &str) -> Found {
                     found.problems.0.push(problem);
                 }
             }
-            Ok(Message::CompilerArtifact { target, executable: Some(path) }) if target.kind == ["bin"] => {
+            Ok(Message::Made { target, profile, executable: Some(path) })
+                if target.kind == ["bin"] && !profile.test =>
+            {
                 found.executables.insert(target.name, path);
             }
             Ok(_) => {}

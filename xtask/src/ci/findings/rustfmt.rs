@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Found;
 use crate::problem::Problem;
 
-/// rustfmt's differences, each below a line `Diff in FILE:LINE:`.
+/// rustfmt's differences, each below a line `Diff in FILE:LINE:`, and what it can't read.
 pub(super) fn read(root: &Path, stdout: &str, stderr: &str) -> Found {
     let mut found = Found { text: stderr.to_owned(), ..Found::default() };
     for line in stdout.lines() {
@@ -15,6 +15,13 @@ pub(super) fn read(root: &Path, stdout: &str, stderr: &str) -> Found {
             let file = file.strip_prefix(root).unwrap_or(file);
             found.problems.0.push(Problem::failed("This isn't rustfmt's format.").at(file, number, None));
         } else if let Some(problem) = found.problems.0.last_mut() {
+            // The number is that of the first line shown, which is as it should be.
+            let is_context = |line: &String| line.starts_with(' ');
+            if let (true, Some(place)) = (line.starts_with(' '), &mut problem.location)
+                && problem.details.iter().all(is_context)
+            {
+                place.line += 1;
+            }
             problem.details.push(line.to_owned());
         } else {
             found.text.push_str(&format!("{line}\n"));
@@ -23,5 +30,16 @@ pub(super) fn read(root: &Path, stdout: &str, stderr: &str) -> Found {
     if let Some(last) = found.problems.0.last_mut() {
         last.remedies.push("To have them all formatted: cargo fmt --all".to_owned());
     }
+    let lines: Vec<&str> = stderr.lines().collect();
+    found.problems.0.extend(lines.windows(2).filter_map(|pair| unreadable(root, pair[0], pair[1])));
     found
+}
+
+/// A file that can't be read, in the compiler's words: `error: …` and below it `--> FILE:LINE:COLUMN`.
+fn unreadable(root: &Path, what: &str, place: &str) -> Option<Problem> {
+    let what = what.strip_prefix("error: ")?;
+    let mut parts = place.trim_start().strip_prefix("--> ")?.rsplitn(3, ':');
+    let (column, line) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let file = Path::new(parts.next()?);
+    Some(Problem::failed(what).at(file.strip_prefix(root).unwrap_or(file), line, Some(column)))
 }

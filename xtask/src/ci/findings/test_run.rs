@@ -64,8 +64,17 @@ fn begins(line: &str) -> Option<(&str, bool)> {
 }
 
 impl Block<'_> {
-    /// With the place of the panic, if there was one.
+    /// With the place of the panic, if there was one. An example in documentation is compiled in a file of rustdoc's
+    /// own, which is gone: its place is the one that its name has.
     fn problem(&self) -> Problem {
+        let problem = self.problem_of_test();
+        match example_at(self.test) {
+            Some((file, line)) => problem.at(file, line, None),
+            None => problem,
+        }
+    }
+
+    fn problem_of_test(&self) -> Problem {
         let Self { test, lines, .. } = self;
         let panic = lines.iter().enumerate().find_map(|(at, line)| Some((at, panic_at(line)?)));
         let Some((at, (file, line, column))) = panic else {
@@ -81,6 +90,13 @@ impl Block<'_> {
             .at(file, line, Some(column))
             .details(message.iter().skip(1).map(ToString::to_string))
     }
+}
+
+/// `FILE - ITEM (line NUMBER)`, as rustdoc names an example.
+fn example_at(test: &str) -> Option<(&str, usize)> {
+    let (file, rest) = test.split_once(" - ")?;
+    let (_, line) = rest.strip_suffix(')')?.rsplit_once("(line ")?;
+    Some((file, line.parse().ok()?))
 }
 
 /// `thread 'NAME' (ID) panicked at FILE:LINE:COLUMN:`, with the number of the thread or without.

@@ -1,0 +1,190 @@
+//! `cargo xtask migrate add DATABASE NAME`: the files of a database's next migration.
+//!
+//! No server is asked: the number is the one after the highest in the folder.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use sqlx_core::config::migrate::{DefaultMigrationType, DefaultVersioning};
+
+use super::Context;
+use crate::checkout;
+use crate::cli::MigrateAdd;
+use crate::problem::{Problem, Problems};
+use crate::report::Outcome;
+use crate::workspace::{Database, Workspace};
+
+/// What stands in a new file that goes up.
+const UP: &str = "-- Runs in a transaction. What can't, such as CREATE INDEX CONCURRENTLY, gets a file of its own that begins \
+                  with: -- no-transaction\n";
+
+/// How many digits the first number of a folder has.
+const WIDTH: usize = 3;
+
+/// From here on a number is a day or a second, and not a count: 1 January 1970 as `19700101`.
+const FIRST_DAY: i64 = 19_700_101;
+
+/// Others may make files at the same time: how often a number that was just taken is left to them.
+const ATTEMPTS: usize = 20;
+
+/// Returns what may be typed next.
+pub(crate) fn add(options: &MigrateAdd, context: &Context<'_>) -> Result<Vec<String>> {
+    let step = context.reporter.step("migration");
+    // What is wrong with other migrations doesn't matter to a new one; only what hides the database counts here.
+    let mut hidden = Problems::default();
+    let workspace = Workspace::find(&mut hidden)?;
+    let mut problems = Problems::default();
+    let name = plain_name(&options.name).map_err(|problem| problems.0.push(problem)).ok();
+    let database = workspace.database(&options.database).map_err(|unknown| {
+        problems.0.append(&mut hidden.0);
+        problems.0.push(unknown);
+    });
+    let (Some(name), Ok(database)) = (name, database) else { return Err(problems.into()) };
+
+    let made = Folder { root: &workspace.root, database }.add(&name)?;
+    let shown: Vec<_> = made.iter().map(|file| file.display().to_string()).collect();
+    step.end(Outcome::Done, &format!("{} made", shown.join(" and ")));
+    let (write, schema) = (if made.len() > 1 { "write both files" } else { "write the file" }, &database.schema_file);
+    Ok(vec![
+        format!("Next: {write}, then"),
+        "      cargo xtask db-setup             applies it; it ends with exit code 4, since the schema file is stale"
+            .into(),
+        format!("      cargo xtask db-verify --write    makes {} anew: commit it as well", schema.display()),
+        "      cargo xtask ci --only migrations,migration-lint,schema    what CI says to it".into(),
+    ])
+}
+
+/// The name as files have it.
+///
+/// # Errors
+/// It has characters that don't belong into a file's name, or isn't one.
+fn plain_name(given: &str) -> Result<String, Problem> {
+    let name: String = given.trim().chars().map(|c| if matches!(c, ' ' | '-') { '_' } else { c }).collect();
+    let mut strange: Vec<char> = name.chars().filter(|c| !c.is_ascii_alphanumeric() && *c != '_').collect();
+    strange.sort_unstable();
+    strange.dedup();
+    let problem = if !strange.is_empty() {
+        let strange: Vec<_> = strange.iter().map(|c| format!("{c:?}")).collect();
+        format!("The name {given:?} has {} in it.", strange.join(", "))
+    } else if !name.contains(|c: char| c.is_ascii_alphanumeric()) {
+        format!("{given:?} is no name.")
+    } else if number_of(&name).is_some() {
+        format!("The name {given:?} begins with a number, which is given here.")
+    } else {
+        return Ok(name);
+    };
+    Err(Problem::usage(problem)
+        .detail("A migration's name has letters from a to z, digits and _; spaces and hyphens become _.")
+        .remedy("For example: add_users_email"))
+}
+
+/// The number that a file's name begins with, and how many digits it is written with.
+fn number_of(name: &str) -> Option<(i64, usize)> {
+    let (digits, _) = name.split_once('_')?;
+    let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    Some((digits.parse().ok().filter(|_| all_digits)?, digits.len()))
+}
+
+/// A database's migrations folder.
+struct Folder<'a> {
+    root: &'a Path,
+    database: &'a Database,
+}
+
+/// The file with the highest number in a folder.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Newest {
+    number: i64,
+    /// How many digits it is written with.
+    width: usize,
+    /// Whether it is one of a pair.
+    reversible: bool,
+}
+
+impl Folder<'_> {
+    /// Makes the files of the next migration; their paths are relative to the root.
+    fn add(&self, name: &str) -> Result<Vec<PathBuf>> {
+        let dir = self.database.migrations_dir.display();
+        let failed = |error| Problem::failed(format!("No migration can be made in {dir}: {error}."));
+        std::fs::create_dir_all(self.root.join(&self.database.migrations_dir)).map_err(failed)?;
+        // Two runs at once would give one number to two names. The system lets go of the lock however this run ends.
+        let lock = checkout::make_state_dir(self.root)?.join("migrate-lock");
+        let _lock = File::create(lock).and_then(|file| file.lock().map(|()| file)).map_err(failed)?;
+        for _ in 0..ATTEMPTS {
+            let newest = self.newest().map_err(failed)?;
+            let files = self.next(newest, name)?;
+            match self.make(&files) {
+                Ok(()) => return Ok(files.into_iter().map(|(file, _)| file).collect()),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(error).into()),
+            }
+        }
+        Err(Problem::failed(format!("Something else makes migrations in {dir} at the same time."))
+            .remedy("Type it again when that has ended.")
+            .into())
+    }
+
+    /// Whatever isn't named as a migration counts too, if it begins with a number.
+    fn newest(&self) -> std::io::Result<Option<Newest>> {
+        let mut newest = None;
+        for entry in std::fs::read_dir(self.root.join(&self.database.migrations_dir))? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            let reversible = name.ends_with(".up.sql") || name.ends_with(".down.sql");
+            newest = newest.max(number_of(&name).map(|(number, width)| Newest { number, width, reversible }));
+        }
+        Ok(newest)
+    }
+
+    /// The next files, with what is written into them.
+    fn next(&self, newest: Option<Newest>, name: &str) -> Result<Vec<(PathBuf, String)>> {
+        let Database { name: database, migrations_dir: dir, migration_defaults: defaults, .. } = self.database;
+        // The first of all is one of a pair, unless sqlx.toml says otherwise.
+        let newest = newest.unwrap_or(Newest { number: 0, width: WIDTH, reversible: true });
+        let times = match defaults.migration_versioning {
+            DefaultVersioning::Timestamp => true,
+            DefaultVersioning::Sequential => false,
+            DefaultVersioning::Inferred => newest.number >= FIRST_DAY,
+        };
+        if times {
+            return Err(Problem::failed(format!("The migrations in {} have times for numbers.", dir.display()))
+                .remedy(format!("sqlx-cli makes such files: cargo xtask sqlx {database} migrate add {name}"))
+                .into());
+        }
+        let Some(number) = newest.number.checked_add(1) else {
+            let what = format!("{} has the highest number that there is; none comes after it.", dir.display());
+            return Err(Problem::failed(what).into());
+        };
+        let stem = format!("{number:0width$}_{name}", width = newest.width);
+        let reversible = match defaults.migration_type {
+            DefaultMigrationType::Simple => false,
+            DefaultMigrationType::Reversible => true,
+            DefaultMigrationType::Inferred => newest.reversible,
+        };
+        Ok(if reversible {
+            let down =
+                format!("-- Undoes {stem}.up.sql, the last statement first: the schema is then as it was before.\n");
+            vec![(dir.join(format!("{stem}.up.sql")), UP.into()), (dir.join(format!("{stem}.down.sql")), down)]
+        } else {
+            vec![(dir.join(format!("{stem}.sql")), UP.into())]
+        })
+    }
+
+    /// All of them or none; none also if one of them is there already.
+    fn make(&self, files: &[(PathBuf, String)]) -> std::io::Result<()> {
+        let mut made = Vec::new();
+        let result = files.iter().try_for_each(|(file, text)| {
+            let file = self.root.join(file);
+            let mut opened = OpenOptions::new().write(true).create_new(true).open(&file)?;
+            made.push(file);
+            opened.write_all(text.as_bytes())
+        });
+        if result.is_err() {
+            // Made a moment ago: nobody has written into them yet.
+            made.iter().for_each(|file| drop(std::fs::remove_file(file)));
+        }
+        result
+    }
+}

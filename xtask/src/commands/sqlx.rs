@@ -1,0 +1,229 @@
+//! `cargo xtask sqlx DATABASE ARGS…`: sqlx-cli for one of the databases, from any folder of the checkout.
+//!
+//! sqlx-cli is compiled as a package of its own, when somebody first asks for it. What it prints and its exit code are
+//! passed on as they are; only Ctrl-C is another matter: sqlx-cli calls it a success, while the server goes on.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, stderr, stdout};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+use super::{Context, Ending};
+use crate::cli::Sqlx;
+use crate::database::cancel::cancel;
+use crate::database_url::DatabaseUrl;
+use crate::env_file::{FILE, Settings};
+use crate::interrupt::Interrupt;
+use crate::problem::{Exit, Problem, Problems};
+use crate::process;
+use crate::report::Outcome;
+use crate::workspace::{Database, Workspace};
+
+/// The package with sqlx-cli, and its program.
+const PACKAGE: &str = "xtask-sqlx";
+
+/// How long compiling sqlx-cli may take, the crates' download included.
+const BUILD: Duration = Duration::from_secs(30 * 60);
+
+/// A build that takes longer than this is told about: it isn't the usual look at what is up to date.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How often is looked whether sqlx-cli has ended.
+const POLL: Duration = Duration::from_millis(10);
+
+/// How long sqlx-cli may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs sqlx-cli to its end.
+pub(crate) async fn run(options: &Sqlx, context: &Context<'_>) -> Result<Ending> {
+    // What is wrong with migration files, sqlx-cli says where it matters; only what hides the database counts here.
+    let mut hidden = Problems::default();
+    let workspace = Workspace::find(&mut hidden)?;
+    let Some((name, args)) = options.words.split_first() else {
+        return Err(Problem::usage("No database is named.").into());
+    };
+    let database = workspace.database(&name.to_string_lossy()).map_err(|unknown| {
+        hidden.0.push(unknown);
+        hidden
+    })?;
+    let url = if asks_database(args) { Some(usable_url(&workspace, database, options)?) } else { None };
+
+    let program = build(context)?;
+    let session = format!("xtask sqlx {}", std::process::id());
+    let mut command = Command::new(program);
+    command.arg(name).args(args).current_dir(workspace.root.join(&database.package_dir)).stdin(Stdio::null());
+    environment(&mut command, &workspace, database, url.as_ref(), &session)?;
+    let status = pass_on(&mut command, context.interrupt)?;
+
+    let interrupted = context.interrupt.check().is_err();
+    match status.code().and_then(|code| u8::try_from(code).ok()) {
+        Some(code) if !interrupted && code != Exit::Interrupted as u8 => Ok(Ending::PassedOn(code)),
+        _ => Err(match url {
+            Some(url) => cancel(&[url], &session).await,
+            None => Problem::new(Exit::Interrupted, "Interrupted."),
+        }
+        .into()),
+    }
+}
+
+/// Whether sqlx-cli asks a database. All else makes files, prints help or is a mistake, which needs no `.env`; should
+/// the answer be wrong, sqlx-cli has no URL to do anything with.
+fn asks_database(args: &[OsString]) -> bool {
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--").collect();
+    let help = args.iter().any(|arg| matches!(&**arg, "-h" | "--help" | "-V" | "--version"));
+    let words: Vec<&str> = args.iter().map(AsRef::as_ref).filter(|arg: &&str| !arg.starts_with('-')).collect();
+    let asks = matches!(
+        words[..],
+        ["prepare" | "prep", ..]
+            | ["database" | "db", "create" | "drop" | "reset" | "setup", ..]
+            | ["migrate" | "mig", "run" | "revert" | "info" | "override", ..]
+    );
+    asks && !help
+}
+
+/// The database's URL, if it may be used.
+///
+/// # Errors
+/// The checkout isn't set up, or the server is another machine's.
+fn usable_url(workspace: &Workspace, database: &Database, options: &Sqlx) -> Result<DatabaseUrl> {
+    let mut problems = Problems::default();
+    let settings = Settings::load(&workspace.root, &workspace.url_variables(), &mut problems);
+    let (name, variable) = (&database.name, &database.url_variable);
+    if settings.new_file.is_some() && std::env::var_os(variable).is_none() {
+        return Err(Problem::unavailable(format!("There is no {FILE} yet, so {name} has no URL."))
+            .remedy("cargo xtask db-setup")
+            .into());
+    }
+    problems.into_result()?;
+    let url = settings.urls.into_iter().find(|url| url.variable == *variable);
+    let url = url.with_context(|| format!("{variable} isn't set"))?;
+    if !url.address.is_loopback() && !options.allow_remote {
+        return Err(Problem::unavailable(format!(
+            "{} ({}) isn't on this machine; sqlx-cli wasn't run.",
+            url.database, url.address
+        ))
+        .detail(format!("Named by {variable}. Nothing was asked or changed there."))
+        .remedy(format!("If you mean that server: cargo xtask sqlx --allow-remote {name} …"))
+        .into());
+    }
+    Ok(url)
+}
+
+/// What cargo prints for each thing that it made.
+#[derive(Deserialize)]
+struct Message {
+    executable: Option<PathBuf>,
+}
+
+/// Compiles sqlx-cli, unless that is done already, and returns the program.
+fn build(context: &Context<'_>) -> Result<PathBuf> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let args = ["build", "--package", PACKAGE, "--manifest-path", manifest];
+    let cargo = process::Child::cargo(BUILD).args(args).args(["--message-format", "json-render-diagnostics"]);
+    let step = context.reporter.step("sqlx");
+    let started = Instant::now();
+    let mut told = false;
+    let ended = std::thread::scope(|scope| {
+        let build = scope.spawn(|| cargo.run(context.interrupt));
+        while !build.is_finished() {
+            if !told && started.elapsed() > SILENCE {
+                context.reporter.note("Compiling sqlx-cli; the first time, this takes a minute or two.");
+                step.doing("compiling sqlx-cli");
+                told = true;
+            }
+            std::thread::sleep(POLL);
+        }
+        build.join().unwrap_or_else(|_| anyhow::bail!("the thread that waits for cargo died"))
+    })?;
+    if !ended.status.success() {
+        return Err(Problem::failed(format!("sqlx-cli can't be compiled ({}).", ended.status))
+            .details(ended.stderr.lines().map(str::to_owned))
+            .remedy(format!("To repeat just that: cargo build --package {PACKAGE}"))
+            .into());
+    }
+    if told {
+        step.end(Outcome::Done, "sqlx-cli compiled");
+    }
+    let messages = ended.stdout.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    messages.filter_map(|message| message.executable).next_back().with_context(|| format!("cargo built no {PACKAGE}"))
+}
+
+/// What sqlx-cli, and the cargo that its `prepare` runs, find in their environment.
+fn environment(
+    command: &mut Command,
+    workspace: &Workspace,
+    database: &Database,
+    url: Option<&DatabaseUrl>,
+    session: &str,
+) -> Result<()> {
+    // What cargo says of this package would have `prepare`'s cargo run other packages' build scripts again.
+    process::said_by_cargo().for_each(|name| drop(command.env_remove(name)));
+    // `prepare` asks for it.
+    let cargo = std::env::var_os("CARGO").map(PathBuf::from).or_else(|| which::which("cargo").ok());
+    command.envs(cargo.map(|cargo| ("CARGO", cargo)));
+    if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
+        // One that is relative was meant from here.
+        command.env("CARGO_TARGET_DIR", std::path::absolute(folder)?);
+    }
+    // Empty, the other databases' variables win over .env and lead nowhere: crates that this one depends on, should
+    // `prepare` compile them, then read their committed query data, and write none into this one's.
+    for variable in workspace.url_variables() {
+        command.env(variable, "");
+    }
+    command.env_remove("DATABASE_URL");
+    if let Some(url) = url {
+        let url = url.of_database(&url.database, session);
+        command.env(&database.url_variable, &url).env("DATABASE_URL", url);
+    }
+    Ok(())
+}
+
+/// Runs a program whose output is the user's. When this one is asked to end, it is ended as well.
+fn pass_on(command: &mut Command, interrupt: &Interrupt) -> Result<ExitStatus> {
+    // On a terminal it stays in the group that Ctrl-C reaches as a whole; one in the background might not write there
+    // (`stty tostop`). Elsewhere it has a group of its own, to be ended with all that it has started.
+    let on_terminal = stdout().is_terminal() || stderr().is_terminal();
+    #[cfg(unix)]
+    if !on_terminal {
+        std::os::unix::process::CommandExt::process_group(command, 0);
+    }
+    let mut child = command.spawn().context("sqlx-cli can't be started")?;
+    let mut asked: Option<Instant> = None;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        match asked {
+            None if interrupt.check().is_err() => {
+                end(&mut child, !on_terminal, false);
+                asked = Some(Instant::now());
+            }
+            Some(since) if since.elapsed() > GRACE => end(&mut child, !on_terminal, true),
+            _ => {}
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Asks a child, or the whole group that it leads, to end; or has it killed.
+#[cfg(unix)]
+fn end(child: &mut Child, group: bool, kill: bool) {
+    use nix::sys::signal::{Signal, kill as signal_one, killpg};
+    let signal = if kill { Signal::SIGKILL } else { Signal::SIGTERM };
+    // It isn't reaped yet, so the number is still its own.
+    if let Ok(pid) = i32::try_from(child.id()).map(nix::unistd::Pid::from_raw) {
+        let _ = if group { killpg(pid, signal) } else { signal_one(pid, signal) };
+    }
+}
+
+/// Windows has told it of Ctrl-C already.
+#[cfg(not(unix))]
+fn end(child: &mut Child, _group: bool, kill: bool) {
+    if kill {
+        drop(child.kill());
+    }
+}
