@@ -48,16 +48,23 @@ fn options(name: &str, words: impl Iterator<Item = OsString>) -> Opt {
 }
 
 async fn run(options: Opt) -> ExitCode {
-    tokio::select! {
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let result = tokio::select! {
         biased;
         // sqlx-cli listens as well, and would call it a success.
-        _ = tokio::signal::ctrl_c() => ExitCode::from(INTERRUPTED),
-        result = sqlx_cli::run(options) => match result {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {}", sentence(error.chain()));
-                ExitCode::FAILURE
-            }
+        _ = &mut interrupted => return ExitCode::from(INTERRUPTED),
+        result = sqlx_cli::run(options) => result,
+    };
+    match result {
+        // Between the two looks sqlx-cli may have been told first.
+        Ok(()) => tokio::select! {
+            biased;
+            _ = &mut interrupted => ExitCode::from(INTERRUPTED),
+            () = std::future::ready(()) => ExitCode::SUCCESS,
+        },
+        Err(error) => {
+            eprintln!("error: {}", sentence(error.chain()));
+            ExitCode::FAILURE
         }
     }
 }

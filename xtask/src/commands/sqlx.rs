@@ -161,7 +161,9 @@ fn environment(
     session: &str,
 ) -> Result<()> {
     // What cargo says of this package would have `prepare`'s cargo run other packages' build scripts again.
-    process::said_by_cargo().for_each(|name| drop(command.env_remove(name)));
+    for name in process::said_by_cargo() {
+        command.env_remove(name);
+    }
     // `prepare` asks for it.
     let cargo = std::env::var_os("CARGO").map(PathBuf::from).or_else(|| which::which("cargo").ok());
     command.envs(cargo.map(|cargo| ("CARGO", cargo)));

@@ -42,6 +42,10 @@ fn a_pair_with_the_next_number() {
     }
     assert_eq!(names(&workspace, "journal"), ["001_entries.down.sql", "001_entries.up.sql"]);
 
+    // Nobody applies what isn't written yet: with its checksum recorded, it never could be.
+    workspace.run(&["db-setup"]).code(1).says([format!("{up}:1"), "no statement yet".to_owned()]);
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
+
     // Written below the comments, they are a migration like any other, in a transaction.
     workspace.write(up, format!("{}CREATE TABLE shelves (id integer);\nSELECT missing;\n", workspace.read(up)));
     workspace.run(&["db-setup"]).code(1).says([format!("{up}:3:8")]);

@@ -9,6 +9,7 @@
 pub(crate) mod docker;
 pub(crate) mod fixture;
 pub(crate) mod listener;
+pub(crate) mod pipeline;
 pub(crate) mod process;
 pub(crate) mod reaper;
 pub(crate) mod run;
@@ -21,6 +22,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+pub(crate) use pipeline::Pipeline;
 pub(crate) use run::{Outcome, Running};
 pub(crate) use server::Server;
 pub(crate) use workspace::Workspace;

@@ -22,7 +22,12 @@ pub(crate) struct Invocation<'a> {
 
 impl<'a> Invocation<'a> {
     pub(crate) fn new(workspace: &'a Workspace, arguments: &[&str]) -> Self {
-        let mut command = Command::new(program(workspace));
+        Self::of(workspace, program(workspace), arguments)
+    }
+
+    /// A run of another program, in the same way.
+    pub(crate) fn of(workspace: &'a Workspace, program: impl AsRef<OsStr>, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(workspace.root())
@@ -60,6 +65,61 @@ impl<'a> Invocation<'a> {
         self
     }
 
+    /// Lets a run find cargo with its toolchain and registry, wherever its HOME is.
+    pub(crate) fn with_cargo(mut self) -> Self {
+        // The toolchain's own folder: rustc and its like are beside cargo.
+        let toolchain = Path::new(env!("CARGO")).parent().map(Path::to_owned);
+        let path = std::env::join_paths(toolchain.into_iter().chain(std::env::split_paths(&whole_path()))).unwrap();
+        self = self.env("CARGO", env!("CARGO")).env("PATH", path);
+        for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+            let below_home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(folder).into_os_string());
+            if let Some(value) = std::env::var_os(name).or_else(below_home) {
+                self = self.env(name, value);
+            }
+        }
+        self
+    }
+
+    /// Lets cargo work in the folder that this program was compiled in, where sqlx and the tools are compiled once for
+    /// all tests. What a cargo is told by its environment, this one is told too: else each would compile it anew.
+    pub(crate) fn with_built_target(mut self) -> Self {
+        for name in ["CARGO_INCREMENTAL", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER"] {
+            if let Some(value) = std::env::var_os(name) {
+                self = self.env(name, value);
+            }
+        }
+        self.env("CARGO_TARGET_DIR", built_target())
+    }
+
+    /// Has the programs in this folder found first.
+    pub(crate) fn path_first(self, folder: PathBuf) -> Self {
+        let folders = self.folders();
+        self.path([folder].into_iter().chain(folders))
+    }
+
+    /// Where programs are looked for.
+    fn folders(&self) -> Vec<PathBuf> {
+        let path = self.command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, value)| value);
+        std::env::split_paths(path.unwrap_or_default()).collect()
+    }
+
+    /// Hides a program that the search path leads to, and none of those beside it.
+    pub(crate) fn without(self, program: &str) -> Self {
+        let mut folders = self.folders();
+        for (number, folder) in folders.iter_mut().enumerate().filter(|(_, folder)| folder.join(program).exists()) {
+            let others = self.workspace.base().join(format!("without-{program}-{number}"));
+            if !others.exists() {
+                std::fs::create_dir(&others).unwrap();
+                for entry in std::fs::read_dir(&*folder).unwrap().flatten().filter(|entry| entry.file_name() != program)
+                {
+                    std::os::unix::fs::symlink(entry.path(), others.join(entry.file_name())).unwrap();
+                }
+            }
+            *folder = others;
+        }
+        self.path(folders)
+    }
+
     /// How long the run may take before it is killed and the test fails.
     pub(crate) fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -73,7 +133,8 @@ impl<'a> Invocation<'a> {
         let mut child = self.command.spawn().unwrap();
         let stdout = collect(child.stdout.take().unwrap());
         let stderr = collect(child.stderr.take().unwrap());
-        let label = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
+        let name = Path::new(self.command.get_program()).file_name().unwrap_or_default().to_string_lossy();
+        let label = format!("{name} {:?}", self.command.get_args().collect::<Vec<_>>());
         let started = Instant::now();
         Running { workspace: self.workspace, child, stdout, stderr, deadline: self.deadline, label, started }
     }
@@ -227,7 +288,7 @@ impl Outcome {
 impl std::fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { label, status, stdout, stderr, .. } = self;
-        write!(formatter, "xtask {label}: {status}\n--- stdout ---\n{stdout}\n--- stderr ---\n{stderr}\n---")
+        write!(formatter, "{label}: {status}\n--- stdout ---\n{stdout}\n--- stderr ---\n{stderr}\n---")
     }
 }
 
@@ -256,6 +317,11 @@ fn program(workspace: &Workspace) -> PathBuf {
         set_mode(&copy, 0o755);
     }
     copy
+}
+
+/// The target folder that this program was compiled in.
+pub(crate) fn built_target() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_xtask")).ancestors().nth(2).unwrap()
 }
 
 /// The tester's own search path, with docker on it where there is one.

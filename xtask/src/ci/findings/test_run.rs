@@ -56,11 +56,16 @@ fn begins(line: &str) -> Option<(&str, bool)> {
         return Some((test, false));
     }
     let (status, rest) = line.split_once(" [")?;
-    let is_status = !status.is_empty() && status.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' ');
-    let (time, test) = rest.split_once("] ")?;
+    let passed = match status {
+        "PASS" | "LEAK" => true,
+        "FAIL" | "ABORT" | "TIMEOUT" | "LEAK-FAIL" => false,
+        _ if status.starts_with("SIG") => false,
+        // It goes on: SLOW, or a try that isn't the last.
+        _ => return None,
+    };
+    let (_, test) = rest.split_once("] ")?;
     let test = test.strip_prefix('(').and_then(|rest| rest.split_once(") ")).map_or(test, |(_, test)| test);
-    (is_status && time.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '>'))
-        .then_some((test.trim_start(), status.starts_with("PASS")))
+    Some((test.trim_start(), passed))
 }
 
 impl Block<'_> {
@@ -145,6 +150,7 @@ mod tests {
     thread 'lends' (7) panicked at src/lib.rs:2:34:
     wanted
 
+        SLOW [> 60.000s] (───) shop lends
         FAIL [   0.285s] (2/3) shop::it counts::books
   stderr ───
 

@@ -1,0 +1,66 @@
+//! Several runs at once on one server.
+
+use super::{checkout, ci, make_whole};
+use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
+use crate::support::{DEADLINE, Pipeline, Workspace, eventually, sql};
+
+const STEPS: [&str; 4] = ["--format", "json", "--only", "db-setup,migrations,schema,env,format"];
+
+#[track_caller]
+fn all_pass(workspaces: &[&Workspace]) {
+    let runs: Vec<_> = workspaces.iter().map(|workspace| ci(workspace, &STEPS).start()).collect();
+    for run in runs {
+        Pipeline::of(run.wait()).passes_but(&[]);
+    }
+}
+
+/// The databases are made by one of them.
+#[test]
+fn two_checkouts() {
+    let (server, first) = checkout();
+    let second = Workspace::generic().build();
+    second.write(".env.ci", first.read(".env.ci"));
+    make_whole(&second);
+    for _ in 0..2 {
+        all_pass(&[&first, &second]);
+        server.assert_only(&["journal", "library"]);
+    }
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
+    assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1]);
+}
+
+#[test]
+fn one_checkout() {
+    let (server, workspace) = checkout();
+    all_pass(&[&workspace, &workspace, &workspace]);
+    server.assert_only(&["journal", "library"]);
+}
+
+/// A migration that waits, in whatever database it is applied, until there is a role of this name.
+const GATE: &str = "\
+DO $$ BEGIN
+    WHILE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'gate') LOOP
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END $$;
+";
+
+/// Nobody's scratch database is taken for one that was left behind: here all of them are there at the same time.
+#[test]
+fn scratch_databases_of_others() {
+    let (server, first) = checkout();
+    let second = Workspace::generic().build();
+    second.write(".env.ci", first.read(".env.ci"));
+    let waiting = || server.xtask_statements().iter().filter(|statement| statement.contains("gate")).count();
+    let mut runs = Vec::new();
+    for (count, workspace) in [(2, &first), (4, &second)] {
+        workspace.add_migration("journal", "002_waits", GATE);
+        runs.push(ci(workspace, &["--format", "json", "--only", "migrations,schema"]).start());
+        eventually("both steps have a database", DEADLINE, || (waiting() == count).then_some(()));
+    }
+    server.create_role("gate", "unused", "");
+    for run in runs {
+        Pipeline::of(run.wait()).passes_but(&[]);
+    }
+    server.assert_only(&[]);
+}

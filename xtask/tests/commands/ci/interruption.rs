@@ -1,0 +1,183 @@
+//! Runs that are ended before they are done: nothing is left of them.
+
+use std::path::PathBuf;
+
+use nix::unistd::Pid;
+
+use super::{checkout, ci, json};
+use crate::support::{DEADLINE, Pipeline, Running, Server, Workspace, eventually, process};
+
+/// A test that says that it runs, and then does for an hour.
+const SLEEPER: &str = "\
+//! Sleeps.
+#[test]
+fn sleeps() {
+    let mut child = std::process::Command::new(\"/bin/sh\").args([\"-c\", SCRIPT, FILE]).spawn().unwrap();
+    std::fs::write(FILE.to_owned() + \".tmp\", format!(\"{} {}\", std::process::id(), child.id())).unwrap();
+    std::fs::rename(FILE.to_owned() + \".tmp\", FILE).unwrap();
+    child.wait().unwrap();
+}
+";
+
+/// The processes of a test that has begun: its own, and a shell's.
+fn sleeping(file: &PathBuf) -> [Pid; 2] {
+    let text = eventually("the test has begun", super::WITH_BUILD, || std::fs::read_to_string(file).ok());
+    let (test, shell) = text.split_once(' ').unwrap();
+    [test, shell].map(|pid| Pid::from_raw(pid.parse().unwrap()))
+}
+
+/// A checkout whose only test starts a shell with this script. The file is written when it has begun.
+fn with_sleeper(script: &str) -> (Server, Workspace, PathBuf) {
+    let (server, workspace) = checkout();
+    let file = workspace.base().join("tmp/begun");
+    let constants = format!("const FILE: &str = {:?};\nconst SCRIPT: &str = {script:?};\n", file.display().to_string());
+    workspace.write("crates/tools/tests/it.rs", SLEEPER.to_owned() + &constants);
+    (server, workspace, file)
+}
+
+/// How a run ended that was interrupted: with the table, in which these steps weren't run.
+#[track_caller]
+fn interrupted(run: Running<'_>, not_run: &[&str]) -> Pipeline {
+    let pipeline = Pipeline::of(run.wait()).code(130).fails(&[], not_run);
+    let events = pipeline.outcome().events();
+    assert_eq!(events.last().unwrap()["exit_code"], 130);
+    pipeline
+}
+
+#[track_caller]
+fn no_test_is_left(workspace: &Workspace, pids: &[Pid]) {
+    eventually("the test and what it started are gone", DEADLINE, || {
+        pids.iter().all(|pid| !process::runs(*pid)).then_some(())
+    });
+    no_process_is_left(workspace);
+}
+
+/// Fails unless everything ends that has the checkout's name in its command line.
+#[track_caller]
+pub(super) fn no_process_is_left(workspace: &Workspace) {
+    eventually("the processes are gone", DEADLINE, || {
+        let left = process::with_argument(workspace.suffix());
+        left.iter().all(|line| line.contains("reaper")).then_some(())
+    });
+}
+
+const JSON: [&str; 2] = ["--format", "json"];
+
+#[test]
+fn while_a_test_runs() {
+    let (server, workspace, file) = with_sleeper("while :; do sleep 1; done");
+    let run = ci(&workspace, &[&JSON[..], &["--only", "db-setup,build,test"]].concat()).start();
+    let pids = sleeping(&file);
+    run.interrupt();
+    let pipeline = interrupted(run, &["test"]);
+    assert_eq!(pipeline.step("test").what, "ended before it was done");
+    assert_eq!(pipeline.step("db-setup").outcome, "done");
+    no_test_is_left(&workspace, &pids);
+    server.assert_only(&["journal", "library"]);
+}
+
+/// The same with cargo's own runner, and a process of the test's that doesn't go when it is asked to.
+#[test]
+fn while_cargos_own_runner_runs_a_test() {
+    let (_server, workspace, file) = with_sleeper("trap '' TERM INT HUP; while :; do sleep 1; done");
+    let run = ci(&workspace, &[&JSON[..], &["--only", "test"]].concat()).without("cargo-nextest").start();
+    let pids = sleeping(&file);
+    run.terminate();
+    interrupted(run, &["test"]);
+    no_test_is_left(&workspace, &pids);
+}
+
+/// A test that doesn't go when it is asked to: nextest has a group for each, which only nextest can end.
+#[test]
+fn while_a_test_runs_that_will_not_go() {
+    let (_server, workspace, file) = with_sleeper("while :; do sleep 1; done");
+    let deaf = "unsafe extern \"C\" {\n    fn signal(number: i32, handler: usize) -> usize;\n}\n";
+    let ignore =
+        "    // SIG_IGN for SIGHUP, SIGINT and SIGTERM.\n    [1, 2, 15].map(|number| unsafe { signal(number, 1) });\n";
+    let test =
+        workspace.read("crates/tools/tests/it.rs").replace("fn sleeps() {\n", &format!("fn sleeps() {{\n{ignore}"));
+    workspace.write("crates/tools/tests/it.rs", test + deaf);
+    let run = ci(&workspace, &[&JSON[..], &["--only", "test"]].concat()).start();
+    let pids = sleeping(&file);
+    run.interrupt();
+    interrupted(run, &["test"]);
+    no_test_is_left(&workspace, &pids);
+}
+
+/// What was under way, and what hadn't begun.
+#[test]
+fn while_something_is_compiled() {
+    let (_server, workspace) = checkout();
+    let file = workspace.base().join("tmp/begun");
+    let begins = format!("std::fs::write({:?}, \"\").unwrap();", file.display().to_string());
+    let sleeps = "std::thread::sleep(std::time::Duration::MAX);";
+    workspace.write("crates/library/build.rs", format!("fn main() {{\n    {begins}\n    {sleeps}\n}}\n"));
+    let steps = ["build", "lint", "docs", "test", "env"];
+    let run = ci(&workspace, &[&JSON[..], &["--only", &steps.join(",")]].concat()).start();
+    eventually("it is compiled", super::WITH_BUILD, || file.exists().then_some(()));
+    run.interrupt();
+    let pipeline = interrupted(run, &steps);
+    assert_eq!(pipeline.step("build").what, "ended before it was done");
+    for step in &steps[1..] {
+        assert_eq!(pipeline.step(step).what, "the run was ended before", "{step}");
+    }
+    no_process_is_left(&workspace);
+}
+
+/// A checkout whose last migration takes an hour, in each database.
+fn endless() -> (Server, Workspace) {
+    let (server, workspace) = checkout();
+    workspace.add_migration("library", "003_waits", "CREATE TABLE half (id integer);\nSELECT pg_sleep(3600);\n");
+    workspace.add_migration("journal", "002_waits", "CREATE TABLE half (id integer);\nSELECT pg_sleep(3600);\n");
+    (server, workspace)
+}
+
+/// Waits until so many of them are under way.
+#[track_caller]
+fn migrates(server: &Server, count: usize) {
+    let sleeping = || server.xtask_statements().iter().filter(|statement| statement.contains("pg_sleep")).count();
+    eventually("the migrations run", DEADLINE, || (sleeping() == count).then_some(()));
+}
+
+#[test]
+fn while_scratch_databases_are_migrated() {
+    let (server, workspace) = endless();
+    let run = ci(&workspace, &[&JSON[..], &["--only", "migrations,schema"]].concat()).start();
+    migrates(&server, 4);
+    assert_eq!(server.databases().len(), 4);
+    run.interrupt();
+    interrupted(run, &["migrations", "schema"]);
+    server.assert_only(&[]);
+}
+
+#[test]
+fn while_the_databases_are_set_up() {
+    let (server, workspace) = endless();
+    let run = ci(&workspace, &[&JSON[..], &["--only", "db-setup,migrations,format"]].concat()).start();
+    migrates(&server, 2);
+    run.terminate();
+    let pipeline = interrupted(run, &["db-setup", "migrations"]);
+    assert_eq!(pipeline.step("migrations").what, "the run was ended before");
+    server.assert_only(&["journal", "library"]);
+    for (database, table) in [("library", "authors"), ("journal", "entries")] {
+        assert_eq!(server.query(database, "SELECT to_regclass('half')::text")[0], "");
+        assert_eq!(server.query(database, &format!("SELECT to_regclass('{table}')::text"))[0], table);
+    }
+}
+
+/// What a killed run has left behind the next one takes away.
+#[test]
+fn killed() {
+    let (server, workspace) = endless();
+    let run = ci(&workspace, &[&JSON[..], &["--only", "migrations,schema"]].concat()).start();
+    migrates(&server, 4);
+    let left = server.databases();
+    assert_eq!(left.len(), 4);
+    run.kill();
+    drop(run.wait());
+    for (database, name) in [("library", "003_waits"), ("journal", "002_waits")] {
+        workspace.add_migration(database, name, "SELECT 1;\n");
+    }
+    json(&workspace, &["--only", "migrations,schema"]).passes_but(&[]);
+    server.assert_only(&[]);
+}

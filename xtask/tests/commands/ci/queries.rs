@@ -1,0 +1,315 @@
+//! `db-prepare` and the step `queries`: sqlx's offline data, on a checkout whose crates use sqlx's checked macros.
+//!
+//! sqlx is compiled where this repository's is, with the same features: once, for all tests.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::interruption::no_process_is_left;
+use super::{WITH_BUILD, ci, json_of, make_whole};
+use crate::support::run::Invocation;
+use crate::support::{Pipeline, Server, Workspace, eventually, server_and_workspace};
+
+const LIBRARY: &str = "\
+//! Books.
+
+/// The name of an author.
+pub async fn name(pool: &sqlx::PgPool, id: i32) -> sqlx::Result<String> {
+    sqlx::query_scalar!(\"SELECT name FROM authors WHERE id = $1\", id).fetch_one(pool).await
+}
+
+/// How many books there are.
+pub async fn books(pool: &sqlx::PgPool) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar!(
+        \"SELECT count(*)
+         FROM books\"
+    )
+    .fetch_one(pool)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    /// What only tests ask has data as well.
+    #[allow(dead_code)]
+    async fn titles(pool: &sqlx::PgPool) -> sqlx::Result<Vec<String>> {
+        sqlx::query_scalar!(\"SELECT title FROM books\").fetch_all(pool).await
+    }
+}
+";
+
+const JOURNAL: &str = "\
+//! Entries.
+
+/// Writes one.
+pub async fn write(pool: &sqlx::PgPool, entry: &str) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(\"INSERT INTO entries (entry) VALUES ($1) RETURNING id\", entry).fetch_one(pool).await
+}
+";
+
+/// A checkout with queries, deleted from the target folder as well when it goes.
+struct Queries {
+    server: Server,
+    workspace: Workspace,
+}
+
+impl Queries {
+    fn new() -> Self {
+        let (server, workspace) = server_and_workspace();
+        make_whole(&workspace);
+        workspace.write("Cargo.toml", manifest());
+        workspace.write("rustfmt.toml", "max_width = 120\nuse_small_heuristics = \"Max\"\n");
+        workspace.write("Cargo.lock", std::fs::read(repository().join("Cargo.lock")).unwrap());
+        workspace.write(".cargo/config.toml", "[env]\nSQLX_OFFLINE = \"true\"\n");
+        for (name, text) in [("library", LIBRARY), ("journal", JOURNAL)] {
+            let file = format!("crates/{name}/Cargo.toml");
+            // Cargo tells workspaces apart by the names of their packages, not by their folders.
+            let own_name =
+                |text: &str| text.replace(&format!("\"{name}\""), &format!("\"{}\"", unique(&workspace, name)));
+            let manifest = own_name(&workspace.read(&file));
+            workspace.write(&file, manifest + "\n[dependencies]\nsqlx.workspace = true\n");
+            workspace.write(&format!("crates/{name}/src/lib.rs"), text);
+        }
+        Self { server, workspace }
+    }
+
+    /// Makes the data, as whoever writes a query does.
+    #[track_caller]
+    fn prepare(&self) {
+        here(self.workspace.xtask(&["db-prepare"]).with_cargo()).run().code(0);
+    }
+
+    #[track_caller]
+    fn check(&self) -> Pipeline {
+        json_of(here(ci(&self.workspace, &["--format", "json", "--only", "format,queries"])))
+    }
+
+    /// The files of a crate's data, by the query that they are of.
+    fn data(&self, name: &str) -> BTreeMap<String, String> {
+        let folder = format!("crates/{name}/.sqlx");
+        let files = std::fs::read_dir(self.workspace.root().join(&folder)).unwrap();
+        let files = files.map(|file| format!("{folder}/{}", file.unwrap().file_name().to_string_lossy()));
+        let query = |file: &String| {
+            let json: serde_json::Value = serde_json::from_str(&self.workspace.read(file)).unwrap();
+            json["query"].as_str().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        files.map(|file| (query(&file), file)).collect()
+    }
+
+    /// The sources, with the time when they were changed.
+    fn sources(&self) -> Vec<(PathBuf, SystemTime)> {
+        let files = self.workspace.files().into_iter();
+        files
+            .filter(|(path, ..)| path.extension().is_some_and(|end| end == "rs"))
+            .map(|(path, _, at)| (path, at))
+            .collect()
+    }
+
+    #[track_caller]
+    fn nothing_is_left(&self) {
+        self.server.assert_only(&[]);
+        let left = std::fs::read_dir(self.workspace.root().join("target/xtask/queries")).into_iter().flatten();
+        assert_eq!(left.count(), 0);
+    }
+}
+
+impl Drop for Queries {
+    fn drop(&mut self) {
+        let [library, journal] = ["library", "journal"].map(|name| unique(&self.workspace, name));
+        let packages = ["clean", "--quiet", "--offline", "--package", &library, "--package", &journal];
+        drop(here(Invocation::of(&self.workspace, env!("CARGO"), &packages).with_cargo()).start().wait());
+    }
+}
+
+/// The name of a package that no other checkout has.
+fn unique(workspace: &Workspace, name: &str) -> String {
+    format!("{name}-{}", workspace.suffix())
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Where sqlx is compiled already, and nothing is fetched.
+fn here(run: Invocation<'_>) -> Invocation<'_> {
+    run.with_built_target().env("CARGO_NET_OFFLINE", "true").deadline(WITH_BUILD)
+}
+
+/// The fixture's manifest with sqlx as this repository has it, and compiled in the same way.
+fn manifest() -> String {
+    let text = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    let theirs: toml::Table = text.parse().unwrap();
+    let text = "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n";
+    let mut manifest: toml::Table = text.parse().unwrap();
+    let sqlx = theirs["workspace"]["dependencies"]["sqlx"].clone();
+    let dependencies = toml::Table::from_iter([("sqlx".to_owned(), sqlx)]);
+    manifest["workspace"].as_table_mut().unwrap().insert("dependencies".into(), dependencies.into());
+    manifest.insert("profile".into(), theirs["profile"].clone());
+    toml::to_string(&manifest).unwrap()
+}
+
+/// From no data to what is committed, and to a build without any database.
+#[test]
+fn made_checked_and_used() {
+    let queries = Queries::new();
+    let missing = queries.check().code(1).fails(&["queries"], &[]);
+    let places = [
+        "crates/journal/src/lib.rs:5",
+        "crates/library/src/lib.rs:5",
+        "crates/library/src/lib.rs:11",
+        "crates/library/src/lib.rs:23",
+    ];
+    let texts = missing.at("queries", &places).concat();
+    assert!(texts.contains("cargo xtask db-prepare"), "{texts}");
+    queries.nothing_is_left();
+
+    let before = queries.sources();
+    queries.prepare();
+    queries.nothing_is_left();
+    let (library, journal) = (queries.data("library"), queries.data("journal"));
+    let names = |data: &BTreeMap<String, String>| data.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        names(&library),
+        ["SELECT count(*) FROM books", "SELECT name FROM authors WHERE id = $1", "SELECT title FROM books"]
+    );
+    assert_eq!(names(&journal), ["INSERT INTO entries (entry) VALUES ($1) RETURNING id"]);
+    let pipeline = queries.check().passes_but(&[]);
+    assert_eq!(pipeline.step("queries").what, "the data of 4 queries in 2 packages is current");
+    assert_eq!(queries.sources(), before);
+    queries.nothing_is_left();
+    // Neither the databases nor the settings were needed or made.
+    assert!(!queries.workspace.root().join(".env").exists());
+
+    // Once more: nothing changes.
+    let files = queries.workspace.files();
+    let again = here(queries.workspace.xtask(&["db-prepare"]).with_cargo()).run().code(0);
+    again.says(["the data of every query is current"]).lacks(["Next:"]);
+    assert_eq!(queries.workspace.files(), files);
+
+    // Without any server, and from the data alone.
+    let Queries { server, workspace } = &queries;
+    workspace.write("crates/library/src/lib.rs", LIBRARY.replace("//! Books.", "//! Many books."));
+    server.execute("postgres", "ALTER ROLE keeper NOLOGIN");
+    let [of_library, of_journal] = ["library", "journal"].map(|name| unique(workspace, name));
+    let check = ["check", "--quiet", "--package", &of_library, "--package", &of_journal, "--all-targets"];
+    here(Invocation::of(workspace, env!("CARGO"), &check).with_cargo()).run().code(0);
+    std::fs::remove_dir_all(workspace.root().join("crates/library/.sqlx")).unwrap();
+    workspace.write("crates/library/src/lib.rs", LIBRARY.replace("//! Books.", "//! No books."));
+    here(Invocation::of(workspace, env!("CARGO"), &check).with_cargo()).run().code(101).says(["SQLX_OFFLINE"]);
+}
+
+/// Each file that isn't what it would be today, at its place, with the difference.
+#[test]
+fn what_is_stale() {
+    let queries = Queries::new();
+    queries.prepare();
+    let workspace = &queries.workspace;
+    let (library, journal) = (queries.data("library"), queries.data("journal"));
+    let edit = |file: &str, from: &str, to: &str| {
+        let text = workspace.read(file);
+        assert!(text.contains(from), "{text}");
+        workspace.write(file, text.replace(from, to));
+        1 + text.lines().position(|line| line.contains(from.trim_end())).unwrap()
+    };
+    let stale = &library["SELECT name FROM authors WHERE id = $1"];
+    let line = edit(stale, "      false\n", "      true\n");
+    let entry = &journal["INSERT INTO entries (entry) VALUES ($1) RETURNING id"];
+    workspace.remove(entry);
+    let left_over = "crates/library/.sqlx/query-0123.json";
+    workspace.write(left_over, workspace.read(stale).replace("FROM authors", "FROM others"));
+    let pipeline = queries.check().code(1).fails(&["queries"], &[]);
+    let places = [format!("{stale}:{line}"), "crates/journal/src/lib.rs:5".to_owned(), format!("{left_over}:1")];
+    let texts = pipeline.at("queries", &places.each_ref().map(String::as_str));
+    assert!(texts[0].contains("-      true") && texts[0].contains("+      false"), "{}", texts[0]);
+    assert!(texts[1].contains("INSERT INTO entries"), "{}", texts[1]);
+    assert!(texts[2].contains("FROM others"), "{}", texts[2]);
+    queries.nothing_is_left();
+
+    // What makes it anew says what it did, and the step is content.
+    let run = here(workspace.xtask(&["db-prepare"]).with_cargo()).run().code(0);
+    run.says([format!("written: {stale}"), format!("written: {entry}"), format!("deleted: {left_over}")]);
+    queries.check().passes_but(&[]);
+    assert_eq!((queries.data("library"), queries.data("journal")), (library, journal));
+}
+
+/// A migration that the queries don't know yet: what it makes of their data, and what it makes impossible.
+#[test]
+fn what_the_schema_makes_of_queries() {
+    let queries = Queries::new();
+    queries.prepare();
+    let workspace = &queries.workspace;
+    let stale = queries.data("library")["SELECT name FROM authors WHERE id = $1"].clone();
+    workspace.add_migration("library", "003_anonymous", "ALTER TABLE authors ALTER COLUMN name DROP NOT NULL;\n");
+    // The query returns what may be NULL now.
+    let pipeline = queries.check().code(1).fails(&["queries"], &[]);
+    let text = pipeline.at("queries", &["crates/library/src/lib.rs:5:5"]).concat();
+    assert!(text.contains("E0308"), "{text}");
+    workspace.write("crates/library/src/lib.rs", LIBRARY.replacen("Result<String>", "Result<Option<String>>", 1));
+    let pipeline = queries.check().code(1).fails(&["queries"], &[]);
+    let line = 1 + workspace.read(&stale).lines().position(|line| line.trim() == "false").unwrap();
+    pipeline.at("queries", &[&format!("{stale}:{line}")]);
+
+    workspace.add_migration("library", "003_anonymous", "ALTER TABLE authors RENAME COLUMN name TO called;\n");
+    let before = queries.sources();
+    let pipeline = queries.check().code(1).fails(&["queries"], &[]);
+    let text = pipeline.at("queries", &["crates/library/src/lib.rs:5:5"]).concat();
+    assert!(text.contains("column \"name\" does not exist"), "{text}");
+    assert_eq!(queries.sources(), before, "a failing run left the time of a change behind");
+    queries.nothing_is_left();
+}
+
+/// The scratch databases go, and so do the marks of change.
+#[test]
+fn ended_while_the_queries_are_compiled() {
+    let queries = Queries::new();
+    let Queries { server, workspace } = &queries;
+    let file = workspace.base().join("tmp/begun");
+    let begins = format!("std::fs::write({:?}, \"\").unwrap();", file.display().to_string());
+    let sleeps = "std::thread::sleep(std::time::Duration::MAX);";
+    workspace.write("crates/library/build.rs", format!("fn main() {{\n    {begins}\n    {sleeps}\n}}\n"));
+    let before = queries.sources();
+    let run = here(ci(workspace, &["--format", "json", "--only", "queries"])).start();
+    eventually("the queries are compiled", WITH_BUILD, || file.exists().then_some(()));
+    assert_eq!(server.databases().len(), 2);
+    run.interrupt();
+    Pipeline::of(run.wait()).code(130).fails(&[], &["queries"]);
+    assert_eq!(queries.sources(), before);
+    queries.nothing_is_left();
+    no_process_is_left(workspace);
+}
+
+/// Runs in one checkout take turns: each compiles all queries, or it would take their data for left-over.
+#[test]
+fn at_once_in_one_checkout() {
+    let queries = Queries::new();
+    queries.prepare();
+    let (before, files) = (queries.sources(), queries.workspace.files());
+    let runs: Vec<_> = (0..3).map(|_| here(queries.workspace.xtask(&["db-prepare"]).with_cargo()).start()).collect();
+    for run in runs {
+        run.wait().code(0).says(["the data of every query is current"]);
+    }
+    assert_eq!(queries.workspace.files(), files);
+    assert_eq!(queries.sources(), before);
+    queries.nothing_is_left();
+}
+
+/// Times of change are put back, but not those of changes that were made meanwhile: cargo would overlook them.
+#[test]
+fn a_source_that_is_edited_meanwhile() {
+    let queries = Queries::new();
+    queries.prepare();
+    let source = queries.workspace.root().join("crates/library/src/lib.rs");
+    let script = format!(
+        "#!/bin/sh\n'{cargo}' \"$@\" || exit\ncase $1 in check) echo '// Edited.' >> '{source}' ;; esac\n",
+        cargo = env!("CARGO"),
+        source = source.display()
+    );
+    let folder = queries.workspace.add_program("editing", "cargo", &script);
+    let modified = || std::fs::metadata(&source).unwrap().modified().unwrap();
+    let (before, started) = (modified(), SystemTime::now());
+    let run =
+        here(ci(&queries.workspace, &["--format", "json", "--only", "queries"])).env("CARGO", folder.join("cargo"));
+    json_of(run).passes_but(&[]);
+    assert!(modified() > before && modified() >= started, "the edit's time is lost");
+}

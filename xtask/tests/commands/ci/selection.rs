@@ -1,0 +1,159 @@
+//! Which steps there are, and which of them run.
+
+use serde_json::Value;
+
+use super::{WITH_BUILD, WITHOUT_TOOLS, checkout, ci, json};
+use crate::support::fixture::ROLE;
+use crate::support::listener::Listener;
+use crate::support::run::Invocation;
+use crate::support::{DEADLINE, Pipeline, Workspace, eventually, process};
+
+/// The steps, in their order.
+const STEPS: [&str; 14] = [
+    "format",
+    "db-setup",
+    "build",
+    "tools",
+    "env",
+    "migrations",
+    "schema",
+    "test",
+    "lint",
+    "queries",
+    "docs",
+    "migration-lint",
+    "workflow",
+    "deps",
+];
+
+/// A checkout whose server, it would be noticed, is asked nothing.
+fn unasked() -> (Workspace, Listener) {
+    let workspace = Workspace::generic().build();
+    let listener = Listener::silent();
+    workspace.set_authority("127.0.0.1", listener.port, ROLE, "unused");
+    (workspace, listener)
+}
+
+#[test]
+fn a_list_is_only_a_list() {
+    let (workspace, listener) = unasked();
+    let files = workspace.files();
+    let text = ci(&workspace, &["--list"]).run().code(0);
+    let names: Vec<_> = text.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, STEPS, "{text}");
+    assert!(text.stdout.contains("(after build"), "{text}");
+
+    let outcome = ci(&workspace, &["--list", "--format", "json"]).run().code(0);
+    let events = outcome.events();
+    let steps = events.iter().find(|event| event["event"] == "steps").unwrap()["steps"].as_array().unwrap();
+    let names: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(names, STEPS);
+    for step in steps {
+        assert!(step["proves"].as_str().is_some_and(|proves| !proves.is_empty()), "{step}");
+        assert!(step["needs"].as_array().unwrap().iter().all(|need| names.contains(&need.as_str().unwrap())), "{step}");
+        // What it runs, or why it runs nothing here.
+        let runs = step["runs"].as_array().is_some_and(|runs| !runs.is_empty());
+        assert_eq!(runs, step["nothing"].is_null(), "{step}");
+    }
+    // What is left out isn't listed.
+    let some = ci(&workspace, &["--list", "--only", "deps,format,lint", "--skip", "lint"]).run().code(0);
+    assert_eq!(some.stdout.lines().count(), 2, "{some}");
+
+    assert_eq!(workspace.files(), files);
+    assert!(!workspace.root().join(".xtask").exists());
+    assert_eq!(listener.connections(), 0);
+}
+
+#[test]
+fn an_explanation_runs_nothing() {
+    let (workspace, listener) = unasked();
+    let files = workspace.files();
+    let text = ci(&workspace, &["--explain"]).run().code(0);
+    for step in STEPS {
+        assert!(text.stdout.lines().any(|line| line.starts_with(&format!("# {step}: "))), "{step} expected: {text}");
+    }
+    // Nothing but comments and commands.
+    let is_command = |line: &str| line.starts_with('#') || line.is_empty() || line.contains("cargo ");
+    assert!(text.stdout.lines().all(is_command), "{text}");
+    let outcome = ci(&workspace, &["--explain", "--format", "json"]).run().code(0);
+    assert!(outcome.events().iter().any(|event| event["event"] == "steps"), "{outcome}");
+    ci(&workspace, &["--explain", "--list"]).run().code(2);
+    assert_eq!(workspace.files(), files);
+    assert!(!workspace.root().join(".xtask").exists());
+    assert_eq!(listener.connections(), 0);
+}
+
+/// What is explained is the truth: pasted into a shell, line after line, it does the same.
+#[test]
+fn what_is_explained_can_be_pasted() {
+    let (server, workspace) = checkout();
+    let script = ci(&workspace, &[&["--explain"], &WITHOUT_TOOLS[..]].concat()).run().code(0).stdout;
+    // As the alias in a repository's .cargo/config.toml.
+    let alias = format!("#!/bin/sh\nshift\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_xtask"));
+    let folder = workspace.add_program("alias", "cargo-xtask", &alias);
+    let shell = Invocation::of(&workspace, "/bin/sh", &["-ec", &script]).with_cargo().path_first(folder);
+    shell.deadline(WITH_BUILD).run().code(0).says(["1 passed", "Done: ci took", "Done: db-setup took"]);
+    server.assert_only(&["journal", "library"]);
+
+    // And it fails where the step would.
+    workspace.write("crates/tools/src/lib.rs", "//! Bad.\n  fn f() {}\n");
+    let script = ci(&workspace, &["--explain", "--only", "format"]).run().code(0).stdout;
+    Invocation::of(&workspace, "/bin/sh", &["-ec", &script]).with_cargo().run().code(1);
+}
+
+#[test]
+fn only_and_skip() {
+    let (server, workspace) = checkout();
+    let run = |arguments: &[&str]| json(&workspace, arguments).passes_but(&["deps"]);
+    let names = |pipeline: &Pipeline| pipeline.with("done").into_iter().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(names(&run(&["--only", "format,deps"])), ["format"]);
+    assert_eq!(names(&run(&["--only", "format", "--only", "deps", "--only", "deps"])), ["format"]);
+    assert_eq!(names(&run(&["--only", "format,deps,lint", "--skip", "lint"])), ["format"]);
+    // A step whose needs aren't part of the run finds what it needs by itself.
+    assert_eq!(names(&run(&["--only", "env,deps"])), ["env"]);
+    // Neither db-setup nor anything that it makes was there.
+    server.assert_only(&[]);
+    assert!(!workspace.root().join(".env").exists());
+}
+
+#[test]
+fn names_that_no_step_has() {
+    let (workspace, listener) = unasked();
+    let outcome = ci(&workspace, &["--only", "format,fromat,,test", "--skip", "tset,Lint"]).run().code(2);
+    let outcome = outcome.says(["\"fromat\"", "\"\"", "\"tset\"", "\"Lint\""]).says(STEPS);
+    assert!(!outcome.text().contains("\"format\""), "{outcome}");
+    let outcome = ci(&workspace, &["--only", "nothing", "--format", "json"]).run().code(2);
+    let events = outcome.events();
+    assert!(events.iter().any(|event| event["event"] == "problem" && event["exit_code"] == 2), "{outcome}");
+    // Nothing is left.
+    ci(&workspace, &["--only", "format,lint", "--skip", "lint,format"]).run().code(2).says([
+        "No step is left",
+        "format",
+        "lint",
+    ]);
+    ci(&workspace, &["--skip", &STEPS.join(",")]).run().code(2).says(["No step is left"]);
+    assert_eq!(listener.connections(), 0);
+    assert!(!workspace.root().join("target").exists());
+}
+
+/// The first step that fails ends those under way, with all that they started, and the others never begin.
+#[test]
+fn fail_fast() {
+    let workspace = Workspace::generic().build();
+    workspace.write("crates/tools/src/lib.rs", "//! Not formatted.\n  fn f()  {}\n");
+    // What compiles is still at it when `format` ends.
+    workspace.write("crates/library/build.rs", "fn main() {\n    std::thread::sleep(std::time::Duration::MAX);\n}\n");
+    let all = ["--only", "format,build,test,lint,docs", "--fail-fast"];
+    let pipeline = json(&workspace, &all).code(1).fails(&["format"], &["build", "test", "lint", "docs"]);
+    pipeline.at("format", &["crates/tools/src/lib.rs:2"]);
+    assert_eq!(pipeline.step("build").what, "ended before it was done");
+    for step in ["test", "lint", "docs"] {
+        assert_eq!(pipeline.step(step).what, "another step failed before", "{step}");
+    }
+    eventually("what was started is gone", DEADLINE, || {
+        let left = process::with_argument(workspace.suffix());
+        left.iter().all(|line| line.contains("reaper")).then_some(())
+    });
+    let finished: Value = pipeline.outcome().events().pop().unwrap();
+    assert_eq!(finished["exit_code"], 1, "{finished}");
+}

@@ -1,0 +1,122 @@
+//! The step `env`: the contract, and what git knows of `.env`.
+
+use super::{checkout, git, json, make_whole};
+use crate::support::fixture::{PASSWORD, ROLE};
+use crate::support::{Pipeline, Workspace};
+
+/// A checkout whose server is nowhere: nothing here asks for it. The steps that are quick run along.
+fn quick(workspace: &Workspace) -> Pipeline {
+    json(workspace, &["--only", "format,env,deps"])
+}
+
+/// One that is compiled nowhere either.
+fn plain() -> Workspace {
+    let workspace = Workspace::generic().build();
+    make_whole(&workspace);
+    workspace.write("Cargo.toml", workspace.read("Cargo.toml").replace("env-check = \"tools settings\"\n", ""));
+    workspace
+}
+
+#[track_caller]
+fn fails_at(workspace: &Workspace, places: &[&str]) -> Vec<String> {
+    quick(workspace).code(1).fails(&["env"], &[]).at("env", places)
+}
+
+#[test]
+fn tracked_by_git() {
+    let workspace = plain();
+    workspace.write(".env", workspace.read(".env.ci"));
+    quick(&workspace).passes_but(&["deps"]);
+    git(&workspace, &["add", "--force", ".env"]);
+    let text = fails_at(&workspace, &[".env:1"]).concat();
+    assert!(text.contains("tracked by git") && text.contains("git rm --cached .env"), "{text}");
+    git(&workspace, &["rm", "--quiet", "--cached", ".env"]);
+    quick(&workspace).passes_but(&["deps"]);
+}
+
+#[test]
+fn not_ignored_by_git() {
+    let workspace = plain();
+    // There is none yet: the next one to be made is what counts.
+    workspace.write(".gitignore", "/target\n");
+    let text = fails_at(&workspace, &[".gitignore:1"]).concat();
+    assert!(text.contains("doesn't ignore .env") && text.contains("echo .env >> .gitignore"), "{text}");
+}
+
+/// Each at its line, all at once, and none of them shown.
+#[test]
+fn what_looks_like_a_real_credential() {
+    let workspace = plain();
+    let secrets = [
+        "5839201746:AAF3kd82jslQ0xP_mZz91vWqLr4TnYbHcUe",
+        "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
+        "hunter2-7781",
+    ];
+    let [bot, hub, digest, word] = secrets;
+    let more = format!(
+        "\nBOT={bot}\nHARMLESS=test_key_for_everybody_to_see\nexport HUB='{hub}'\nDIGEST=\"{digest}\"\n\
+         ELSEWHERE=postgres://me:{word}@db.acme.io/shop\nLOCAL=postgres://me:{word}@localhost/shop\n"
+    );
+    workspace.write(".env.ci", workspace.read(".env.ci") + &more);
+    secrets.iter().for_each(|secret| workspace.add_secret(secret));
+    let lines = workspace.read(".env.ci");
+    let place = |name: &str| format!(".env.ci:{}", 1 + lines.lines().position(|line| line.contains(name)).unwrap());
+    let places = ["BOT=", "HUB=", "DIGEST=", "ELSEWHERE="].map(place);
+    let texts = fails_at(&workspace, &places.each_ref().map(String::as_str));
+    for (text, name) in texts.iter().zip(["BOT", "HUB", "DIGEST", "ELSEWHERE"]) {
+        assert!(text.contains(&format!("{name} looks like a real credential")), "{text}");
+    }
+}
+
+#[test]
+fn a_contract_that_lacks_a_database() {
+    let workspace = plain();
+    workspace.write(".env", workspace.read(".env.ci"));
+    workspace.write(".env.ci", "GREETING=hello\nno sign here\n");
+    let texts = fails_at(&workspace, &[".env.ci:1", ".env.ci:1", ".env.ci:2"]);
+    let all = quick(&workspace).outcome().text();
+    assert!(all.contains("LIBRARY_URL") && all.contains("JOURNAL_URL"), "{texts:?}");
+    // With settings that are good, the databases aren't the contract's matter.
+    let (_server, workspace) = checkout();
+    workspace.write(".env", workspace.read(".env.ci"));
+    workspace.write(".env.ci", "GREETING=hello\n");
+    json(&workspace, &["--only", "db-setup,schema,env"]).code(1).fails(&["env"], &[]);
+}
+
+/// The program's own settings have the last word, and it is passed on.
+#[test]
+fn settings_that_the_program_finds_wanting() {
+    let workspace = Workspace::generic().build();
+    make_whole(&workspace);
+    workspace.write(".env.ci", workspace.read(".env.ci").replace("GREETING", "GREETNIG"));
+    let pipeline = json(&workspace, &["--only", "build,env"]).code(1).fails(&["env"], &[]);
+    let text = pipeline.at("env", &[".env.ci:1"]).concat();
+    assert!(text.contains("GREETING is nowhere to be found"), "{text}");
+    assert!(text.contains("`cargo run --quiet --bin tools -- settings .env.ci` says the same"), "{text}");
+    // The same without a build before.
+    json(&workspace, &["--only", "env"]).code(1).fails(&["env"], &[]).at("env", &[".env.ci:1"]);
+    // Nothing is asked of a program that doesn't compile: that isn't the settings' fault alone.
+    workspace.write("crates/tools/src/main.rs", "fn main() { missing() }\n");
+    let pipeline = json(&workspace, &["--only", "build,env"]).code(1).fails(&["build"], &["env"]);
+    pipeline.at("build", &["crates/tools/src/main.rs:1:13"]);
+    // A name that nobody knows any more.
+    workspace.write("Cargo.toml", workspace.read("Cargo.toml").replace("env-check", "env-chekc"));
+    let outcome = super::ci(&workspace, &["--list"]).run().fails();
+    outcome.says(["Cargo.toml", "env-chekc", "env-check"]);
+}
+
+/// What it says when the databases' host isn't this machine: nothing is made there unasked.
+#[test]
+fn a_host_that_is_not_this_machine() {
+    let workspace = plain();
+    workspace.set_authority("db.example.com", 5432, ROLE, PASSWORD);
+    let steps = ["migrations", "schema"];
+    let pipeline = json(&workspace, &["--only", "migrations,schema"]).code(6).fails(&steps, &[]);
+    for step in steps {
+        let text = pipeline.at(step, &["", ""]).concat();
+        assert!(text.contains("db.example.com") && text.contains("cargo xtask ci --allow-remote"), "{text}");
+    }
+    let pipeline = json(&workspace, &["--only", "db-setup,migrations,schema"]).code(6);
+    pipeline.fails(&["db-setup"], &steps).at("db-setup", &[""]);
+}

@@ -1,0 +1,76 @@
+//! Everything passes, and nothing is touched that isn't the pipeline's.
+
+use super::{WITHOUT_TOOLS, checkout, ci, json};
+use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
+use crate::support::{Workspace, server_and_workspace, sql};
+
+#[test]
+fn all_steps_pass() {
+    let (server, workspace) = checkout();
+    let pipeline = json(&workspace, &WITHOUT_TOOLS).passes_but(&["deps"]);
+    let what = |step: &str| pipeline.step(step).what.as_str();
+    assert_eq!(what("test"), "1 passed, 0 failed, 0 skipped");
+    assert_eq!(what("db-setup"), "journal and library migrated and proven");
+    assert_eq!(what("migrations"), "3 went up, down without a trace, and up again");
+    assert_eq!(what("env"), ".env.ci has 3 harmless values that satisfy the settings");
+    assert_eq!(what("queries"), "no package with a database uses sqlx");
+    assert!(what("schema").contains("schema/journal.sql and schema/library.sql"), "{}", what("schema"));
+    assert!(what("deps").contains("there is no deny.toml"), "{}", what("deps"));
+    server.assert_only(&["journal", "library"]);
+
+    // Once more, with everything there: the same.
+    json(&workspace, &WITHOUT_TOOLS).passes_but(&["deps"]);
+    server.assert_only(&["journal", "library"]);
+}
+
+/// Cargo's own runner takes nextest's place.
+#[test]
+fn without_nextest() {
+    let (_server, workspace) = checkout();
+    let run = ci(&workspace, &["--only", "build,test"]).without("cargo-nextest").run().code(0);
+    run.says(["1 passed, 0 failed, 0 skipped"]).lacks(["only for who asks"]);
+    workspace.write("crates/tools/src/lib.rs", super::TEST.replace("println!", "panic!"));
+    let run = ci(&workspace, &["--only", "build,test"]).without("cargo-nextest").run().code(1);
+    run.says(["crates/tools/src/lib.rs:7:9", "only for who asks", "FAILED"]);
+}
+
+/// Whatever is in the development databases, the steps that work on migrations don't even look at it.
+#[test]
+fn development_databases_are_left_alone() {
+    let (server, workspace) = checkout();
+    workspace.run(&["db-setup"]).code(0);
+    server.execute(
+        "library",
+        "INSERT INTO authors (name) VALUES ('Shelley'); CREATE TABLE mine (id integer); INSERT INTO mine VALUES (7)",
+    );
+    let state = || {
+        let rows = server.query(
+            "library",
+            "SELECT a.xmin || name || id FROM authors a UNION ALL SELECT xmin || ' ' || id FROM mine",
+        );
+        let library = sql::fingerprint(&server.admin("library"), LIBRARY_HISTORY);
+        (rows, library, sql::fingerprint(&server.admin("journal"), JOURNAL_HISTORY))
+    };
+    let before = state();
+    json(&workspace, &["--only", "migrations,schema,queries"]).passes_but(&[]);
+    assert_eq!(state(), before);
+    server.assert_only(&["journal", "library"]);
+    // The same with a migration that is not applied there yet.
+    workspace.add_migration("library", "003_more", "CREATE TABLE more (id integer);\n");
+    workspace.write("migrations/library/003_more.down.sql", "DROP TABLE more;\n");
+    json(&workspace, &["--only", "migrations"]).passes_but(&[]);
+    assert_eq!(state(), before);
+    server.assert_only(&["journal", "library"]);
+}
+
+/// A workspace that is only that: no git, no contract, no schema file of its own making.
+#[test]
+fn a_bare_workspace() {
+    let (_server, workspace) = server_and_workspace();
+    let pipeline = json(&workspace, &["--only", "env,format"]).passes_but(&["env"]);
+    assert!(pipeline.step("env").what.contains("this is no git checkout"), "{}", pipeline.step("env").what);
+    let bare: &Workspace = &workspace;
+    bare.remove(".env.ci");
+    let pipeline = json(bare, &["--only", "env"]).passes_but(&["env"]);
+    assert!(pipeline.step("env").what.contains("there is no .env.ci"), "{}", pipeline.step("env").what);
+}
