@@ -68,7 +68,7 @@ impl Schedule<'_> {
                     let (step, sender) = (&steps[index], sender.clone());
                     let (workspace, allow_remote) = (self.workspace, self.allow_remote);
                     let (interrupt, built) = (&interrupt, &built);
-                    let wrong_files = step.reads_migrations().then_some(self.wrong_files);
+                    let wrong_files = step.reads_migrations.then_some(self.wrong_files);
                     scope.spawn(move || {
                         let started = Instant::now();
                         let reporter = Reporter::keeping();

@@ -16,6 +16,9 @@ pub(crate) struct Step {
     pub(crate) needs: &'static [&'static str],
     /// Whether it works in cargo's target folder, where one at a time can.
     pub(crate) compiles: bool,
+    /// Whether it works on what is in the databases' files, and so can't begin where one of them can't be read: nothing
+    /// would be looked at, and nothing found. `db-setup` reads them by itself.
+    pub(crate) reads_migrations: bool,
     pub(crate) work: Work,
 }
 
@@ -46,12 +49,6 @@ impl Step {
         let Self { name, proves, needs, work, .. } = self;
         let nothing = if let Work::Nothing(why) = work { Some(why.clone()) } else { None };
         Listed { step: name, proves, needs, runs: self.command_lines(), nothing }
-    }
-
-    /// Whether it works on what is in the databases' files, and so can't begin where one of them can't be read:
-    /// nothing would be looked at, and nothing found. `db-setup` reads them by itself.
-    pub(crate) fn reads_migrations(&self) -> bool {
-        ["migrations", "schema", "queries", "migration-lint"].contains(&self.name)
     }
 
     /// The command that runs this step and no other.

@@ -67,6 +67,7 @@ impl Pipeline<'_> {
                 doing: "comparing with rustfmt's format",
                 needs: &[],
                 compiles: false,
+                reads_migrations: false,
                 work: Work::Commands(vec![
                     CommandLine::cargo("fmt --all --check").reading(Reading::Format).deadline(10 * MINUTE),
                 ]),
@@ -77,6 +78,7 @@ impl Pipeline<'_> {
                 doing: "making, migrating and proving the databases",
                 needs: &[],
                 compiles: false,
+                reads_migrations: false,
                 work: Work::Check(Check::DbSetup),
             },
             "build" => Step {
@@ -85,6 +87,7 @@ impl Pipeline<'_> {
                 doing: "compiling the programs and their tests",
                 needs: &[],
                 compiles: true,
+                reads_migrations: false,
                 work: Work::Commands(self.build()),
             },
             "tools" => Step {
@@ -93,6 +96,7 @@ impl Pipeline<'_> {
                 doing: "compiling sqlx-cli and the linters of SQL and workflows",
                 needs: &[],
                 compiles: true,
+                reads_migrations: false,
                 work: self.tools(),
             },
             "env" => Step {
@@ -101,6 +105,7 @@ impl Pipeline<'_> {
                 doing: "checking the settings' contract",
                 needs: &["build"],
                 compiles: self.env_check.is_some() && !self.selection.has("build"),
+                reads_migrations: false,
                 work: Work::Check(Check::Env(self.env_check.as_ref().map(|line| settings_check(line)))),
             },
             "migrations" => Step {
@@ -109,6 +114,7 @@ impl Pipeline<'_> {
                 doing: "applying and reverting each migration on scratch databases",
                 needs: &["db-setup"],
                 compiles: false,
+                reads_migrations: true,
                 work: Work::Check(Check::Migrations),
             },
             "schema" => Step {
@@ -117,6 +123,7 @@ impl Pipeline<'_> {
                 doing: "migrating scratch databases from nothing",
                 needs: &["db-setup"],
                 compiles: false,
+                reads_migrations: true,
                 work: Work::Check(Check::Schema),
             },
             "test" => Step {
@@ -125,6 +132,7 @@ impl Pipeline<'_> {
                 doing: "running the tests",
                 needs: &["build", "tools"],
                 compiles: !self.tests_are_listed(),
+                reads_migrations: false,
                 work: Work::Commands(self.test()),
             },
             "lint" => Step {
@@ -133,6 +141,7 @@ impl Pipeline<'_> {
                 doing: "compiling and linting with clippy",
                 needs: &[],
                 compiles: true,
+                reads_migrations: false,
                 work: Work::Commands(self.lint()),
             },
             "queries" => Step {
@@ -141,6 +150,7 @@ impl Pipeline<'_> {
                 doing: "compiling the queries against scratch databases",
                 needs: &["db-setup"],
                 compiles: true,
+                reads_migrations: true,
                 work: Work::Check(Check::Queries),
             },
             "docs" => Step {
@@ -149,6 +159,7 @@ impl Pipeline<'_> {
                 doing: "building the documentation",
                 needs: &[],
                 compiles: true,
+                reads_migrations: false,
                 work: Work::Commands(self.docs()),
             },
             "migration-lint" => Step {
@@ -157,6 +168,7 @@ impl Pipeline<'_> {
                 doing: "linting the migrations",
                 needs: &["tools"],
                 compiles: !self.selection.has("tools"),
+                reads_migrations: true,
                 work: self.migration_lint(),
             },
             "workflow" => Step {
@@ -165,6 +177,7 @@ impl Pipeline<'_> {
                 doing: "checking GitHub's workflows",
                 needs: &["tools"],
                 compiles: !self.selection.has("tools"),
+                reads_migrations: false,
                 work: self.workflow(),
             },
             "deps" => Step {
@@ -173,6 +186,7 @@ impl Pipeline<'_> {
                 doing: "checking the dependencies",
                 needs: &[],
                 compiles: false,
+                reads_migrations: false,
                 work: Work::Check(Check::Deps(checks::lock_file(self.root()))),
             },
             _ => return None,
