@@ -1,6 +1,6 @@
 //! Runs that are ended before they are done: nothing is left of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::Pid;
 
@@ -20,7 +20,7 @@ fn sleeps() {
 ";
 
 /// The processes of a test that has begun: its own, and a shell's.
-fn sleeping(file: &PathBuf) -> [Pid; 2] {
+fn sleeping(file: &Path) -> [Pid; 2] {
     let text = eventually("the test has begun", super::WITH_BUILD, || std::fs::read_to_string(file).ok());
     let (test, shell) = text.split_once(' ').unwrap();
     [test, shell].map(|pid| Pid::from_raw(pid.parse().unwrap()))
@@ -104,14 +104,21 @@ fn while_a_test_runs_that_will_not_go() {
     no_test_is_left(&workspace, &pids);
 }
 
+/// A build script that writes a file, and goes on for as long as it's there.
+pub(super) fn endless_build(file: &Path) -> String {
+    let file = file.display().to_string();
+    let waits = "while file.exists() {\n        std::thread::sleep(std::time::Duration::from_millis(50));\n    }";
+    let main =
+        format!("let file = std::path::Path::new({file:?});\n    std::fs::write(file, \"\").unwrap();\n    {waits}");
+    format!("//! Takes long.\n\nfn main() {{\n    {main}\n}}\n")
+}
+
 /// What was under way, and what hadn't begun.
 #[test]
 fn while_something_is_compiled() {
     let (_server, workspace) = checkout();
     let file = workspace.base().join("tmp/begun");
-    let begins = format!("std::fs::write({:?}, \"\").unwrap();", file.display().to_string());
-    let sleeps = "std::thread::sleep(std::time::Duration::MAX);";
-    workspace.write("crates/library/build.rs", format!("fn main() {{\n    {begins}\n    {sleeps}\n}}\n"));
+    workspace.write("crates/library/build.rs", endless_build(&file));
     let steps = ["build", "lint", "docs", "test", "env"];
     let run = ci(&workspace, &[&JSON[..], &["--only", &steps.join(",")]].concat()).start();
     eventually("it is compiled", super::WITH_BUILD, || file.exists().then_some(()));

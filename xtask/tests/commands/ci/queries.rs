@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::interruption::no_process_is_left;
+use super::interruption::{endless_build, no_process_is_left};
 use super::{WITH_BUILD, ci, json_of, make_whole};
 use crate::support::run::Invocation;
 use crate::support::{Pipeline, Server, Workspace, eventually, server_and_workspace};
@@ -265,9 +265,7 @@ fn ended_while_the_queries_are_compiled() {
     let queries = Queries::new();
     let Queries { server, workspace } = &queries;
     let file = workspace.base().join("tmp/begun");
-    let begins = format!("std::fs::write({:?}, \"\").unwrap();", file.display().to_string());
-    let sleeps = "std::thread::sleep(std::time::Duration::MAX);";
-    workspace.write("crates/library/build.rs", format!("fn main() {{\n    {begins}\n    {sleeps}\n}}\n"));
+    workspace.write("crates/library/build.rs", endless_build(&file));
     let before = queries.sources();
     let run = here(ci(workspace, &["--format", "json", "--only", "queries"])).start();
     eventually("the queries are compiled", WITH_BUILD, || file.exists().then_some(()));

@@ -1,6 +1,6 @@
 //! Everything passes, and nothing is touched that isn't the pipeline's.
 
-use super::{WITHOUT_TOOLS, checkout, ci, json};
+use super::{WITHOUT_TOOLS, checkout, ci, json, json_of};
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
 use crate::support::{Workspace, server_and_workspace, sql};
 
@@ -63,14 +63,32 @@ fn development_databases_are_left_alone() {
     server.assert_only(&["journal", "library"]);
 }
 
+/// No server is there: the steps that need one say what starts it, and the first of them does.
+#[test]
+fn without_a_server() {
+    let workspace = Workspace::generic().build();
+    let run = |steps: &str| {
+        let run = ci(&workspace, &["--format", "json", "--only", steps]).without("docker").without("docker-compose");
+        json_of(run)
+    };
+    let steps = ["migrations", "schema"];
+    let pipeline = run("migrations,schema").code(6).fails(&steps, &[]);
+    for step in steps {
+        assert!(pipeline.at(step, &["", ""]).concat().contains("cargo xtask db-setup"), "{}", pipeline.outcome());
+    }
+    assert!(!workspace.root().join(".env").exists());
+    run("db-setup,migrations,schema").passes_but(&[]);
+    assert_eq!(sql::databases(&workspace.login("postgres")), ["journal", "library"]);
+    workspace.run(&["db-stop"]).code(0);
+}
+
 /// A workspace that is only that: no git, no contract, no schema file of its own making.
 #[test]
 fn a_bare_workspace() {
     let (_server, workspace) = server_and_workspace();
     let pipeline = json(&workspace, &["--only", "env,format"]).passes_but(&["env"]);
     assert!(pipeline.step("env").what.contains("this is no git checkout"), "{}", pipeline.step("env").what);
-    let bare: &Workspace = &workspace;
-    bare.remove(".env.ci");
-    let pipeline = json(bare, &["--only", "env"]).passes_but(&["env"]);
+    workspace.remove(".env.ci");
+    let pipeline = json(&workspace, &["--only", "env"]).passes_but(&["env"]);
     assert!(pipeline.step("env").what.contains("there is no .env.ci"), "{}", pipeline.step("env").what);
 }
