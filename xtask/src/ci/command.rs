@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::findings::{self, Found};
+use super::findings::{self, Found, Totals};
 use super::machine::Tool;
 use crate::interrupt::Interrupt;
 use crate::problem::{Problem, Problems};
@@ -66,8 +66,8 @@ pub(crate) type Built = Mutex<BTreeMap<String, PathBuf>>;
 pub(crate) struct Printed {
     /// What is to be shown if the step fails.
     pub(crate) text: String,
-    /// What is worth a word also when it succeeds.
-    pub(crate) summary: Option<String>,
+    /// How many tests ended in which way, if there were any.
+    pub(super) totals: Option<Totals>,
     /// What it found.
     pub(crate) problems: Problems,
 }
@@ -164,13 +164,13 @@ impl CommandLine {
         }
         let ended = child.run(interrupt)?;
         if self.pardon.is_some_and(|words| ended.stderr.contains(words)) {
-            return Ok(Printed { text: String::new(), summary: None, problems: Problems::default() });
+            return Ok(Printed { text: String::new(), totals: None, problems: Problems::default() });
         }
         if let (Some(file), true) = (&self.output, ended.status.success()) {
             write(&root.join(file), &ended.stdout)?;
-            return Ok(Printed { text: ended.stderr, summary: None, problems: Problems::default() });
+            return Ok(Printed { text: ended.stderr, totals: None, problems: Problems::default() });
         }
-        let Found { mut problems, text, summary, executables } = findings::read(self.reading, root, &ended);
+        let Found { mut problems, text, totals, executables } = findings::read(self.reading, root, &ended);
         if let Ok(mut built) = built.lock() {
             built.extend(executables);
         }
@@ -180,7 +180,7 @@ impl CommandLine {
             // A warning of a command that is content stays one.
             problems.0.clear();
         }
-        Ok(Printed { text, summary, problems })
+        Ok(Printed { text, totals, problems })
     }
 
     fn child(&self, built: &Built) -> Child {

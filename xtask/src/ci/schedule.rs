@@ -1,6 +1,7 @@
 //! Runs steps: each in a thread of its own, side by side as far as what they need and the target folder allow.
 
 use std::collections::BTreeMap;
+use std::ops::Add as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use anyhow::Result;
 
 use super::checks::{Passed, Setting};
 use super::command::Built;
+use super::findings::Totals;
 use super::step::{Step, Work};
 use crate::interrupt::{Interrupt, Stop};
 use crate::problem::{Exit, Problem, Problems};
@@ -105,20 +107,20 @@ fn perform(step: &Step, setting: &Setting<'_>) -> Result<Passed> {
         Work::Check(check) => return check.run(setting),
         Work::Nothing(why) => return Ok(Passed::InPart(why.clone())),
     };
-    let (mut summaries, mut problems) = (Vec::new(), Problems::default());
+    let (mut totals, mut problems) = (None, Problems::default());
     for command in commands {
         if command.follows() && !problems.0.is_empty() {
             continue;
         }
         let printed = command.run(&setting.workspace.root, setting.built, setting.interrupt)?;
-        summaries.extend(printed.summary);
+        totals = [totals, printed.totals].into_iter().flatten().reduce(Totals::add);
         if !printed.problems.0.is_empty() {
             setting.reporter.note(&format!("$ {command}\n{}", printed.text.trim_end()));
             problems.0.extend(printed.problems.0);
         }
     }
     problems.into_result()?;
-    Ok(Passed::With(summaries.join("; ")))
+    Ok(Passed::With(totals.map_or_else(String::new, |totals| totals.to_string())))
 }
 
 /// What has become of the steps so far.

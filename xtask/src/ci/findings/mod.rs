@@ -8,6 +8,8 @@ mod test_run;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub(super) use test_run::Totals;
+
 use super::command::Reading;
 use crate::problem::Problems;
 use crate::process::Ended;
@@ -18,8 +20,8 @@ pub(super) struct Found {
     pub(super) problems: Problems,
     /// What is not part of a problem.
     pub(super) text: String,
-    /// A few words on the whole.
-    pub(super) summary: Option<String>,
+    /// How many tests ended in which way, if there were any.
+    pub(super) totals: Option<Totals>,
     /// Programs that were built.
     pub(super) executables: BTreeMap<String, PathBuf>,
 }
@@ -32,7 +34,7 @@ pub(super) fn read(reading: Reading, root: &Path, ended: &Ended) -> Found {
         Reading::Compiler => compiler::read(stdout, stderr),
         Reading::Format => rustfmt::read(root, stdout, stderr),
         Reading::Tests => test_run::read(stdout, stderr),
-        Reading::Examples => Found { summary: None, ..test_run::read(stdout, stderr) },
+        Reading::Examples => Found { totals: None, ..test_run::read(stdout, stderr) },
         Reading::Findings => lint::read(stdout, stderr),
     }
 }

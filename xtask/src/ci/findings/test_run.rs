@@ -2,6 +2,9 @@
 //!
 //! A run without tests has to be seen as such, and so have the tests that skipped themselves.
 
+use std::fmt;
+use std::ops::Add;
+
 use super::Found;
 use crate::problem::Problem;
 
@@ -16,7 +19,7 @@ struct Block<'a> {
 pub(super) fn read(stdout: &str, stderr: &str) -> Found {
     let mut found = Found::default();
     let mut blocks: Vec<Block<'_>> = Vec::new();
-    let (mut in_block, mut closing, mut skipped) = (false, Vec::new(), 0);
+    let (mut in_block, mut closing, mut skipped) = (false, Vec::new(), 0_u64);
     for line in stdout.lines().chain(stderr.lines()) {
         let trimmed = line.trim();
         let nextest_ends = trimmed.starts_with("Summary [");
@@ -34,19 +37,50 @@ pub(super) fn read(stdout: &str, stderr: &str) -> Found {
         } else if let (true, Some(block)) = (in_block, blocks.last_mut()) {
             block.lines.push(trimmed);
         }
-        skipped += usize::from(trimmed.starts_with("skipped:"));
+        skipped += u64::from(trimmed.starts_with("skipped:"));
         if !in_block || blocks.last().is_none_or(|block| !block.passed) {
             found.text.push_str(line);
             found.text.push('\n');
         }
     }
     found.problems.0.extend(blocks.iter().filter(|block| !block.passed).map(Block::problem));
-    found.summary = totals(&closing).map(|totals| match skipped {
-        0 => totals,
-        1 => format!("{totals}; 1 of the passed only said why it skipped itself"),
-        many => format!("{totals}; {many} of the passed only said why they skipped themselves"),
-    });
+    found.totals = totals(&closing).map(|totals| Totals { skipped_themselves: skipped, ..totals });
     found
+}
+
+/// How many tests ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::ci) struct Totals {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+    /// Of those that passed, the ones that only said why they couldn't run here.
+    skipped_themselves: u64,
+}
+
+impl Add for Totals {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+            skipped_themselves: self.skipped_themselves + other.skipped_themselves,
+        }
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { passed, failed, skipped, skipped_themselves } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")?;
+        match skipped_themselves {
+            0 => Ok(()),
+            1 => f.write_str("; 1 of the passed only said why it skipped itself"),
+            many => write!(f, "; {many} of the passed only said why they skipped themselves"),
+        }
+    }
 }
 
 /// The first line of what is printed of a test, and whether it passed: nextest's `PASS [   0.010s] (1/4) program test`,
@@ -114,22 +148,22 @@ fn panic_at(line: &str) -> Option<(&str, usize, usize)> {
 
 /// From nextest's `Summary [  1.2s] 3 tests run: 3 passed, 0 skipped`, and where there is none from cargo's own
 /// `test result: ok. 3 passed; 0 failed; 0 ignored; …`.
-fn totals(closing: &[&str]) -> Option<String> {
+fn totals(closing: &[&str]) -> Option<Totals> {
     let nextest = closing.iter().any(|line| line.starts_with("Summary ["));
-    let mut totals = [0_u64; 3];
+    let mut totals = Totals::default();
     for line in closing.iter().filter(|line| !nextest || line.starts_with("Summary [")) {
         let words: Vec<&str> = line.split([' ', ',', ';']).filter(|word| !word.is_empty()).collect();
         for pair in words.windows(2) {
-            let at = match pair[1] {
-                "passed" => 0,
-                "failed" => 1,
-                "skipped" | "ignored" => 2,
-                _ => continue,
-            };
-            totals[at] += pair[0].parse::<u64>().unwrap_or(0);
+            let count = pair[0].parse::<u64>().unwrap_or(0);
+            match pair[1] {
+                "passed" => totals.passed += count,
+                "failed" => totals.failed += count,
+                "skipped" | "ignored" => totals.skipped += count,
+                _ => {}
+            }
         }
     }
-    (!closing.is_empty()).then(|| format!("{} passed, {} failed, {} skipped", totals[0], totals[1], totals[2]))
+    (!closing.is_empty()).then_some(totals)
 }
 
 #[cfg(test)]
@@ -204,7 +238,7 @@ test result: FAILED. 1 passed; 1 failed; 3 ignored; 0 measured; 0 filtered out; 
     fn nextest_is_read() {
         let found = read("", NEXTEST);
         assert_eq!(
-            found.summary.as_deref(),
+            found.totals.map(|totals| totals.to_string()).as_deref(),
             Some("1 passed, 2 failed, 0 skipped; 1 of the passed only said why it skipped itself")
         );
         assert!(found.text.contains("one is not two") && !found.text.contains("wanted"), "{}", found.text);
@@ -219,7 +253,10 @@ test result: FAILED. 1 passed; 1 failed; 3 ignored; 0 measured; 0 filtered out; 
 
     #[test]
     fn cargos_own_runner_is_read() {
-        assert_eq!(read(LIBTEST, "").summary.as_deref(), Some("1 passed, 1 failed, 3 skipped"));
+        assert_eq!(
+            read(LIBTEST, "").totals.map(|totals| totals.to_string()).as_deref(),
+            Some("1 passed, 1 failed, 3 skipped")
+        );
         assert_eq!(problems(LIBTEST), ["src/lib.rs:3:38: counts::books failed: one is not two"]);
     }
 }
