@@ -12,6 +12,7 @@ mod migrations;
 mod problem;
 mod process;
 mod report;
+mod runtime;
 mod schema;
 mod server;
 mod workspace;

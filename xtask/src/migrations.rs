@@ -34,8 +34,7 @@ pub(crate) struct DownFile {
 impl MigrationFile {
     /// The file's name without its ending: `003_orders`.
     pub(crate) fn stem(&self) -> String {
-        let name = self.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        name.trim_end_matches(".sql").trim_end_matches(".up").to_owned()
+        stem(&self.file)
     }
 
     /// Whether the file has this checksum but for its line endings: with CRLF throughout, or with LF.
@@ -51,6 +50,12 @@ impl MigrationFile {
         let sql = AssertSqlSafe(text).into_sql_str();
         Migration::new(0, "".into(), MigrationType::Simple, sql, false).checksum.into_owned()
     }
+}
+
+/// A migration file's name without its ending. `003_orders.down` is the way down of `003_orders`.
+pub(crate) fn stem(file: &Path) -> String {
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    name.trim_end_matches(".sql").trim_end_matches(".up").to_owned()
 }
 
 /// The migrations in `dir`, in the order of their versions. What is wrong with the folder or with a

@@ -11,7 +11,6 @@ pub(crate) mod queries;
 pub(crate) mod schedule;
 pub(crate) mod selection;
 pub(crate) mod step;
-
 pub(crate) mod steps;
 mod touch;
 

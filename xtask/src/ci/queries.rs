@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use similar::TextDiff;
 
-use super::checks::{Passed, Setting, runtime, scratch_urls, wait_for};
+use super::checks::{Passed, Setting, scratch_urls};
 use super::command::Reading;
 use super::findings;
 use super::touch::Touched;
@@ -25,6 +25,7 @@ use crate::database_url::DatabaseUrl;
 use crate::interrupt;
 use crate::problem::{Problem, Problems};
 use crate::process::Child;
+use crate::runtime::{self, wait_for};
 use crate::workspace::Database;
 
 /// Where each package keeps its data.
@@ -117,7 +118,7 @@ fn with_scratch<T>(
     run: &str,
     work: impl FnOnce(&[String]) -> Result<T>,
 ) -> Result<T> {
-    let runtime = runtime()?;
+    let runtime = runtime::new()?;
     let make = async |(database, url): (&Database, &DatabaseUrl)| {
         let scratch = Scratch::create(url, run).await?;
         let migrated = scratch.migrated(database).await;

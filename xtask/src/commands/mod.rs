@@ -8,12 +8,13 @@ mod db_verify;
 mod migrate;
 mod sqlx;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::cli::{Command, Migrate};
 use crate::interrupt::Interrupt;
 use crate::problem::{Exit, Problems};
 use crate::report::Reporter;
+use crate::runtime::wait_for;
 
 /// What every command has at hand.
 pub(crate) struct Context<'a> {
@@ -59,21 +60,13 @@ pub(crate) enum Ending {
 fn dispatch(command: &Command, reporter: &Reporter) -> Result<Ending> {
     let interrupt = &Interrupt::listen()?;
     let context = &Context { reporter, interrupt };
-    // One thread is enough: it waits for the servers, which work side by side.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime for connections can't be started")?;
-    let result = match command {
-        Command::DbSetup(options) => runtime.block_on(db_setup::run(options, context)).map(Ending::Done),
-        Command::DbStop => runtime.block_on(db_stop::run(context)).map(Ending::Done),
-        Command::DbVerify(options) => runtime.block_on(db_verify::run(options, context)).map(Ending::Done),
+    match command {
+        Command::DbSetup(options) => wait_for(db_setup::run(options, context)).map(Ending::Done),
+        Command::DbStop => wait_for(db_stop::run(context)).map(Ending::Done),
+        Command::DbVerify(options) => wait_for(db_verify::run(options, context)).map(Ending::Done),
         Command::DbPrepare(options) => db_prepare::run(options, context).map(Ending::Done),
         Command::Ci(options) => ci::run(options, context),
-        Command::Sqlx(options) => runtime.block_on(sqlx::run(options, context)),
+        Command::Sqlx(options) => wait_for(sqlx::run(options, context)),
         Command::Migrate(Migrate::Add(options)) => migrate::add(options, context).map(Ending::Done),
-    };
-    // A login that was given up may still wait for its server; it isn't waited for.
-    runtime.shutdown_background();
-    result
+    }
 }

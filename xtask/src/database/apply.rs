@@ -1,5 +1,5 @@
-//! Applies migrations, and reverts them: each file in its transaction together with its row in the history, unless it says
-//! `-- no-transaction`.
+//! Applies migrations, and reverts them: each file in its transaction together with its row in the history, unless it
+//! says `-- no-transaction`.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 
 use super::sql::identifier;
 use super::statements;
-use crate::migrations::{DownFile, MigrationFile};
+use crate::migrations::{self, DownFile, MigrationFile};
 use crate::problem::Problem;
 use crate::workspace::{Database, HistoryTable};
 
@@ -230,8 +230,7 @@ fn concurrent_indexes(sql: &str) -> Vec<String> {
 
 /// What failed, where, and what the server says about it.
 fn explain(path: &Path, migration: &Migration, failure: &Failure) -> Problem {
-    let stem = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let stem = stem.trim_end_matches(".sql").trim_end_matches(".up");
+    let stem = migrations::stem(path);
     let sql = migration.sql.as_str();
     let starts = statements::starts(sql);
     let statement = starts.get(failure.statements_done).or(starts.last()).copied().unwrap_or(0);

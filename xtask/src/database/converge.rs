@@ -175,15 +175,12 @@ impl Goal<'_> {
             }
         }
         // Nothing is applied anywhere before every history is known to be good.
-        problems.0.extend(
-            opened
-                .iter()
-                .filter_map(|open| History::compare(open.database, &open.rows).problem(open.database, open.url)),
-        );
-        problems.0.extend(opened.iter().flat_map(|open| {
-            let pending = History::compare(open.database, &open.rows).pending;
-            pending.into_iter().filter(|file| statements::starts(file.migration.sql.as_str()).is_empty()).map(empty)
-        }));
+        for Open { database, url, rows, .. } in &opened {
+            let history = History::compare(database, rows);
+            problems.0.extend(history.problem(database, url));
+            let has_none = |file: &&&MigrationFile| statements::starts(file.migration.sql.as_str()).is_empty();
+            problems.0.extend(history.pending.iter().filter(has_none).map(|file| empty(file)));
+        }
         problems.into_result()?;
 
         let mut databases = Vec::new();

@@ -47,14 +47,7 @@ pub(crate) async fn measure(connection: &mut PgConnection, table: &HistoryTable)
 /// # Errors
 /// `Err` says that nothing could be compared: there is no file, it can't be read, or nothing was measured.
 pub(crate) fn compare(root: &Path, database: &Database, measured: &Measured) -> Result<Vec<Difference>, Problem> {
-    let file = database.schema_file.display();
-    let committed = committed(root, database)?.ok_or_else(|| {
-        Problem::new(
-            Exit::SchemaDiffers,
-            format!("{}: there is no {file}, so nothing proves the schema.", database.name),
-        )
-        .remedy("Make it from the migrations, and commit it: cargo xtask db-verify --write")
-    })?;
+    let committed = committed(root, database)?.ok_or_else(|| no_file(database))?;
     if measured.catalog.is_empty() {
         return Err(Problem::new(
             Exit::SchemaDiffers,
@@ -74,6 +67,12 @@ fn committed(root: &Path, database: &Database) -> Result<Option<Catalog>, Proble
             format!("{} can't be read: {error}.", database.schema_file.display()),
         )),
     }
+}
+
+fn no_file(database: &Database) -> Problem {
+    let (name, file) = (&database.name, database.schema_file.display());
+    Problem::new(Exit::SchemaDiffers, format!("{name}: there is no {file}, so nothing proves the schema."))
+        .remedy("Make it from the migrations, and commit it: cargo xtask db-verify --write")
 }
 
 /// What the migrations make of an empty database.
@@ -103,12 +102,7 @@ async fn migrate_and_measure(scratch: &Scratch, database: &Database) -> Result<C
 pub(crate) async fn file_is_current(root: &Path, database: &Database, url: &DatabaseUrl, run: &str) -> Result<()> {
     let fresh = from_nothing(database, url, run).await?;
     let (file, write) = (database.schema_file.display(), "cargo xtask db-verify --write");
-    let Some(committed) = committed(root, database)? else {
-        let what = format!("{}: there is no {file}, so nothing proves the schema.", database.name);
-        return Err(Problem::new(Exit::SchemaDiffers, what)
-            .remedy(format!("Make it from the migrations, and commit it: {write}"))
-            .into());
-    };
+    let committed = committed(root, database)?.ok_or_else(|| no_file(database))?;
     let differences = schema::compare(&committed, &fresh);
     if differences.is_empty() {
         return Ok(());

@@ -4,8 +4,7 @@ mod databases;
 mod deps;
 mod env;
 
-use anyhow::{Context as _, Result};
-use tokio::runtime::Runtime;
+use anyhow::Result;
 
 pub(super) use databases::scratch_urls;
 pub(super) use deps::lock_file;
@@ -15,6 +14,7 @@ use crate::cli::DbSetup;
 use crate::commands::{Context, db_setup};
 use crate::interrupt::Interrupt;
 use crate::report::Reporter;
+use crate::runtime::wait_for;
 use crate::server::Choice;
 use crate::workspace::Workspace;
 
@@ -81,18 +81,4 @@ async fn set_up(setting: &Setting<'_>) -> Result<Passed> {
     db_setup::run(&options, &Context { reporter: setting.reporter, interrupt: setting.interrupt }).await?;
     let names: Vec<_> = setting.workspace.databases.iter().map(|database| database.name.as_str()).collect();
     Ok(Passed::With(format!("{} migrated and proven", names.join(" and "))))
-}
-
-/// One thread is enough: it waits for the servers, which work side by side.
-pub(super) fn runtime() -> Result<Runtime> {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().build().context("the runtime for connections can't be started")
-}
-
-/// Each step has a thread, and with it a runtime, of its own.
-pub(super) fn wait_for<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = runtime()?;
-    let result = runtime.block_on(work);
-    runtime.shutdown_background();
-    result
 }
