@@ -46,6 +46,26 @@ fn from_nothing_and_again() {
     workspace.run(&["db-stop"]).code(0);
 }
 
+/// What a killed run left half made goes, but not while its initdb still works there.
+#[test]
+fn leftovers_are_swept_when_nobody_works_there() {
+    let workspace = Workspace::generic().build();
+    workspace.run(&["db-setup"]).code(0);
+    let mut gone = Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    let postgres = PathBuf::from(pid_files(&workspace)[0].parent().and_then(|data| data.parent()).unwrap());
+    let left = postgres.join(format!("data.new-{}", gone.id()));
+    std::fs::create_dir(&left).unwrap();
+    for (pid, is_left) in [(std::process::id(), true), (gone.id(), false)] {
+        // As the servers that initdb runs write it.
+        std::fs::write(left.join("postmaster.pid"), format!("-{pid}\n")).unwrap();
+        workspace.run(&["db-stop"]).code(0);
+        workspace.run(&["db-setup", "--server", "local"]).code(0);
+        assert_eq!(left.exists(), is_left);
+    }
+    workspace.run(&["db-stop"]).code(0);
+}
+
 #[test]
 fn stop_keeps_the_data_and_the_next_setup_finds_them() {
     let workspace = Workspace::generic().build();

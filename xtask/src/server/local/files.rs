@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use super::account::Account;
 use super::binaries::Binaries;
@@ -133,11 +136,9 @@ impl Files {
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let pid = name.rsplit_once(UNFINISHED).or_else(|| name.rsplit_once(UNPUBLISHED));
-                let gone = pid.and_then(|(_, pid)| pid.parse().ok()).is_some_and(|pid| {
-                    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH)
-                });
-                if gone {
-                    // An initdb that is still writing is met again by the next run.
+                let gone = pid.and_then(|(_, pid)| pid.parse().ok()).is_some_and(|pid| !exists(pid));
+                // The initdb of a run that was killed may still be at work. The next run meets what it leaves.
+                if gone && !has_server(&entry.path()) {
                     drop(remove_dir(&entry.path()));
                 }
             }
@@ -245,6 +246,20 @@ fn remove_dir(dir: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
+}
+
+/// Whether a server may work in this data folder. Without its files it would end in a panic, and what it shares with
+/// other processes, outside the folder, would be left behind. initdb runs servers too, each for one session: in a
+/// pid file their numbers are negative (PostgreSQL's `CreateLockFile`).
+fn has_server(data: &Path) -> bool {
+    let file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+    let pid = file.lines().next().and_then(|line| line.trim().parse::<i32>().ok());
+    pid.and_then(i32::checked_abs).is_some_and(exists)
+}
+
+/// Whether there is a process of this number, whosever it is.
+fn exists(pid: i32) -> bool {
+    kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
 }
 
 /// Random bytes from the system, as hexadecimal digits.
