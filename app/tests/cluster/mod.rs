@@ -29,7 +29,7 @@ impl Cluster {
             println!("skipped: {why}");
             return None;
         };
-        let folder = tempfile::tempdir().unwrap();
+        let folder = temporary_folder();
         if let Some((user, group)) = programs.owner {
             chown(folder.path(), Some(user), Some(group)).unwrap();
         }
@@ -105,6 +105,18 @@ pub(crate) fn migrations(name: &str, suffix: &str) -> Vec<PathBuf> {
     files.sort();
     assert!(!files.is_empty(), "no {suffix} files in migrations/{name}");
     files
+}
+
+/// In memory where there is room for some servers' files, unless TMPDIR says otherwise: a disk's file system (ext4 for
+/// one) gets slow when thousands of files are made and deleted again and again.
+fn temporary_folder() -> TempDir {
+    #[cfg(target_os = "linux")]
+    if env::var_os("TMPDIR").is_none()
+        && nix::sys::statvfs::statvfs("/dev/shm").is_ok_and(|it| it.blocks_available() * it.fragment_size() > 2 << 30)
+    {
+        return tempfile::tempdir_in("/dev/shm").unwrap();
+    }
+    tempfile::tempdir().unwrap()
 }
 
 impl Drop for Cluster {

@@ -81,7 +81,7 @@ fn taken_port(listener: &Listener) {
 
     // One that is made now may have a port of its own.
     workspace.remove(".env");
-    workspace.run(&["db-setup", "--timeout", "20"]).code(0).says([port.to_string()]);
+    workspace.run(&["db-setup", "--timeout", "8"]).code(0).says([port.to_string()]);
     assert_eq!(workspace.read(".env.ci"), contract);
     assert_eq!(moved(&workspace, port), contract);
     workspace.run(&["db-setup", "--timeout", "20"]).code(0);

@@ -15,6 +15,7 @@ pub(crate) mod reaper;
 pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod sql;
+pub(crate) mod temporary;
 pub(crate) mod workspace;
 
 use std::net::{Ipv4Addr, TcpListener};

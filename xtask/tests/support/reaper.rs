@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::process::{self, wait_or_kill};
-use super::{DEADLINE, is_root, set_mode};
+use super::{DEADLINE, is_root, set_mode, temporary};
 
 /// A shell that waits until its standard input closes, which happens when this value is dropped and also when this
 /// process dies of whatever signal, and then runs its last commands.
@@ -52,7 +52,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// `finish` is run before the folder, its `$1`, is deleted.
     pub(crate) fn new(prefix: &str, finish: &str) -> Self {
-        let path = tempfile::Builder::new().prefix(prefix).tempdir().unwrap().keep();
+        let path = temporary::folder(prefix).keep();
         set_mode(&path, 0o755);
         // What was just killed may still write its last file.
         let delete = "for _ in 1 2 3 4 5; do chmod -R u+rwX \"$1\"; rm -rf \"$1\" && break; sleep 0.2; done";

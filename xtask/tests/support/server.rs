@@ -8,9 +8,9 @@ use nix::unistd::geteuid;
 use sqlx::postgres::PgConnectOptions;
 
 use super::process::become_user;
-use super::reaper::{Reaper, as_server_user, server_user};
+use super::reaper::{Folder, Reaper, as_server_user, server_user};
 use super::sql::{self, identifier, literal};
-use super::{DEADLINE, eventually, free_port, is_root, set_mode};
+use super::{DEADLINE, eventually, free_port, is_root, set_mode, temporary};
 
 /// The superuser of every [`Server`].
 const ADMIN: &str = "test_admin";
@@ -21,8 +21,9 @@ pub(crate) const ADMIN_PASSWORD: &str = "adminS3cret-5d1f";
 pub(crate) struct Server {
     /// Where it listens.
     pub(crate) port: u16,
-    folder: PathBuf,
-    reaper: Option<Reaper>,
+    data: PathBuf,
+    /// The server first, then its files.
+    running: Option<(Reaper, Folder)>,
 }
 
 impl Server {
@@ -38,19 +39,23 @@ impl Server {
     }
 
     fn try_start(port: u16) -> Option<Self> {
-        let folder = new_cluster();
+        // Should this process be killed, the files go once the server has ended, which deletes its log.
+        let ended = "for _ in $(seq 100); do [ -e \"$1\"/data/log ] || break; sleep 0.1; done";
+        let folder = Folder::new("xtask-test-server-", ended);
+        let data = folder.path().join("data");
+        copy_cluster(&data);
         let start = format!(
             "{binaries}/postgres -D \"$1\" -c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
              -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c shared_buffers=16MB \
              -c max_connections=200 -c autovacuum=off >\"$1\"/log 2>&1 & server=$!",
             binaries = shell_quoted(binaries()),
         );
-        let finish = "kill -INT $server; wait $server; rm -rf \"$1\"";
+        let finish = "kill -INT $server; wait $server; rm \"$1\"/log";
         // Should the server end by itself, the shell goes on waiting, and `try_start` sees the log.
-        let reaper = Reaper::spawn(&mut as_server_user("/bin/sh"), &start, finish, &[&folder]);
-        let server = Self { port, folder, reaper: Some(reaper) };
+        let reaper = Reaper::spawn(&mut as_server_user("/bin/sh"), &start, finish, &[&data]);
+        let server = Self { port, data, running: Some((reaper, folder)) };
         eventually("a server that answers", DEADLINE, || {
-            let log = std::fs::read_to_string(server.folder.join("log")).unwrap_or_default();
+            let log = std::fs::read_to_string(server.data.join("log")).unwrap_or_default();
             if log.contains("could not create any TCP/IP sockets") || log.contains("lock file") {
                 return Some(false);
             }
@@ -63,7 +68,7 @@ impl Server {
 
     /// Where its data are.
     pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+        &self.data
     }
 
     /// A login as superuser.
@@ -125,12 +130,12 @@ impl Server {
 
     /// Stops the server and deletes it, to show what a run does when it is gone.
     pub(crate) fn stop(&mut self) {
-        drop(self.reaper.take());
+        drop(self.running.take());
     }
 
     /// The server's log so far.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log")).unwrap()
+        std::fs::read_to_string(self.data.join("log")).unwrap()
     }
 }
 
@@ -149,17 +154,14 @@ pub(crate) fn binaries() -> &'static Path {
     })
 }
 
-/// A fresh data folder: a copy of one that initdb has made, since initdb takes much longer than the copy.
-fn new_cluster() -> PathBuf {
-    let folder = tempfile::Builder::new().prefix("xtask-test-server-").tempdir().unwrap().keep();
-    let mut copy = Command::new("cp");
-    run(copy.arg("-R").arg(format!("{}/.", template().display())).arg(&folder));
+/// Makes a data folder: a copy of one that initdb has made, since initdb takes much longer than the copy.
+fn copy_cluster(data: &Path) {
+    run(Command::new("cp").arg("-R").args([&template(), data]));
     if is_root() {
         let user = server_user();
-        run(Command::new("chown").arg("-R").arg(format!("{}:{}", user.uid, user.gid)).arg(&folder));
+        run(Command::new("chown").arg("-R").arg(format!("{}:{}", user.uid, user.gid)).arg(data));
     }
-    set_mode(&folder, 0o700);
-    folder
+    set_mode(data, 0o700);
 }
 
 /// What initdb makes, kept in the build's own temporary folder for all test processes.
@@ -171,7 +173,7 @@ fn template() -> PathBuf {
     if kept.join("PG_VERSION").exists() {
         return kept;
     }
-    let made = tempfile::Builder::new().prefix("xtask-test-initdb-").tempdir().unwrap();
+    let made = temporary::folder("xtask-test-initdb-");
     let password = made.path().join("password");
     let data = made.path().join("data");
     std::fs::write(&password, ADMIN_PASSWORD).unwrap();

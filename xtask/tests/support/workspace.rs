@@ -319,19 +319,20 @@ impl Workspace {
 const CLEANUP: &str = r#"
 for file in $(find "$1" /var/lib/xtask -name postmaster.pid 2>/dev/null | tr ' ' '?'); do
     for file in $file; do
-        data=$(dirname "$file"); pid=$(head -n 1 "$file")
+        # The servers that initdb runs have a minus there, and end at SIGTERM.
+        data=$(dirname "$file"); pid=$(head -n 1 "$file"); signal=INT
+        case $pid in -*) pid=${pid#-}; signal=TERM ;; esac
         case $data in "$1"/*|*SUFFIX*) ;; *) continue ;; esac
         [ "$(readlink "/proc/$pid/cwd")" = "$data" ] || continue
-        kill -INT "$pid"
+        kill -$signal "$pid"
         for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
         kill -KILL "$pid" 2>/dev/null
     done
 done
 # What a killed run left at work (initdb, say) would go on making files. The shells of this kind, this one among
 # them, have the word "reaper" and the folder in their command lines as well.
-for process in /proc/[0-9]*; do
-    line=$(tr '\0' ' ' < "$process/cmdline" 2>/dev/null)
-    case $line in *" reaper "*) ;; *"$1"/*) kill -KILL "${process#/proc/}" ;; esac
+for process in $(grep -slFe "$1/" /proc/[0-9]*/cmdline); do
+    grep -qzx reaper "$process" || { process=${process%/cmdline}; kill -KILL "${process#/proc/}"; }
 done
 rm -rf /var/lib/xtask/*SUFFIX*
 if [ -e "$1/uses-docker" ]; then
