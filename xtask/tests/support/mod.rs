@@ -50,8 +50,10 @@ pub(crate) fn eventually<T>(what: &str, deadline: Duration, mut condition: impl 
         if let Some(value) = condition() {
             return value;
         }
-        assert!(start.elapsed() < deadline, "not within {deadline:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        let waited = start.elapsed();
+        assert!(waited < deadline, "not within {deadline:?}: {what}");
+        // To ask costs something, a login for instance: the longer it takes anyway, the seldomer.
+        std::thread::sleep((waited / 10).clamp(Duration::from_millis(2), Duration::from_millis(50)));
     }
 }
 
