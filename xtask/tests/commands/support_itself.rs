@@ -11,7 +11,7 @@ use crate::support::{DEADLINE, Server, Workspace, eventually, process, server_an
 fn a_server_is_private_and_leaves_nothing() {
     let mut server = Server::start();
     assert_eq!(server.query("postgres", "SELECT current_user::text"), ["test_admin"]);
-    let folder = server.folder().to_owned();
+    let folder = server.folder().parent().unwrap().to_owned();
     assert!(!process::with_argument(&folder.display().to_string()).is_empty());
     server.stop();
     assert!(!folder.exists());
@@ -74,7 +74,7 @@ fn a_killed_test_leaves_nothing() {
 fn waits_to_be_killed() {
     let server = Server::start();
     let workspace = Workspace::generic().build();
-    println!("folder: {}", server.folder().display());
+    println!("folder: {}", server.folder().parent().unwrap().display());
     println!("folder: {}", workspace.base().display());
     std::thread::sleep(DEADLINE);
 }
