@@ -136,7 +136,7 @@ impl Files {
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let pid = name.rsplit_once(UNFINISHED).or_else(|| name.rsplit_once(UNPUBLISHED));
-                let gone = pid.and_then(|(_, pid)| pid.parse().ok()).is_some_and(|pid| !exists(pid));
+                let gone = pid.and_then(|(_, pid)| pid.parse().ok()).is_some_and(|pid| !exists(Pid::from_raw(pid)));
                 // The initdb of a run that was killed may still be at work. The next run meets what it leaves.
                 if gone && !has_server(&entry.path()) {
                     drop(remove_dir(&entry.path()));
@@ -254,12 +254,12 @@ fn remove_dir(dir: &Path) -> io::Result<()> {
 fn has_server(data: &Path) -> bool {
     let file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     let pid = file.lines().next().and_then(|line| line.trim().parse::<i32>().ok());
-    pid.and_then(i32::checked_abs).is_some_and(exists)
+    pid.and_then(i32::checked_abs).is_some_and(|pid| exists(Pid::from_raw(pid)))
 }
 
 /// Whether there is a process of this number, whosever it is.
-fn exists(pid: i32) -> bool {
-    kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
+pub(super) fn exists(pid: Pid) -> bool {
+    kill(pid, None) != Err(Errno::ESRCH)
 }
 
 /// Random bytes from the system, as hexadecimal digits.

@@ -273,7 +273,7 @@ impl Cluster {
 
     /// PostgreSQL changes into its data folder, so the system can tell whose server a process is.
     fn holder(&self, pid: Pid) -> Holder {
-        if kill(pid, None) == Err(Errno::ESRCH) {
+        if !files::exists(pid) {
             return Holder::Nobody;
         }
         let data = self.files.data().canonicalize();
@@ -306,9 +306,9 @@ impl Cluster {
     /// PostgreSQL refuses to start while the number in its pid file belongs to any process at all. After a restart
     /// of the machine that may be somebody else's.
     fn clear_stale_pid_file(&self) -> Result<()> {
-        let stale = self.pid_file().is_some_and(|running| {
-            kill(running.pid, None) != Err(Errno::ESRCH) && matches!(self.holder(running.pid), Holder::Nobody)
-        });
+        let stale = self
+            .pid_file()
+            .is_some_and(|running| files::exists(running.pid) && matches!(self.holder(running.pid), Holder::Nobody));
         if stale {
             fs::remove_file(self.files.data().join("postmaster.pid"))?;
         }
