@@ -13,7 +13,6 @@ mod problem;
 mod process;
 mod report;
 mod runtime;
-mod schema;
 mod server;
 mod workspace;
 

@@ -13,8 +13,8 @@ use super::session;
 use crate::database_url::DatabaseUrl;
 use crate::problem::{Exit, Problem};
 use crate::report::ListedTable;
-use crate::schema::{self, Catalog, Difference, Table};
 use crate::workspace::{Database, HistoryTable};
+use xtask_schema::{Catalog, Difference, Table};
 
 /// What is in a database.
 pub(crate) struct Measured {
@@ -38,7 +38,7 @@ impl Measured {
 /// The server fails the query; then the connection isn't to be used any more.
 pub(crate) async fn measure(connection: &mut PgConnection, table: &HistoryTable) -> Result<Measured> {
     let (schema, table) = table.parts();
-    let (catalog, tables) = Catalog::read(connection, &schema::History { schema, table }).await?;
+    let (catalog, tables) = Catalog::read(connection, &xtask_schema::History { schema, table }).await?;
     Ok(Measured { catalog, tables })
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn compare(root: &Path, database: &Database, measured: &Measured) -> 
             format!("{}: the database is empty; there is nothing to prove.", database.name),
         ));
     }
-    Ok(schema::compare(&committed, &measured.catalog))
+    Ok(xtask_schema::compare(&committed, &measured.catalog))
 }
 
 /// The committed schema; `None` if there is no file.
@@ -103,7 +103,7 @@ pub(crate) async fn file_is_current(root: &Path, database: &Database, url: &Data
     let fresh = from_nothing(database, url, run).await?;
     let (file, write) = (database.schema_file.display(), "cargo xtask db-verify --write");
     let committed = committed(root, database)?.ok_or_else(|| no_file(database))?;
-    let differences = schema::compare(&committed, &fresh);
+    let differences = xtask_schema::compare(&committed, &fresh);
     if differences.is_empty() {
         return Ok(());
     }
@@ -160,7 +160,7 @@ pub(crate) async fn explain(
                 .detail(format!("Which of the two is at fault can't be told: {}", first_line(&error)));
         }
     };
-    let drift = schema::compare(&fresh, &measured.catalog);
+    let drift = xtask_schema::compare(&fresh, &measured.catalog);
     let file_is_stale = !matches!(committed(root, database), Ok(Some(committed)) if committed == fresh);
     if drift.is_empty() {
         return problem(format!(

@@ -13,8 +13,8 @@ use super::{apply, proof, session};
 use crate::database_url::DatabaseUrl;
 use crate::migrations::{DownFile, MigrationFile};
 use crate::problem::{Problem, Problems};
-use crate::schema::{self, Catalog, Difference};
 use crate::workspace::Database;
+use xtask_schema::{Catalog, Difference};
 
 /// What became of the migrations of a database.
 pub(crate) struct Outcome {
@@ -175,7 +175,7 @@ fn broken_by(error: anyhow::Error) -> Result<Result<(), Problem>> {
 
 fn differ(file: &Path, what: String, expected: &Catalog, found: &Catalog) -> Problem {
     let without_repair = |difference: Difference| Difference { repair: None, ..difference }.to_string();
-    let differences = schema::compare(expected, found).into_iter().map(without_repair);
+    let differences = xtask_schema::compare(expected, found).into_iter().map(without_repair);
     Problem::failed(what).at(file, 1, None).details(differences)
 }
 
