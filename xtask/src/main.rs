@@ -19,7 +19,6 @@ mod process;
 mod queries;
 mod report;
 mod runtime;
-mod schema;
 mod server;
 mod setup;
 mod target;

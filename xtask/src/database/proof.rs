@@ -10,9 +10,9 @@ use super::scratch::Scratch;
 use crate::connection::session;
 use crate::problem::{Exit, Problem};
 use crate::report::ListedTable;
-use crate::schema::{self, Catalog, Difference, Table};
 use crate::target::Target;
 use crate::workspace::{Database, HistoryTable};
+use xtask_schema::{Catalog, Difference, Table};
 
 /// What is in a database.
 pub(crate) struct Measured {
@@ -36,7 +36,7 @@ impl Measured {
 /// The server fails the query; then the connection isn't to be used any more.
 pub(crate) async fn measure(connection: &mut PgConnection, table: &HistoryTable) -> Result<Measured> {
     let (schema, table) = table.parts();
-    let (catalog, tables) = Catalog::read(connection, &schema::History { schema, table }).await?;
+    let (catalog, tables) = Catalog::read(connection, &xtask_schema::History { schema, table }).await?;
     Ok(Measured { catalog, tables })
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn compare(target: &Target<'_>, measured: &Measured) -> Result<Vec<Di
             format!("{}: the database is empty; there is nothing to prove.", database.name),
         ));
     }
-    Ok(schema::compare(&committed, &measured.catalog))
+    Ok(xtask_schema::compare(&committed, &measured.catalog))
 }
 
 /// The committed schema; `None` if there is no file.
@@ -101,7 +101,7 @@ pub(crate) async fn file_is_current(target: &Target<'_>, run: &str) -> Result<()
     let fresh = from_nothing(target, run).await?;
     let (file, write) = (database.schema_file.display(), "cargo xtask db-verify --write");
     let committed = committed(target)?.ok_or_else(|| no_file(database))?;
-    let differences = schema::compare(&committed, &fresh);
+    let differences = xtask_schema::compare(&committed, &fresh);
     if differences.is_empty() {
         return Ok(());
     }
@@ -152,7 +152,7 @@ pub(crate) async fn explain(
                 .detail(format!("Which of the two is at fault can't be told: {}", first_line(&error)));
         }
     };
-    let drift = schema::compare(&fresh, &measured.catalog);
+    let drift = xtask_schema::compare(&fresh, &measured.catalog);
     let file_is_stale = !matches!(committed(target), Ok(Some(committed)) if committed == fresh);
     if drift.is_empty() {
         return problem(format!(

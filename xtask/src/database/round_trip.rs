@@ -13,9 +13,9 @@ use super::{apply, proof};
 use crate::connection::session;
 use crate::migrations::{DownFile, MigrationFile};
 use crate::problem::{Problem, Problems};
-use crate::schema::{self, Catalog, Difference};
 use crate::target::Target;
 use crate::workspace::Database;
+use xtask_schema::{Catalog, Difference};
 
 /// What became of the migrations of a database.
 pub(crate) struct Outcome {
@@ -176,7 +176,7 @@ fn broken_by(error: anyhow::Error) -> Result<Result<(), Problem>> {
 
 fn differ(file: &Path, what: String, expected: &Catalog, found: &Catalog) -> Problem {
     let without_repair = |difference: Difference| Difference { repair: None, ..difference }.to_string();
-    let differences = schema::compare(expected, found).into_iter().map(without_repair);
+    let differences = xtask_schema::compare(expected, found).into_iter().map(without_repair);
     Problem::failed(what).at(file, 1, None).details(differences)
 }
 

@@ -1,8 +1,9 @@
 //! The rows of `catalog.sql` and `unusual.sql`, typed: each struct has its fields in the order of its columns.
 
-use anyhow::{Context, Result, bail};
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgRow, PgValueRef};
 use sqlx::{Row, ValueRef};
+
+use super::error::ReadError;
 
 /// An object's number; different catalogs may use the same one.
 pub(super) type Oid = u32;
@@ -12,19 +13,19 @@ pub(super) type Id = (Oid, Oid);
 
 /// The numbers of the catalogs themselves, the same in every version of PostgreSQL.
 pub(super) mod class {
-    pub(in crate::schema) const TYPE: u32 = 1247;
-    pub(in crate::schema) const PROC: u32 = 1255;
-    pub(in crate::schema) const RELATION: u32 = 1259;
-    pub(in crate::schema) const DEFAULT: u32 = 2604;
-    pub(in crate::schema) const CONSTRAINT: u32 = 2606;
-    pub(in crate::schema) const SCHEMA: u32 = 2615;
-    pub(in crate::schema) const RULE: u32 = 2618;
-    pub(in crate::schema) const TRIGGER: u32 = 2620;
-    pub(in crate::schema) const EXTENSION: u32 = 3079;
-    pub(in crate::schema) const POLICY: u32 = 3256;
-    pub(in crate::schema) const STATISTICS: u32 = 3381;
-    pub(in crate::schema) const EVENT_TRIGGER: u32 = 3466;
-    pub(in crate::schema) const DEFAULT_PRIVILEGES: u32 = 826;
+    pub(crate) const TYPE: u32 = 1247;
+    pub(crate) const PROC: u32 = 1255;
+    pub(crate) const RELATION: u32 = 1259;
+    pub(crate) const DEFAULT: u32 = 2604;
+    pub(crate) const CONSTRAINT: u32 = 2606;
+    pub(crate) const SCHEMA: u32 = 2615;
+    pub(crate) const RULE: u32 = 2618;
+    pub(crate) const TRIGGER: u32 = 2620;
+    pub(crate) const EXTENSION: u32 = 3079;
+    pub(crate) const POLICY: u32 = 3256;
+    pub(crate) const STATISTICS: u32 = 3381;
+    pub(crate) const EVENT_TRIGGER: u32 = 3466;
+    pub(crate) const DEFAULT_PRIVILEGES: u32 = 826;
 }
 
 /// A value in PostgreSQL's text format. Only optional ones may be NULL.
@@ -69,13 +70,14 @@ impl Field for char {
     }
 }
 
-fn value<T: Field>(row: &PgRow, index: usize, name: &str) -> Result<T> {
+fn value<T: Field>(row: &PgRow, index: usize, name: &str) -> Result<T, ReadError> {
     let raw = row.try_get_raw(index)?;
-    let text = if raw.is_null() { None } else { Some(raw.as_str().map_err(anyhow::Error::from_boxed)?) };
-    T::parse(text).with_context(|| {
-        let text = text.unwrap_or("NULL");
-        format!("the catalog has {text:?} as `{name}`; was the schema changed while it was read? Run the command again")
-    })
+    let text = if raw.is_null() { None } else { Some(text(&raw)?) };
+    T::parse(text).ok_or_else(|| ReadError::Value { column: name.to_owned(), value: text.unwrap_or("NULL").to_owned() })
+}
+
+fn text<'r>(raw: &PgValueRef<'r>) -> Result<&'r str, ReadError> {
+    raw.as_str().map_err(|error| ReadError::Query(sqlx::Error::Decode(error)))
 }
 
 /// Declares a struct for each kind of row, and `Rows`, which has them all.
@@ -86,7 +88,7 @@ macro_rules! rows {
             pub(super) struct $name { $(pub(super) $field: $type),* }
 
             impl $name {
-                fn read(row: &PgRow) -> Result<Self> {
+                fn read(row: &PgRow) -> Result<Self, ReadError> {
                     let mut index = 0;
                     $(
                         index += 1;
@@ -108,12 +110,12 @@ macro_rules! rows {
 
         impl Rows {
             /// Files one row under the kind that its first column names.
-            pub(super) fn add(&mut self, row: &PgRow) -> Result<()> {
+            pub(super) fn add(&mut self, row: &PgRow) -> Result<(), ReadError> {
                 let raw = row.try_get_raw(0)?;
-                match raw.as_str().map_err(anyhow::Error::from_boxed)? {
+                match text(&raw)? {
                     $($tag => self.$list.push($name::read(row)?),)*
                     "end" => self.ends += 1,
-                    other => bail!("the catalog query has answered with a row of the unknown kind {other:?}"),
+                    other => return Err(ReadError::Kind(other.to_owned())),
                 }
                 Ok(())
             }

@@ -13,6 +13,7 @@
 //! be written and verified by servers on the same side of it.
 
 mod compare;
+mod error;
 mod model;
 mod object;
 mod parse;
@@ -24,11 +25,14 @@ mod table_diff;
 #[cfg(test)]
 mod tests;
 
-use anyhow::Result;
+use std::pin::Pin;
+
 use sqlx::postgres::PgConnection;
 
-pub(crate) use compare::{Difference, compare};
+pub use compare::{Difference, DifferenceKind, compare};
+pub use error::ReadError;
 use model::Model;
+use rows::Rows;
 
 /// What every schema file begins with.
 const HEAD: &str = "\
@@ -44,29 +48,32 @@ const NAME_ONLY: &str = ": not rendered, compared by name only";
 /// What is left out of a catalog: the history table of the migrations, and the schema made for it if it holds nothing
 /// else.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct History<'a> {
+pub struct History<'a> {
     /// The schema of the table; none means that it is found on the search path.
-    pub(crate) schema: Option<&'a str>,
+    pub schema: Option<&'a str>,
     /// The table's name.
-    pub(crate) table: &'a str,
+    pub table: &'a str,
 }
 
 /// A table as psql's `\dt` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Table {
+pub struct Table {
     /// The schema that it is in.
-    pub(crate) schema: String,
+    pub schema: String,
     /// Its name, without quotes.
-    pub(crate) name: String,
+    pub name: String,
     /// `table` or `partitioned table`.
-    pub(crate) kind: String,
+    pub kind: String,
     /// The role that owns it.
-    pub(crate) owner: String,
+    pub owner: String,
 }
+
+/// A catalog that is being read, with the tables that `\dt` lists.
+pub type Reading<'c> = Pin<Box<dyn Future<Output = Result<(Catalog, Vec<Table>), ReadError>> + Send + 'c>>;
 
 /// The objects of a database in canonical order, each as its statements.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Catalog {
+pub struct Catalog {
     text: String,
 }
 
@@ -75,9 +82,18 @@ impl Catalog {
     ///
     /// # Errors
     /// When the server refuses or answers in part. The connection is in no transaction afterwards.
-    pub(crate) async fn read(connection: &mut PgConnection, history: &History<'_>) -> Result<(Self, Vec<Table>)> {
-        let rows = read::rows(connection).await?;
-        let model = Model::new(&rows, history);
+    pub fn read<'c>(connection: &'c mut PgConnection, history: &'c History<'_>) -> Reading<'c> {
+        // Boxed, so that this crate compiles it: the body of an async function is compiled by the crate that polls it,
+        // with that crate's optimisation level.
+        Box::pin(async move {
+            let rows = read::rows(connection).await?;
+            Ok(Self::render(&rows, history))
+        })
+    }
+
+    /// Writes what was read.
+    fn render(rows: &Rows, history: &History<'_>) -> (Self, Vec<Table>) {
+        let model = Model::new(rows, history);
         let mut text = HEAD.to_owned();
         for object in render::objects(&model, history) {
             text.push_str("\n-- ");
@@ -88,21 +104,21 @@ impl Catalog {
                 text.push('\n');
             }
         }
-        Ok((Self::parse(&text), model.listed()))
+        (Self::parse(&text), model.listed())
     }
 
     /// Takes the text of a schema file. CRLF counts as LF.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         Self { text: if text.contains('\r') { text.replace("\r\n", "\n") } else { text.to_owned() } }
     }
 
     /// The text of the schema file.
-    pub(crate) fn to_sql(&self) -> &str {
+    pub fn to_sql(&self) -> &str {
         &self.text
     }
 
     /// Whether there is no object at all. Two such catalogs are equal and prove nothing.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.text.trim().is_empty() || self.text.trim() == HEAD.trim()
     }
 }

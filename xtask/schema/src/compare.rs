@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use serde::Serialize;
 use similar::TextDiff;
 
 use super::parse::{Block, blocks, statements};
@@ -11,9 +10,8 @@ use super::repair;
 use super::{Catalog, NAME_ONLY, table_diff};
 
 /// What is wrong with an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum DifferenceKind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DifferenceKind {
     /// The database has it and the committed schema has not.
     Extra,
     /// The committed schema has it and the database has not.
@@ -33,24 +31,20 @@ impl fmt::Display for DifferenceKind {
 }
 
 /// One object that is not as the committed schema says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Difference {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
     /// What is wrong with it.
-    pub(crate) kind: DifferenceKind,
+    pub kind: DifferenceKind,
     /// The object: `column public.orders.status`.
-    pub(crate) object: String,
+    pub object: String,
     /// What differs, where a few words say it: `type is text, expected bigint`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) detail: Option<String>,
+    pub detail: Option<String>,
     /// Its statement in the committed schema.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) expected: Option<String>,
+    pub expected: Option<String>,
     /// Its statement in the database.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) actual: Option<String>,
+    pub actual: Option<String>,
     /// The statement that makes the database as expected. There is none where data would be lost.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) repair: Option<String>,
+    pub repair: Option<String>,
 }
 
 impl Difference {
@@ -76,7 +70,7 @@ impl Difference {
     }
 
     /// The lines that differ, with `-` for what is expected and `+` for what is there.
-    pub(crate) fn diff(&self) -> Vec<String> {
+    pub fn diff(&self) -> Vec<String> {
         let line_end = |text: &Option<String>| text.as_ref().map_or_else(String::new, |text| format!("{text}\n"));
         let (expected, actual) = (line_end(&self.expected), line_end(&self.actual));
         let diff = TextDiff::from_lines(&expected, &actual);
@@ -108,7 +102,7 @@ impl fmt::Display for Difference {
 
 /// Names every object in which a database differs from the committed schema. None are named exactly where the texts
 /// are equal.
-pub(crate) fn compare(expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
+pub fn compare(expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
     if expected.text == actual.text {
         return Vec::new();
     }

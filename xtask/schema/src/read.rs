@@ -1,15 +1,15 @@
 //! Asks the server for the rows of the catalog.
 
-use anyhow::{Context, Result, ensure};
 use sqlx::postgres::PgConnection;
 
-use super::rows::{Rows, class};
+use super::error::ReadError;
+use super::rows::{Oid, Rows, class};
 
 const COMMON: &str = include_str!("catalog.sql");
 const UNUSUAL: &str = include_str!("unusual.sql");
 
 /// Reads everything: one round trip, and a second one where the first has found something unusual.
-pub(super) async fn rows(connection: &mut PgConnection) -> Result<Rows> {
+pub(super) async fn rows(connection: &mut PgConnection) -> Result<Rows, ReadError> {
     let mut rows = Rows::default();
     query(connection, COMMON, &mut rows).await?;
     if has_unusual(&rows) {
@@ -20,7 +20,7 @@ pub(super) async fn rows(connection: &mut PgConnection) -> Result<Rows> {
 }
 
 /// Runs the statements of one file, which are a transaction of their own, and adds what they answer.
-async fn query(connection: &mut PgConnection, statements: &'static str, rows: &mut Rows) -> Result<()> {
+async fn query(connection: &mut PgConnection, statements: &'static str, rows: &mut Rows) -> Result<(), ReadError> {
     let ends = rows.ends;
     let answer = sqlx::raw_sql(statements).fetch_all(&mut *connection).await;
     if answer.is_err() {
@@ -28,29 +28,20 @@ async fn query(connection: &mut PgConnection, statements: &'static str, rows: &m
         // error here would only repeat the first one.
         let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
     }
-    for row in answer.context("the catalog of the database can't be read; nothing has been compared")? {
+    for row in answer? {
         rows.add(&row)?;
     }
     // Nothing measured must never look like nothing found.
-    ensure!(
-        rows.ends == ends + 1 && !rows.schemas.is_empty(),
-        "the server has answered only a part of the catalog query; nothing has been compared. Run the command again"
-    );
-    Ok(())
+    if rows.ends == ends + 1 && !rows.schemas.is_empty() { Ok(()) } else { Err(ReadError::Partial) }
 }
 
 /// Fails where names could not be found any more: the statements see the database as it was when they began, but the
 /// functions that write definitions see it as it is.
-fn ensure_still_there(rows: &Rows) -> Result<()> {
+fn ensure_still_there(rows: &Rows) -> Result<(), ReadError> {
     let gone = |signature: &str| signature.bytes().all(|byte| byte.is_ascii_digit());
-    ensure!(
-        !rows
-            .routines
-            .iter()
-            .any(|routine| gone(&routine.signature) && rows.schemas.iter().any(|schema| schema.oid == routine.schema)),
-        "the schema was changed while it was read; nothing has been compared. Run the command again"
-    );
-    Ok(())
+    let is_part = |schema: Oid| rows.schemas.iter().any(|known| known.oid == schema);
+    let changed = rows.routines.iter().any(|routine| gone(&routine.signature) && is_part(routine.schema));
+    if changed { Err(ReadError::Changed) } else { Ok(()) }
 }
 
 /// Whether there is any object of the kinds that `unusual.sql` reads.
