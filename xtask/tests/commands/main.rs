@@ -21,6 +21,7 @@ mod migrations;
 mod output;
 mod refused_login;
 mod setup;
+mod snapshots;
 mod sqlx;
 mod support_itself;
 mod users;

@@ -14,6 +14,7 @@ pub(crate) mod process;
 pub(crate) mod reaper;
 pub(crate) mod run;
 pub(crate) mod server;
+pub(crate) mod snapshot;
 pub(crate) mod sql;
 pub(crate) mod temporary;
 pub(crate) mod workspace;

@@ -9,6 +9,7 @@ mod output;
 mod queries;
 mod selection;
 mod settings;
+mod snapshots;
 mod tools;
 mod well;
 

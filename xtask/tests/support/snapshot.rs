@@ -1,0 +1,106 @@
+//! Snapshots of whole outputs: what a person or a program reads is held in a file, and a review sees every change of it.
+//!
+//! `UPDATE_EXPECT=1 cargo nextest run -p xtask -E 'test(snapshots)'` writes the files anew.
+
+use std::path::Path;
+
+use expect_test::expect_file;
+
+use super::{Outcome, Workspace};
+
+/// Compares a run with `tests/snapshots/NAME.txt`. What differs from run to run is replaced by words first.
+#[track_caller]
+pub(crate) fn assert(name: &str, workspace: &Workspace, outcome: &Outcome) {
+    let code = outcome.status.code().unwrap_or(-1);
+    let (stdout, stderr) = (plain(workspace, &outcome.stdout), plain(workspace, &outcome.stderr));
+    let text = format!("exit code {code}\n--- stdout\n{stdout}--- stderr\n{stderr}");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(format!("{name}.txt"));
+    expect_file![file].assert_eq(&text);
+}
+
+/// The text without what differs from run to run and from machine to machine.
+fn plain(workspace: &Workspace, text: &str) -> String {
+    let server = workspace.port().to_string();
+    let text = text
+        .replace(&workspace.root().display().to_string(), "<checkout>")
+        .replace(&workspace.base().display().to_string(), "<base>")
+        .replace(&format!(":{server}"), ":5432")
+        .replace(&format!(" {server}"), " 5432")
+        .replace(&(workspace.port() + 1).to_string(), "5433");
+    let lines = text.lines().map(|line| without_versions(&without_times(line)).trim_end().to_owned());
+    in_order(lines)
+}
+
+/// `1.32 s`, `8 ms` and `2 min 5 s` as `<time>`, and the seconds of events as 0. The spaces that align a time go with it.
+fn without_times(line: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, number_on) = rest.split_at(at);
+        let length = number_on.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(number_on.len());
+        let (number, after) = number_on.split_at(length);
+        let unit = [" ms", " s", " min"].into_iter().find(|unit| {
+            after.strip_prefix(unit).is_some_and(|end| !end.starts_with(|c: char| c.is_ascii_alphanumeric()))
+        });
+        if let Some(unit) = unit {
+            let before = if before.ends_with("  ") { before.trim_end().to_owned() + " " } else { before.to_owned() };
+            kept.push_str(&before);
+            kept.push_str("<time>");
+            rest = &after[unit.len()..];
+        } else if before.ends_with("\"seconds\":") {
+            kept.push_str(before);
+            kept.push('0');
+            rest = after;
+        } else {
+            kept.push_str(before);
+            kept.push_str(number);
+            rest = after;
+        }
+    }
+    kept + rest
+}
+
+/// `PostgreSQL 15.18` as `PostgreSQL <version>`.
+fn without_versions(line: &str) -> String {
+    let Some((before, after)) = line.split_once("PostgreSQL ") else { return line.to_owned() };
+    let version = after.split(' ').next().unwrap_or_default().trim_end_matches(['"', ',', '.']);
+    let is_version = version.contains('.') && version.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if !is_version {
+        return line.to_owned();
+    }
+    format!("{before}PostgreSQL <version>{}", &after[version.len()..])
+}
+
+/// Databases are worked on side by side, and which one ends first is left to chance: the neighbouring lines of databases
+/// are sorted. Such a line is followed by those below it, which are indented.
+fn in_order(lines: impl Iterator<Item = String>) -> String {
+    let mut blocks: Vec<(bool, String)> = Vec::new();
+    for line in lines {
+        match blocks.last_mut() {
+            Some((true, block)) if line.starts_with("    ") => *block += &format!("{line}\n"),
+            _ => blocks.push((is_of_database(&line), format!("{line}\n"))),
+        }
+    }
+    let mut sorted = String::new();
+    for run in blocks.chunk_by(|(left, _), (right, _)| left == right) {
+        let mut texts: Vec<&str> = run.iter().map(|(_, block)| block.as_str()).collect();
+        if run[0].0 {
+            texts.sort_unstable();
+        }
+        sorted.extend(texts);
+    }
+    sorted
+}
+
+/// The line, or the event, with which the step of a database ends.
+fn is_of_database(line: &str) -> bool {
+    let names = ["journal", "library"];
+    if line.starts_with('{') {
+        return names.iter().any(|name| line.contains(&format!("\"step\":\"{name}\"")));
+    }
+    // In colours, the mark at the start stands between codes without a blank.
+    let mut words = line.split_whitespace();
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let marks = ["done", "ok", "FAILED", "✓", "✗"];
+    !line.starts_with(' ') && marks.iter().any(|mark| first.contains(mark)) && names.contains(&second)
+}
