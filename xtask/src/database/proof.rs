@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
+use xtask_schema::{Catalog, Difference, Table};
 
 use super::scratch::Scratch;
 use super::session;
@@ -14,7 +15,6 @@ use crate::database_url::DatabaseUrl;
 use crate::problem::{Exit, Problem};
 use crate::report::ListedTable;
 use crate::workspace::{Database, HistoryTable};
-use xtask_schema::{Catalog, Difference, Table};
 
 /// What is in a database.
 pub(crate) struct Measured {
