@@ -78,11 +78,6 @@ pub(crate) struct DbSetup {
     /// Make and migrate databases also on a host that isn't this machine
     #[arg(long)]
     pub(crate) allow_remote: bool,
-
-    /// Whether databases that are what the migrations make will do, though the committed schema says something else;
-    /// not for the command line
-    #[arg(skip)]
-    pub(crate) accept_stale_file: bool,
 }
 
 #[derive(Args)]

@@ -8,23 +8,25 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::database_url::DatabaseUrl;
+use crate::database_url::{Address, DatabaseUrl};
 use crate::problem::{Problem, Problems};
+use crate::target::Target;
+use crate::workspace::Workspace;
 
 /// The settings file and the contract that it has to keep, at the workspace root.
 pub(crate) const FILE: &str = ".env";
 pub(crate) const CONTRACT: &str = ".env.ci";
 
 /// What is to become the new `.env`.
-#[derive(Clone)]
 pub(crate) struct NewFile {
     text: String,
 }
 
-/// The URLs of the databases, in their order, and the file that is to be made if there is none.
-#[derive(Clone)]
-pub(crate) struct Settings {
-    pub(crate) urls: Vec<DatabaseUrl>,
+/// The databases with their URLs, and the file that will be made if there is none.
+pub(crate) struct Settings<'w> {
+    /// In the order of the workspace's databases. A database whose URL is missing or can't be used isn't among them; then
+    /// that is one of the problems.
+    pub(crate) targets: Vec<Target<'w>>,
     /// There is no `.env` yet: this is what it will be.
     pub(crate) new_file: Option<NewFile>,
     /// How many variables the contract requires.
@@ -74,9 +76,22 @@ pub(crate) fn contract(root: &Path) -> Result<Option<Contract>, Problem> {
     Ok(Some(Contract { values: values.collect(), problems }))
 }
 
-impl Settings {
-    /// Reads them. All that is wrong is added to `problems`; then the URLs may be fewer than the variables.
-    pub(crate) fn load(root: &Path, url_variables: &[&str], problems: &mut Problems) -> Self {
+impl<'w> Settings<'w> {
+    /// Reads the settings of a workspace whose files are in order.
+    ///
+    /// # Errors
+    /// All that is wrong with the files of the databases and with the settings.
+    pub(crate) fn of(workspace: &'w Workspace) -> Result<Self, Problems> {
+        let mut problems = workspace.wrong_files.clone();
+        let settings = Self::load(workspace, &mut problems);
+        problems.into_result()?;
+        Ok(settings)
+    }
+
+    /// Reads the settings. All that is wrong with them is added to `problems`.
+    pub(crate) fn load(workspace: &'w Workspace, problems: &mut Problems) -> Self {
+        let root = workspace.root.as_path();
+        let url_variables = workspace.url_variables();
         let contract = read(root, CONTRACT).unwrap_or_else(|problem| {
             problems.0.push(problem);
             None
@@ -106,27 +121,36 @@ impl Settings {
         let values = under_environment(&required, parsed.values);
         missing_or_empty(&required, &values, file.is_some(), contract.is_some(), problems);
 
-        let mut urls = Vec::new();
-        for variable in url_variables {
-            match values
-                .get(*variable)
-                .filter(|value| !value.is_empty())
-                .map(|value| DatabaseUrl::parse(variable, value))
-            {
-                Some(Ok(url)) => urls.push(url),
+        let mut targets = Vec::new();
+        for database in &workspace.databases {
+            let variable = &database.url_variable;
+            // What is missing or empty is among the problems already.
+            let value = values.get(variable).filter(|value| !value.trim().is_empty());
+            match value.map(|value| DatabaseUrl::parse(variable, value)) {
+                Some(Ok(url)) => targets.push(Target { root, database, url }),
                 Some(Err(problem)) => problems.0.push(problem),
                 None => {}
             }
         }
-        same_database(&urls, problems);
+        same_database(&targets, problems);
         let urls_from_file = url_variables.iter().all(|variable| std::env::var_os(variable).is_none());
-        Self { urls, new_file, required: required.len(), urls_from_file, written: None }
+        Self { targets, new_file, required: required.len(), urls_from_file, written: None }
+    }
+
+    /// The URL of the first database. The server that is started for a checkout is started at its address.
+    pub(crate) fn first_url(&self) -> &DatabaseUrl {
+        &self.targets[0].url
+    }
+
+    /// The URLs of the databases.
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &DatabaseUrl> {
+        self.targets.iter().map(|target| &target.url)
     }
 
     /// Moves every URL of the server at `from` to another port, in the new file as well.
-    pub(crate) fn set_port(&mut self, from: &crate::database_url::Address, port: u16) {
+    pub(crate) fn set_port(&mut self, from: &Address, port: u16) {
         let Some(new_file) = &mut self.new_file else { return };
-        for url in self.urls.iter_mut().filter(|url| url.address.same_server(from)) {
+        for url in self.targets.iter_mut().map(|target| &mut target.url).filter(|url| url.address.same_server(from)) {
             let value = parse(CONTRACT, &new_file.text).values.remove(&url.variable).unwrap_or_default();
             url.set_port(port);
             new_file.replace(&url.variable, &value, url.with_password());
@@ -359,10 +383,10 @@ fn example(variable: &str, has_contract: bool) -> String {
 }
 
 /// Two variables that name one database would have both sets of migrations applied to it.
-fn same_database(urls: &[DatabaseUrl], problems: &mut Problems) {
-    for (index, url) in urls.iter().enumerate() {
+fn same_database(targets: &[Target<'_>], problems: &mut Problems) {
+    for (index, Target { url, .. }) in targets.iter().enumerate() {
         let same = |other: &&DatabaseUrl| other.database == url.database && other.address.same_server(&url.address);
-        if let Some(other) = urls[..index].iter().find(same) {
+        if let Some(other) = targets[..index].iter().map(|target| &target.url).find(same) {
             problems.0.push(
                 Problem::failed(format!(
                     "{} and {} name the same database, \"{}\" at {}.",

@@ -1,9 +1,14 @@
 //! The workspace's automation: `cargo xtask --help`.
 
+#[cfg(unix)]
+mod account;
 mod checkout;
 mod ci;
 mod cli;
 mod commands;
+mod compiler;
+mod connection;
+mod context;
 mod database;
 mod database_url;
 mod env_file;
@@ -11,9 +16,12 @@ mod interrupt;
 mod migrations;
 mod problem;
 mod process;
+mod queries;
 mod report;
 mod runtime;
 mod server;
+mod setup;
+mod target;
 mod workspace;
 
 use std::process::ExitCode;
@@ -24,7 +32,7 @@ use crate::cli::Cli;
 use crate::report::Reporter;
 
 fn main() -> ExitCode {
-    if let Some(code) = ci::queries::rustc_wrapper() {
+    if let Some(code) = queries::rustc_wrapper() {
         return code;
     }
     let cli = Cli::parse();

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The exit codes, the same for every command. When several problems are met, the highest one is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,17 +46,24 @@ impl fmt::Display for Location {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Problem {
+    #[serde(rename = "exit_code", serialize_with = "as_number")]
     pub(crate) exit: Exit,
     /// What failed, in one sentence.
     pub(crate) what: String,
     /// Where, if it is in a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) location: Option<Location>,
     /// What there is to know beyond that, a line each.
     pub(crate) details: Vec<String>,
     /// What mends it: each a sentence or a command to type.
     pub(crate) remedies: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn as_number<S: Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i32(*exit as i32)
 }
 
 impl Problem {

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+#[cfg(unix)]
+use crate::account::Account;
 use crate::interrupt::Interrupt;
 use crate::problem::Problem;
-#[cfg(unix)]
-use crate::server::local::account::Account;
 
 /// How long a child that was asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_secs(5);

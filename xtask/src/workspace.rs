@@ -17,8 +17,20 @@ use crate::problem::{Problem, Problems};
 pub(crate) struct Workspace {
     /// The folder of the workspace's `Cargo.toml`.
     pub(crate) root: PathBuf,
-    /// Sorted by the order of the workspace's members; never empty.
+    /// In the order of the workspace's members. Where nothing is wrong with the files, there is at least one.
     pub(crate) databases: Vec<Database>,
+    /// What the manifest says in `[workspace.metadata.xtask]`.
+    pub(crate) metadata: Metadata,
+    /// Everything that is wrong with the files of the databases. The databases that it hides aren't in the list.
+    pub(crate) wrong_files: Problems,
+}
+
+/// The settings of this program in a workspace's manifest.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Metadata {
+    /// A program of the workspace, with arguments, that checks the settings in the file that is added to them.
+    pub(crate) env_check: Option<String>,
 }
 
 /// A database as the repository describes it.
@@ -72,44 +84,59 @@ struct WorkspaceTable {
     members: Vec<String>,
     #[serde(default)]
     exclude: Vec<String>,
+    #[serde(default)]
+    metadata: MetadataTable,
+}
+
+#[derive(Default, Deserialize)]
+struct MetadataTable {
+    #[serde(default)]
+    xtask: Metadata,
 }
 
 impl Workspace {
-    /// The workspace that the current folder belongs to, with everything that is wrong with its databases' files
-    /// collected in `problems`.
+    /// The workspace that the current folder belongs to. What is wrong with the files of its databases is no error
+    /// here: some commands don't need them.
     ///
     /// # Errors
     /// There is no workspace, its manifest can't be read, or it describes no database.
-    pub(crate) fn find(problems: &mut Problems) -> Result<Self> {
+    pub(crate) fn find() -> Result<Self> {
         let start = std::env::current_dir()
             .map_err(|error| Problem::failed(format!("The current folder can't be read: {error}.")))?;
         let (root, manifest) = find_root(&start)?;
+        let mut problems = Problems::default();
         let mut databases = Vec::new();
         for member in members(&root, &manifest)? {
             let file = member.join("sqlx.toml");
             if file.is_file() {
-                match Database::read(&root, &member, &file, problems) {
+                match Database::read(&root, &member, &file, &mut problems) {
                     Ok(database) => databases.push(database),
                     Err(problem) => problems.0.push(problem),
                 }
             }
         }
         if databases.is_empty() && problems.0.is_empty() {
-            databases.push(Database::plain(&root, problems)?);
+            databases.push(Database::plain(&root, &mut problems)?);
         }
-        same_names(&databases, problems);
-        Ok(Self { root, databases })
+        same_names(&databases, &mut problems);
+        let metadata = manifest.workspace.map(|workspace| workspace.metadata.xtask).unwrap_or_default();
+        Ok(Self { root, databases, metadata, wrong_files: problems })
     }
 
     /// The database of that name.
     ///
     /// # Errors
-    /// There is none; the error names those that there are.
-    pub(crate) fn database(&self, name: &str) -> Result<&Database, Problem> {
+    /// The workspace has no such database. The error lists the databases that it has, after what is wrong with the files,
+    /// which may hide the one that was meant.
+    pub(crate) fn database(&self, name: &str) -> Result<&Database, Problems> {
         self.databases.iter().find(|database| database.name == name).ok_or_else(|| {
             let known: Vec<_> = self.databases.iter().map(|database| database.name.as_str()).collect();
-            Problem::usage(format!("There is no database \"{name}\" in this workspace."))
-                .detail(format!("Those that its sqlx.toml files describe: {}.", known.join(", ")))
+            let mut problems = self.wrong_files.clone();
+            problems.0.push(
+                Problem::usage(format!("There is no database \"{name}\" in this workspace."))
+                    .detail(format!("Its sqlx.toml files describe these: {}.", known.join(", "))),
+            );
+            problems
         })
     }
 

@@ -7,11 +7,7 @@ mod checks;
 mod command;
 mod findings;
 mod machine;
-pub(crate) mod queries;
 pub(crate) mod schedule;
 pub(crate) mod selection;
 pub(crate) mod step;
 pub(crate) mod steps;
-mod touch;
-
-pub(crate) use checks::Setting;

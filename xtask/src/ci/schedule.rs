@@ -12,21 +12,17 @@ use super::checks::{Passed, Setting};
 use super::command::Built;
 use super::findings::Totals;
 use super::step::{Step, Work};
-use crate::interrupt::{Interrupt, Stop};
+use crate::context::Context;
+use crate::interrupt::Stop;
 use crate::problem::{Exit, Problem, Problems};
 use crate::report::{Outcome, Reporter, Row, Running};
-use crate::workspace::Workspace;
 
 /// How often what is under way is shown.
 const TICK: Duration = Duration::from_millis(250);
 
 /// How steps are to be run.
 pub(crate) struct Schedule<'a> {
-    pub(crate) workspace: &'a Workspace,
-    /// What is wrong with the databases' files.
-    pub(crate) wrong_files: &'a Problems,
-    pub(crate) reporter: &'a Reporter,
-    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) context: Context<'a>,
     /// Whether the first failure ends the others.
     pub(crate) fail_fast: bool,
     pub(crate) allow_remote: bool,
@@ -52,7 +48,8 @@ struct Report {
 impl Schedule<'_> {
     /// Runs the steps to their ends. What fails is shown when it does, the others go on.
     pub(crate) fn run(&self, steps: &[Step]) -> Ended {
-        let (interrupt, stop) = self.interrupt.with_stop();
+        let Self { context: Context { workspace, interrupt, .. }, allow_remote, .. } = *self;
+        let (interrupt, stop) = interrupt.with_stop();
         let built = Built::default();
         let (sender, reports) = channel();
         std::thread::scope(|scope| {
@@ -68,13 +65,13 @@ impl Schedule<'_> {
                 while let Some(index) = progress.next() {
                     progress.under_way.insert(index, Instant::now());
                     let (step, sender) = (&steps[index], sender.clone());
-                    let (workspace, allow_remote) = (self.workspace, self.allow_remote);
                     let (interrupt, built) = (&interrupt, &built);
-                    let wrong_files = step.reads_migrations.then_some(self.wrong_files);
+                    let wrong_files = step.reads_migrations.then_some(&workspace.wrong_files);
                     scope.spawn(move || {
                         let started = Instant::now();
                         let reporter = Reporter::keeping();
-                        let setting = Setting { workspace, allow_remote, reporter: &reporter, interrupt, built };
+                        let context = Context { workspace, reporter: &reporter, interrupt };
+                        let setting = Setting { context, allow_remote, built };
                         let readable = wrong_files.cloned().unwrap_or_default().into_result();
                         let result = readable.map_err(Into::into).and_then(|()| guarded(step, &setting));
                         let (took, output) = (started.elapsed(), reporter.kept());
@@ -112,10 +109,10 @@ fn perform(step: &Step, setting: &Setting<'_>) -> Result<Passed> {
         if command.follows() && !problems.0.is_empty() {
             continue;
         }
-        let printed = command.run(&setting.workspace.root, setting.built, setting.interrupt)?;
+        let printed = command.run(&setting.context.workspace.root, setting.built, setting.context.interrupt)?;
         totals = [totals, printed.totals].into_iter().flatten().reduce(Totals::add);
         if !printed.problems.0.is_empty() {
-            setting.reporter.note(&format!("$ {command}\n{}", printed.text.trim_end()));
+            setting.context.reporter.note(&format!("$ {command}\n{}", printed.text.trim_end()));
             problems.0.extend(printed.problems.0);
         }
     }
@@ -138,7 +135,7 @@ struct Progress<'a> {
 impl Progress<'_> {
     /// The next step that can begin. Those that can't any more are given up.
     fn next(&mut self) -> Option<usize> {
-        if self.stop.is_asked() || self.schedule.interrupt.check().is_err() {
+        if self.stop.is_asked() || self.schedule.context.interrupt.check().is_err() {
             return None;
         }
         for index in 0..self.steps.len() {
@@ -210,7 +207,7 @@ impl Progress<'_> {
     }
 
     fn end(&mut self, index: usize, row: Row, problems: &Problems, output: &str) {
-        self.schedule.reporter.ended(&row, &self.steps[index].command_lines(), output, problems);
+        self.schedule.context.reporter.ended(&row, &self.steps[index].command_lines(), output, problems);
         self.rows[index] = Some(row);
     }
 
@@ -223,7 +220,7 @@ impl Progress<'_> {
                 Running { step: name, what: doing, seconds: started.elapsed().as_secs_f64() }
             })
             .collect();
-        self.schedule.reporter.running(&running);
+        self.schedule.context.reporter.running(&running);
     }
 
     /// What never began is said to be so.

@@ -1,6 +1,5 @@
 //! Which steps are to run.
 
-use crate::cli::Ci;
 use crate::problem::{Problem, Problems};
 
 use super::steps::NAMES;
@@ -16,9 +15,8 @@ impl Selection {
     ///
     /// # Errors
     /// Every name that no step has, with the names that there are; a selection that leaves nothing.
-    pub(crate) fn new(options: &Ci) -> Result<Self, Problems> {
-        let Ci { only, skip, .. } = options;
-        let selection = Self { only: only.clone(), skip: skip.clone() };
+    pub(crate) fn new(only: &[String], skip: &[String]) -> Result<Self, Problems> {
+        let selection = Self { only: only.to_vec(), skip: skip.to_vec() };
         let mut problems: Vec<Problem> = only
             .iter()
             .chain(skip)

@@ -45,8 +45,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) struct Pipeline<'a> {
     pub(crate) workspace: &'a Workspace,
     pub(crate) selection: &'a Selection,
-    /// What the workspace's manifest says in `[workspace.metadata.xtask]`.
-    pub(crate) env_check: Option<String>,
 }
 
 impl Pipeline<'_> {
@@ -104,9 +102,9 @@ impl Pipeline<'_> {
                 proves: ".env.ci satisfies the settings and holds no real credential, and .env is nobody's but yours",
                 doing: "checking the settings' contract",
                 needs: &["build"],
-                compiles: self.env_check.is_some() && !self.selection.has("build"),
+                compiles: self.workspace.metadata.env_check.is_some() && !self.selection.has("build"),
                 reads_migrations: false,
-                work: Work::Check(Check::Env(self.env_check.as_ref().map(|line| settings_check(line)))),
+                work: Work::Check(Check::Env(self.workspace.metadata.env_check.as_deref().map(settings_check))),
             },
             "migrations" => Step {
                 name: "migrations",

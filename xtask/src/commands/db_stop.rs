@@ -2,24 +2,21 @@
 
 use anyhow::Result;
 
-use super::Context;
 use crate::checkout::CheckoutLock;
-use crate::problem::Problems;
+use crate::context::Context;
 use crate::report::Outcome;
 use crate::server::compose::Compose;
 #[cfg(unix)]
 use crate::server::local::Cluster;
 use crate::server::{Provider, Record};
-use crate::workspace::Workspace;
 
 /// How long another run in this checkout is waited for.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Returns what may be typed next.
-pub(crate) async fn run(context: &Context<'_>) -> Result<Vec<String>> {
-    let Context { reporter, interrupt } = context;
-    // What is wrong with the migrations is of no matter to a server that is to be stopped.
-    let workspace = Workspace::find(&mut Problems::default())?;
+pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
+    // A server can be stopped whatever is wrong with the migrations.
+    let Context { workspace, reporter, interrupt } = context;
     let root = workspace.root.as_path();
     let step = reporter.step("server");
     let Some(recorded) = Record::read(root) else {

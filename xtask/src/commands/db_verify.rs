@@ -1,54 +1,36 @@
 //! `cargo xtask db-verify`: the live schemas against the committed ones, object by object.
 
-use std::path::Path;
-
 use anyhow::Result;
 use futures_util::future::join_all;
 
-use super::Context;
 use crate::cli::DbVerify;
+use crate::connection::readiness::Answer;
+use crate::connection::session::{self, Opened};
+use crate::context::Context;
 use crate::database::cancel::cancel;
 use crate::database::history::{self, History};
 use crate::database::proof;
-use crate::database::session::{self, Opened};
-use crate::database_url::DatabaseUrl;
 use crate::env_file::Settings;
 use crate::interrupt;
 use crate::problem::{Exit, Problem, Problems};
-use crate::report::{Outcome, Reporter};
-use crate::server::readiness::Answer;
-use crate::workspace::{Database, Workspace};
+use crate::report::Outcome;
+use crate::target::Target;
 
 /// Returns what may be typed next.
-pub(crate) async fn run(options: &DbVerify, context: &Context<'_>) -> Result<Vec<String>> {
-    let run = format!("{} {}", session::READER, std::process::id());
-    let mut touched = Vec::new();
-    let result = context.interrupt.guard(steps(options, context.reporter, &run, &mut touched)).await;
-    if result.as_ref().is_err_and(interrupt::is_interruption) {
-        return Err(cancel(&touched, &run).await.into());
-    }
-    result
-}
-
-/// `touched` is set before the first scratch database may be made: from then on there is something to drop.
-async fn steps(
-    options: &DbVerify,
-    reporter: &Reporter,
-    run: &str,
-    touched: &mut Vec<DatabaseUrl>,
-) -> Result<Vec<String>> {
-    let mut problems = Problems::default();
-    let workspace = Workspace::find(&mut problems)?;
-    let settings = Settings::load(&workspace.root, &workspace.url_variables(), &mut problems);
-    problems.into_result()?;
-
-    touched.clone_from(&settings.urls);
-    let each = workspace.databases.iter().zip(&settings.urls).map(async |(database, url)| {
-        let one = One { options, root: &workspace.root, database, url, run, reporter };
+pub(crate) async fn run(options: &DbVerify, context: Context<'_>) -> Result<Vec<String>> {
+    let run = session::name_of_run(session::READER);
+    let targets = Settings::of(context.workspace)?.targets;
+    let each = targets.iter().map(async |target| {
+        let one = One { options, context, target, run: &run };
         if options.write { one.write().await } else { one.verify().await }
     });
+    let result = context.interrupt.guard(async { Ok(join_all(each).await) }).await;
+    if result.as_ref().is_err_and(interrupt::is_interruption) {
+        // Scratch databases may have been made.
+        return Err(cancel(&targets, &run).await.into());
+    }
     let mut problems = Problems::default();
-    for error in join_all(each).await.into_iter().filter_map(Result::err) {
+    for error in result?.into_iter().filter_map(Result::err) {
         problems.0.extend(Problems::of(error).0);
     }
     problems.into_result()?;
@@ -58,17 +40,15 @@ async fn steps(
 /// One database, and what there is to do with it.
 struct One<'a> {
     options: &'a DbVerify,
-    root: &'a Path,
-    database: &'a Database,
-    url: &'a DatabaseUrl,
+    context: Context<'a>,
+    target: &'a Target<'a>,
     run: &'a str,
-    reporter: &'a Reporter,
 }
 
 impl One<'_> {
     async fn verify(&self) -> Result<()> {
-        let Self { root, database, url, .. } = self;
-        let step = self.reporter.step(&database.name);
+        let Target { database, url, .. } = self.target;
+        let step = self.context.reporter.step(&database.name);
         let mut connection = match session::open(url.options(session::READER)).await {
             Opened::Session(connection) => connection,
             Opened::Missing => return Err(session::unavailable(url, &Answer::NoDatabase).into()),
@@ -76,7 +56,7 @@ impl One<'_> {
         };
         let rows = history::read(&mut connection, &database.history).await?;
         let history = History::compare(database, &rows);
-        if let Some(problem) = history.problem(database, url) {
+        if let Some(problem) = history.problem(self.target) {
             return Err(problem.into());
         }
         if !history.pending.is_empty() {
@@ -92,7 +72,7 @@ impl One<'_> {
         }
         let measured = proof::measure(&mut connection, &database.history).await?;
         session::close(connection).await;
-        let differences = proof::compare(root, database, &measured)?;
+        let differences = proof::compare(self.target, &measured)?;
         let (name, file) = (&url.database, database.schema_file.display());
         if differences.is_empty() {
             let tables = measured.tables.len();
@@ -108,13 +88,13 @@ impl One<'_> {
                 .remedy("cargo xtask db-verify --allow-remote makes a scratch database there, and tells.")
                 .into());
         }
-        Err(proof::explain(root, database, url, &measured, &differences, self.run).await.into())
+        Err(proof::explain(self.target, &measured, &differences, self.run).await.into())
     }
 
     /// Makes the schema file from the migrations, never from the live database.
     async fn write(&self) -> Result<()> {
-        let Self { root, database, url, .. } = self;
-        let step = self.reporter.step(&database.name);
+        let Target { root, database, url } = self.target;
+        let step = self.context.reporter.step(&database.name);
         if !self.may_write() {
             let host = &url.address.host;
             return Err(Problem::unavailable(format!(
@@ -124,7 +104,7 @@ impl One<'_> {
             .into());
         }
         step.doing("migrating a scratch database from nothing");
-        let catalog = proof::from_nothing(database, url, self.run).await?;
+        let catalog = proof::from_nothing(self.target, self.run).await?;
         let (file, text) = (root.join(&database.schema_file), catalog.to_sql());
         let shown = database.schema_file.display();
         if std::fs::read_to_string(&file).is_ok_and(|old| old == text) {
@@ -139,6 +119,6 @@ impl One<'_> {
 
     /// Scratch databases are made on this machine, and elsewhere only if asked for.
     fn may_write(&self) -> bool {
-        self.options.allow_remote || self.url.address.is_loopback()
+        self.options.allow_remote || self.target.url.address.is_loopback()
     }
 }

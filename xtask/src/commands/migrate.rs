@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use sqlx_core::config::migrate::{DefaultMigrationType, DefaultVersioning};
 
-use super::Context;
 use crate::checkout;
 use crate::cli::MigrateAdd;
+use crate::context::Context;
 use crate::problem::{Problem, Problems};
 use crate::report::Outcome;
-use crate::workspace::{Database, Workspace};
+use crate::workspace::Database;
 
 /// What stands in a new file that goes up.
 const UP: &str = "-- Runs in a transaction. What can't, such as CREATE INDEX CONCURRENTLY, gets a file of its own that begins \
@@ -30,17 +30,13 @@ const FIRST_DAY: i64 = 19_700_101;
 const ATTEMPTS: usize = 20;
 
 /// Returns what may be typed next.
-pub(crate) fn add(options: &MigrateAdd, context: &Context<'_>) -> Result<Vec<String>> {
+pub(crate) fn add(options: &MigrateAdd, context: Context<'_>) -> Result<Vec<String>> {
     let step = context.reporter.step("migration");
-    // What is wrong with other migrations doesn't matter to a new one; only what hides the database counts here.
-    let mut hidden = Problems::default();
-    let workspace = Workspace::find(&mut hidden)?;
+    // What is wrong with other migrations doesn't matter to a new one.
+    let workspace = context.workspace;
     let mut problems = Problems::default();
     let name = plain_name(&options.name).map_err(|problem| problems.0.push(problem)).ok();
-    let database = workspace.database(&options.database).map_err(|unknown| {
-        problems.0.append(&mut hidden.0);
-        problems.0.push(unknown);
-    });
+    let database = workspace.database(&options.database).map_err(|unknown| problems.0.extend(unknown.0));
     let (Some(name), Ok(database)) = (name, database) else { return Err(problems.into()) };
 
     let made = Folder { root: &workspace.root, database }.add(&name)?;

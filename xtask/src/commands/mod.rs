@@ -2,7 +2,7 @@
 
 mod ci;
 mod db_prepare;
-pub(crate) mod db_setup;
+mod db_setup;
 mod db_stop;
 mod db_verify;
 mod migrate;
@@ -11,16 +11,12 @@ mod sqlx;
 use anyhow::Result;
 
 use crate::cli::{Command, Migrate};
+use crate::context::Context;
 use crate::interrupt::Interrupt;
 use crate::problem::{Exit, Problems};
 use crate::report::Reporter;
 use crate::runtime::wait_for;
-
-/// What every command has at hand.
-pub(crate) struct Context<'a> {
-    pub(crate) reporter: &'a Reporter,
-    pub(crate) interrupt: &'a Interrupt,
-}
+use crate::workspace::Workspace;
 
 /// Runs a command to its end, tells how it ended, and returns the exit code.
 pub(crate) fn run(command: &Command, reporter: &Reporter) -> u8 {
@@ -58,8 +54,7 @@ pub(crate) enum Ending {
 }
 
 fn dispatch(command: &Command, reporter: &Reporter) -> Result<Ending> {
-    let interrupt = &Interrupt::listen()?;
-    let context = &Context { reporter, interrupt };
+    let context = Context { workspace: &Workspace::find()?, reporter, interrupt: &Interrupt::listen()? };
     match command {
         Command::DbSetup(options) => wait_for(db_setup::run(options, context)).map(Ending::Done),
         Command::DbStop => wait_for(db_stop::run(context)).map(Ending::Done),

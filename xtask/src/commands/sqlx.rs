@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use super::{Context, Ending};
+use super::Ending;
 use crate::cli::Sqlx;
+use crate::connection::session;
+use crate::context::Context;
 use crate::database::cancel::cancel;
 use crate::database_url::DatabaseUrl;
 use crate::env_file::{FILE, Settings};
@@ -21,6 +23,7 @@ use crate::interrupt::Interrupt;
 use crate::problem::{Exit, Problem, Problems};
 use crate::process;
 use crate::report::Outcome;
+use crate::target::Target;
 use crate::workspace::{Database, Workspace};
 
 /// The package with sqlx-cli, and its program.
@@ -39,31 +42,27 @@ const POLL: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs sqlx-cli to its end.
-pub(crate) async fn run(options: &Sqlx, context: &Context<'_>) -> Result<Ending> {
-    // What is wrong with migration files, sqlx-cli says where it matters; only what hides the database counts here.
-    let mut hidden = Problems::default();
-    let workspace = Workspace::find(&mut hidden)?;
+pub(crate) async fn run(options: &Sqlx, context: Context<'_>) -> Result<Ending> {
+    // What is wrong with migration files, sqlx-cli says where it matters.
+    let workspace = context.workspace;
     let Some((name, args)) = options.words.split_first() else {
         return Err(Problem::usage("No database is named.").into());
     };
-    let database = workspace.database(&name.to_string_lossy()).map_err(|unknown| {
-        hidden.0.push(unknown);
-        hidden
-    })?;
-    let url = if asks_database(args) { Some(usable_url(&workspace, database, options)?) } else { None };
+    let database = workspace.database(&name.to_string_lossy())?;
+    let target = if asks_database(args) { Some(usable(workspace, database, options)?) } else { None };
 
     let program = build(context)?;
-    let session = format!("xtask sqlx {}", std::process::id());
+    let session = session::name_of_run("xtask sqlx");
     let mut command = Command::new(program);
     command.arg(name).args(args).current_dir(workspace.root.join(&database.package_dir)).stdin(Stdio::null());
-    environment(&mut command, &workspace, database, url.as_ref(), &session)?;
+    environment(&mut command, workspace, database, target.as_ref().map(|target| &target.url), &session)?;
     let status = pass_on(&mut command, context.interrupt)?;
 
     let interrupted = context.interrupt.check().is_err();
     match status.code().and_then(|code| u8::try_from(code).ok()) {
         Some(code) if !interrupted && code != Exit::Interrupted as u8 => Ok(Ending::PassedOn(code)),
-        _ => Err(match url {
-            Some(url) => cancel(&[url], &session).await,
+        _ => Err(match target {
+            Some(target) => cancel(&[target], &session).await,
             None => Problem::new(Exit::Interrupted, "Interrupted."),
         }
         .into()),
@@ -85,13 +84,13 @@ fn asks_database(args: &[OsString]) -> bool {
     asks && !help
 }
 
-/// The database's URL, if it may be used.
+/// The database with its URL, if it may be used.
 ///
 /// # Errors
 /// The checkout isn't set up, or the server is another machine's.
-fn usable_url(workspace: &Workspace, database: &Database, options: &Sqlx) -> Result<DatabaseUrl> {
+fn usable<'w>(workspace: &'w Workspace, database: &Database, options: &Sqlx) -> Result<Target<'w>> {
     let mut problems = Problems::default();
-    let settings = Settings::load(&workspace.root, &workspace.url_variables(), &mut problems);
+    let settings = Settings::load(workspace, &mut problems);
     let (name, variable) = (&database.name, &database.url_variable);
     if settings.new_file.is_some() && std::env::var_os(variable).is_none() {
         return Err(Problem::unavailable(format!("There is no {FILE} yet, so {name} has no URL."))
@@ -99,8 +98,9 @@ fn usable_url(workspace: &Workspace, database: &Database, options: &Sqlx) -> Res
             .into());
     }
     problems.into_result()?;
-    let url = settings.urls.into_iter().find(|url| url.variable == *variable);
-    let url = url.with_context(|| format!("{variable} isn't set"))?;
+    let target = settings.targets.into_iter().find(|target| target.database.name == *name);
+    let target = target.with_context(|| format!("{variable} isn't set"))?;
+    let url = &target.url;
     if !url.address.is_loopback() && !options.allow_remote {
         return Err(Problem::unavailable(format!(
             "{} ({}) isn't on this machine; sqlx-cli wasn't run.",
@@ -110,7 +110,7 @@ fn usable_url(workspace: &Workspace, database: &Database, options: &Sqlx) -> Res
         .remedy(format!("If you mean that server: cargo xtask sqlx --allow-remote {name} …"))
         .into());
     }
-    Ok(url)
+    Ok(target)
 }
 
 /// What cargo prints for each thing that it made.
@@ -120,7 +120,7 @@ struct Message {
 }
 
 /// Compiles sqlx-cli, unless that is done already, and returns the program.
-fn build(context: &Context<'_>) -> Result<PathBuf> {
+fn build(context: Context<'_>) -> Result<PathBuf> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let args = ["build", "--package", PACKAGE, "--manifest-path", manifest];
     let cargo = process::Child::cargo(BUILD).args(args).args(["--message-format", "json-render-diagnostics"]);

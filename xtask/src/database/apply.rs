@@ -10,8 +10,8 @@ use sqlx::migrate::{Migrate, Migration};
 use sqlx::postgres::{PgConnection, PgDatabaseError, PgErrorPosition};
 use sqlx::{AssertSqlSafe, Connection, Row};
 
-use super::sql::identifier;
 use super::statements;
+use crate::connection::sql::identifier;
 use crate::migrations::{self, DownFile, MigrationFile};
 use crate::problem::Problem;
 use crate::workspace::{Database, HistoryTable};

@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{scratch, session};
-use crate::database_url::DatabaseUrl;
+use super::scratch;
+use crate::connection::session;
 use crate::problem::{Exit, Problem};
+use crate::target::Target;
 
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Ends the sessions of a run and waits until they are gone. Returns the problem to end the command with.
-pub(crate) async fn cancel(urls: &[DatabaseUrl], run: &str) -> Problem {
+pub(crate) async fn cancel(targets: &[Target<'_>], run: &str) -> Problem {
     let interrupted = Problem::new(Exit::Interrupted, "Interrupted.");
     let cancelled = tokio::time::timeout(DEADLINE, async {
-        for url in urls {
-            on_server_of(url, urls, run).await?;
+        for target in targets {
+            on_server_of(target, targets, run).await?;
         }
         anyhow::Ok(())
     });
@@ -28,10 +29,10 @@ pub(crate) async fn cancel(urls: &[DatabaseUrl], run: &str) -> Problem {
     }
 }
 
-async fn on_server_of(url: &DatabaseUrl, urls: &[DatabaseUrl], run: &str) -> Result<()> {
-    let mut connection = session::maintenance(url, session::READER).await?;
+async fn on_server_of(target: &Target<'_>, targets: &[Target<'_>], run: &str) -> Result<()> {
+    let mut connection = session::maintenance(&target.url, session::READER).await?;
     session::end_run(&mut connection, run).await?;
-    scratch::sweep(&mut connection, urls).await?;
+    scratch::sweep(&mut connection, targets).await?;
     session::close(connection).await;
     Ok(())
 }

@@ -13,26 +13,26 @@ use sqlx::postgres::PgConnection;
 use super::history::{self, History};
 use super::lock::SetupLock;
 use super::proof::{self, Measured};
-use super::session::{self, Opened};
 use super::{apply, create, scratch, statements};
+use crate::connection::session::{self, Opened};
+use crate::context::Context;
 use crate::database_url::DatabaseUrl;
-use crate::env_file::Settings;
 use crate::migrations::MigrationFile;
 use crate::problem::{Exit, Problem, Problems};
 use crate::report::{Outcome, Reporter, Step, human};
-use crate::workspace::{Database, Workspace};
+use crate::target::Target;
+use crate::workspace::Database;
 
 /// What is to be reached.
 pub(crate) struct Goal<'a> {
-    pub(crate) workspace: &'a Workspace,
-    pub(crate) settings: &'a Settings,
+    pub(crate) context: Context<'a>,
+    pub(crate) targets: &'a [Target<'a>],
     /// The name of this run's sessions that write.
     pub(crate) run: &'a str,
     /// How long another run is waited for.
     pub(crate) patience: Duration,
     /// Whether databases that are what the migrations make will do, though the committed file says something else.
     pub(crate) accept_stale_file: bool,
-    pub(crate) reporter: &'a Reporter,
 }
 
 /// Databases that are proven.
@@ -72,9 +72,8 @@ impl Ready {
 ///
 /// # Errors
 /// A server fails a query in a way that setting up would not mend.
-pub(crate) async fn already_there(workspace: &Workspace, settings: &Settings) -> Result<Option<Ready>> {
-    let looks =
-        join_all(workspace.databases.iter().zip(&settings.urls).map(|(database, url)| look(workspace, database, url)));
+pub(crate) async fn already_there(targets: &[Target<'_>]) -> Result<Option<Ready>> {
+    let looks = join_all(targets.iter().map(look));
     let mut databases = Vec::new();
     let mut server = String::new();
     for looked in looks.await {
@@ -87,7 +86,8 @@ pub(crate) async fn already_there(workspace: &Workspace, settings: &Settings) ->
     Ok(Some(Ready { server, databases }))
 }
 
-async fn look(workspace: &Workspace, database: &Database, url: &DatabaseUrl) -> Result<Option<(Proven, String)>> {
+async fn look(target: &Target<'_>) -> Result<Option<(Proven, String)>> {
+    let Target { database, url, .. } = target;
     let started = Instant::now();
     let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
         return Ok(None);
@@ -97,12 +97,12 @@ async fn look(workspace: &Workspace, database: &Database, url: &DatabaseUrl) -> 
         .map_or_else(String::new, |number| format!(" {}.{}", number / 10_000, number % 10_000));
     let rows = history::read(&mut connection, &database.history).await?;
     let history = History::compare(database, &rows);
-    if !history.pending.is_empty() || history.problem(database, url).is_some() {
+    if !history.pending.is_empty() || history.problem(target).is_some() {
         return Ok(None);
     }
     let measured = proof::measure(&mut connection, &database.history).await?;
     session::close(connection).await;
-    match proof::compare(&workspace.root, database, &measured) {
+    match proof::compare(target, &measured) {
         Ok(differences) if differences.is_empty() => {}
         _ => return Ok(None),
     }
@@ -119,15 +119,14 @@ async fn look(workspace: &Workspace, database: &Database, url: &DatabaseUrl) -> 
 
 /// A database on its way.
 struct Open<'a> {
-    database: &'a Database,
-    url: &'a DatabaseUrl,
+    target: &'a Target<'a>,
     connection: PgConnection,
     rows: Vec<history::Applied>,
     made: bool,
     step: Step<'a>,
 }
 
-impl Goal<'_> {
+impl<'a> Goal<'a> {
     /// Makes, migrates and proves.
     ///
     /// # Errors
@@ -135,8 +134,8 @@ impl Goal<'_> {
     pub(crate) async fn reach(&self) -> Result<Ready> {
         let mut locks = self.lock_servers().await?;
         for lock in &mut locks {
-            for name in scratch::sweep(lock.connection(), &self.settings.urls).await? {
-                self.reporter.note(&format!("Dropped {name}, a scratch database that was left behind."));
+            for name in scratch::sweep(lock.connection(), self.targets).await? {
+                self.context.reporter.note(&format!("Dropped {name}, a scratch database that was left behind."));
             }
         }
         let result = self.reach_locked().await;
@@ -149,18 +148,18 @@ impl Goal<'_> {
     /// One lock for each server, always in the same order: two runs can't wait for each other.
     async fn lock_servers(&self) -> Result<Vec<SetupLock>> {
         let mut servers: Vec<&DatabaseUrl> = Vec::new();
-        for url in &self.settings.urls {
+        for Target { url, .. } in self.targets {
             if !servers.iter().any(|other| other.address.same_server(&url.address)) {
                 servers.push(url);
             }
         }
         servers.sort_by_key(|url| url.address.to_string());
         let folder =
-            self.workspace.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            self.context.workspace.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name: String = format!("xtask db-setup {} in {folder}", std::process::id()).chars().take(60).collect();
         let mut locks = Vec::new();
         for url in servers {
-            locks.push(SetupLock::take(url, &name, self.patience, self.reporter).await?);
+            locks.push(SetupLock::take(url, &name, self.patience, self.context.reporter).await?);
         }
         Ok(locks)
     }
@@ -168,16 +167,16 @@ impl Goal<'_> {
     async fn reach_locked(&self) -> Result<Ready> {
         let mut opened = Vec::new();
         let mut problems = Problems::default();
-        for result in join_all(self.pairs().map(|(database, url)| self.open(database, url))).await {
+        for result in join_all(self.targets.iter().map(|target| self.open(target))).await {
             match result {
                 Ok(open) => opened.push(open),
                 Err(error) => problems.0.extend(Problems::of(error).0),
             }
         }
         // Nothing is applied anywhere before every history is known to be good.
-        for Open { database, url, rows, .. } in &opened {
-            let history = History::compare(database, rows);
-            problems.0.extend(history.problem(database, url));
+        for Open { target, rows, .. } in &opened {
+            let history = History::compare(target.database, rows);
+            problems.0.extend(history.problem(target));
             let has_none = |file: &&&MigrationFile| statements::starts(file.migration.sql.as_str()).is_empty();
             problems.0.extend(history.pending.iter().filter(has_none).map(|file| empty(file)));
         }
@@ -204,13 +203,10 @@ impl Goal<'_> {
         Ok(Ready { server: String::new(), databases })
     }
 
-    fn pairs(&self) -> impl Iterator<Item = (&Database, &DatabaseUrl)> {
-        self.workspace.databases.iter().zip(&self.settings.urls)
-    }
-
     /// Makes the database if it isn't there, ends what runs that are gone left in it, and reads its history.
-    async fn open<'a>(&'a self, database: &'a Database, url: &'a DatabaseUrl) -> Result<Open<'a>> {
-        let step = self.reporter.step(&database.name);
+    async fn open(&self, target: &'a Target<'a>) -> Result<Open<'a>> {
+        let Target { database, url, .. } = target;
+        let step = self.context.reporter.step(&database.name);
         let mut made = false;
         let mut connection = match session::open(url.options(self.run)).await {
             Opened::Session(connection) => connection,
@@ -234,12 +230,13 @@ impl Goal<'_> {
             create::check(&mut connection, url).await?;
         }
         let rows = history::read(&mut connection, &database.history).await?;
-        Ok(Open { database, url, connection, rows, made, step })
+        Ok(Open { target, connection, rows, made, step })
     }
 
     /// Returns a line on the state that the database is in, whatever comes of it.
     async fn migrate_and_prove(&self, open: Open<'_>) -> (String, Result<Proven>) {
-        let Open { database, url, mut connection, rows, made, step } = open;
+        let Open { target, mut connection, rows, made, step } = open;
+        let Target { database, url, .. } = target;
         let started = Instant::now();
         let history = History::compare(database, &rows);
         let (total, before) = (database.migrations.len(), history.applied);
@@ -255,7 +252,7 @@ impl Goal<'_> {
             step.end(Outcome::Failed, &format!("{}: {now} of {total} migrations applied", url.database));
             return (state, Err(error));
         }
-        let result = self.prove(&mut connection, database, url).await;
+        let result = self.prove(&mut connection, target).await;
         session::close(connection).await;
         let what = summary(url, made, &done);
         match result {
@@ -264,7 +261,7 @@ impl Goal<'_> {
                 if let Some(what) = &what_done {
                     step.end(Outcome::Done, &format!("{what}, schema proven"));
                     for apply::Done { stem, took } in &done {
-                        self.reporter.note(&format!("         {stem} ({})", human(*took)));
+                        self.context.reporter.note(&format!("         {stem} ({})", human(*took)));
                     }
                 }
                 let (name, database) = (database.name.clone(), url.database.clone());
@@ -278,19 +275,20 @@ impl Goal<'_> {
         }
     }
 
-    async fn prove(&self, connection: &mut PgConnection, database: &Database, url: &DatabaseUrl) -> Result<Measured> {
+    async fn prove(&self, connection: &mut PgConnection, target: &Target<'_>) -> Result<Measured> {
+        let Target { database, url, .. } = target;
         let measured = proof::measure(connection, &database.history).await?;
-        let compared = proof::compare(&self.workspace.root, database, &measured);
+        let compared = proof::compare(target, &measured);
         if compared.as_ref().is_ok_and(Vec::is_empty) {
             return Ok(measured);
         }
-        if self.accept_stale_file && proof::is_what_migrations_make(database, url, &measured, self.run).await? {
+        if self.accept_stale_file && proof::is_what_migrations_make(target, &measured, self.run).await? {
             let (name, file) = (&url.database, database.schema_file.display());
-            self.reporter.warning(&format!("{name} is what the migrations make, and {file} isn't."));
+            self.context.reporter.warning(&format!("{name} is what the migrations make, and {file} isn't."));
             return Ok(measured);
         }
         let differences = compared?;
-        Err(proof::explain(&self.workspace.root, database, url, &measured, &differences, self.run).await.into())
+        Err(proof::explain(target, &measured, &differences, self.run).await.into())
     }
 }
 
@@ -326,8 +324,9 @@ fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {
 ///
 /// # Errors
 /// A server fails a query.
-pub(crate) async fn plan(workspace: &Workspace, settings: &Settings, reporter: &Reporter) -> Result<()> {
-    for (database, url) in workspace.databases.iter().zip(&settings.urls) {
+pub(crate) async fn plan(targets: &[Target<'_>], reporter: &Reporter) -> Result<()> {
+    for target in targets {
+        let Target { database, url, .. } = target;
         let step = reporter.step(&database.name);
         let total = database.migrations.len();
         let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
@@ -338,7 +337,7 @@ pub(crate) async fn plan(workspace: &Workspace, settings: &Settings, reporter: &
         let rows = history::read(&mut connection, &database.history).await?;
         session::close(connection).await;
         let history = History::compare(database, &rows);
-        if let Some(problem) = history.problem(database, url) {
+        if let Some(problem) = history.problem(target) {
             return Err(problem.into());
         }
         let pending: Vec<_> = history.pending.iter().map(|file| file.stem()).collect();

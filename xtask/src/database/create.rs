@@ -4,8 +4,8 @@ use anyhow::Result;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::session;
-use super::sql::identifier;
+use crate::connection::session;
+use crate::connection::sql::identifier;
 use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
 

@@ -4,10 +4,10 @@ use anyhow::Result;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::sql::identifier;
-use crate::database_url::DatabaseUrl;
+use crate::connection::sql::identifier;
 use crate::migrations::MigrationFile;
 use crate::problem::{Exit, Problem};
+use crate::target::Target;
 use crate::workspace::{Database, HistoryTable};
 
 /// A row of the history.
@@ -145,19 +145,19 @@ impl<'a> History<'a> {
     }
 
     /// What doesn't agree, all of it.
-    pub(crate) fn problem(&self, database: &Database, url: &DatabaseUrl) -> Option<Problem> {
+    pub(crate) fn problem(&self, target: &Target<'_>) -> Option<Problem> {
         if self.differences.is_empty() {
             return None;
         }
         let what = format!(
             "{}: the history of {} doesn't agree with the migration files; nothing was applied.",
-            database.name, url.database
+            target.database.name, target.url.database
         );
         let problem = Problem::new(Exit::HistoryDiffers, what).details(self.differences.iter().cloned());
         let problem = self.remedies.iter().cloned().fold(problem, Problem::remedy);
         Some(problem.remedy(format!(
             "If nothing in this database matters, begin with an empty one: DROP DATABASE {} WITH (FORCE); and cargo xtask db-setup",
-            identifier(&url.database)
+            identifier(&target.url.database)
         )))
     }
 }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::session;
+use crate::connection::session;
 use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
 use crate::report::Reporter;

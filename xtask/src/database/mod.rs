@@ -1,4 +1,4 @@
-//! The databases themselves: sessions, the setup lock, creation, history, migration, scratch databases, the proof.
+//! The databases themselves: the setup lock, creation, history, migration, scratch databases, the proof.
 
 pub(crate) mod apply;
 pub(crate) mod cancel;
@@ -9,6 +9,4 @@ pub(crate) mod lock;
 pub(crate) mod proof;
 pub(crate) mod round_trip;
 pub(crate) mod scratch;
-pub(crate) mod session;
-pub(crate) mod sql;
 mod statements;

@@ -3,17 +3,15 @@
 //! When it doesn't, a scratch database migrated from nothing tells whose fault it is: the live database drifted, or
 //! the committed file is stale.
 
-use std::path::Path;
-
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 use xtask_schema::{Catalog, Difference, Table};
 
 use super::scratch::Scratch;
-use super::session;
-use crate::database_url::DatabaseUrl;
+use crate::connection::session;
 use crate::problem::{Exit, Problem};
 use crate::report::ListedTable;
+use crate::target::Target;
 use crate::workspace::{Database, HistoryTable};
 
 /// What is in a database.
@@ -46,8 +44,9 @@ pub(crate) async fn measure(connection: &mut PgConnection, table: &HistoryTable)
 ///
 /// # Errors
 /// `Err` says that nothing could be compared: there is no file, it can't be read, or nothing was measured.
-pub(crate) fn compare(root: &Path, database: &Database, measured: &Measured) -> Result<Vec<Difference>, Problem> {
-    let committed = committed(root, database)?.ok_or_else(|| no_file(database))?;
+pub(crate) fn compare(target: &Target<'_>, measured: &Measured) -> Result<Vec<Difference>, Problem> {
+    let database = target.database;
+    let committed = committed(target)?.ok_or_else(|| no_file(database))?;
     if measured.catalog.is_empty() {
         return Err(Problem::new(
             Exit::SchemaDiffers,
@@ -58,14 +57,12 @@ pub(crate) fn compare(root: &Path, database: &Database, measured: &Measured) -> 
 }
 
 /// The committed schema; `None` if there is no file.
-fn committed(root: &Path, database: &Database) -> Result<Option<Catalog>, Problem> {
-    match std::fs::read_to_string(root.join(&database.schema_file)) {
+fn committed(target: &Target<'_>) -> Result<Option<Catalog>, Problem> {
+    let file = &target.database.schema_file;
+    match std::fs::read_to_string(target.root.join(file)) {
         Ok(text) => Ok(Some(Catalog::parse(&text))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Problem::new(
-            Exit::SchemaDiffers,
-            format!("{} can't be read: {error}.", database.schema_file.display()),
-        )),
+        Err(error) => Err(Problem::new(Exit::SchemaDiffers, format!("{} can't be read: {error}.", file.display()))),
     }
 }
 
@@ -79,17 +76,17 @@ fn no_file(database: &Database) -> Problem {
 ///
 /// # Errors
 /// No scratch database can be made, or a migration fails in it.
-pub(crate) async fn from_nothing(database: &Database, url: &DatabaseUrl, run: &str) -> Result<Catalog> {
-    let scratch = Scratch::create(url, run).await?;
-    let result = migrate_and_measure(&scratch, database).await;
+pub(crate) async fn from_nothing(target: &Target<'_>, run: &str) -> Result<Catalog> {
+    let scratch = Scratch::create(target, run).await?;
+    let result = migrate_and_measure(&scratch, target.database).await;
     let discarded = scratch.discard().await;
     let catalog = result?;
     discarded?;
     Ok(catalog)
 }
 
-async fn migrate_and_measure(scratch: &Scratch, database: &Database) -> Result<Catalog> {
-    let mut connection = scratch.migrated(database).await?;
+async fn migrate_and_measure(scratch: &Scratch<'_>, database: &Database) -> Result<Catalog> {
+    let mut connection = scratch.migrated().await?;
     let measured = measure(&mut connection, &database.history).await?;
     session::close(connection).await;
     Ok(measured.catalog)
@@ -99,25 +96,26 @@ async fn migrate_and_measure(scratch: &Scratch, database: &Database) -> Result<C
 ///
 /// # Errors
 /// They differ, nothing could be compared, or a migration fails.
-pub(crate) async fn file_is_current(root: &Path, database: &Database, url: &DatabaseUrl, run: &str) -> Result<()> {
-    let fresh = from_nothing(database, url, run).await?;
+pub(crate) async fn file_is_current(target: &Target<'_>, run: &str) -> Result<()> {
+    let database = target.database;
+    let fresh = from_nothing(target, run).await?;
     let (file, write) = (database.schema_file.display(), "cargo xtask db-verify --write");
-    let committed = committed(root, database)?.ok_or_else(|| no_file(database))?;
+    let committed = committed(target)?.ok_or_else(|| no_file(database))?;
     let differences = xtask_schema::compare(&committed, &fresh);
     if differences.is_empty() {
         return Ok(());
     }
     let what = format!("{}: {file} is stale: the migrations make something else of nothing.", database.name);
     Err(Problem::new(Exit::SchemaDiffers, what)
-        .at(&database.schema_file, first_difference(root, database, &fresh), None)
+        .at(&database.schema_file, first_difference(target, &fresh), None)
         .details(differences.into_iter().map(|difference| Difference { repair: None, ..difference }.to_string()))
         .remedy(format!("Make it anew, look at the change, and commit it: {write}"))
         .into())
 }
 
 /// The first line of the committed file that isn't what it would be, from one.
-fn first_difference(root: &Path, database: &Database, fresh: &Catalog) -> usize {
-    let committed = std::fs::read_to_string(root.join(&database.schema_file)).unwrap_or_default();
+fn first_difference(target: &Target<'_>, fresh: &Catalog) -> usize {
+    let committed = std::fs::read_to_string(target.root.join(&target.database.schema_file)).unwrap_or_default();
     let fresh = fresh.to_sql();
     committed.lines().zip(fresh.lines()).take_while(|(old, new)| old == new).count() + 1
 }
@@ -126,33 +124,27 @@ fn first_difference(root: &Path, database: &Database, fresh: &Catalog) -> usize 
 ///
 /// # Errors
 /// No scratch database can be made, or a migration fails in it.
-pub(crate) async fn is_what_migrations_make(
-    database: &Database,
-    url: &DatabaseUrl,
-    measured: &Measured,
-    run: &str,
-) -> Result<bool> {
-    Ok(from_nothing(database, url, run).await? == measured.catalog)
+pub(crate) async fn is_what_migrations_make(target: &Target<'_>, measured: &Measured, run: &str) -> Result<bool> {
+    Ok(from_nothing(target, run).await? == measured.catalog)
 }
 
 /// Why a database isn't what the repository says, and what mends it.
 ///
 /// `differences` are those between the committed file and the database.
 pub(crate) async fn explain(
-    root: &Path,
-    database: &Database,
-    url: &DatabaseUrl,
+    target: &Target<'_>,
     measured: &Measured,
     differences: &[Difference],
     run: &str,
 ) -> Problem {
+    let Target { database, url, .. } = target;
     let (file, name) = (database.schema_file.display(), &url.database);
     let problem = |what: String| Problem::new(Exit::SchemaDiffers, format!("{}: {what}", database.name));
     // Statements that repair the database make sense only where the database is at fault.
     let without_repair = |difference: &Difference| Difference { repair: None, ..difference.clone() }.to_string();
     let write = "cargo xtask db-verify --write";
     let take_back = "Put the change into a migration, or take it back in the database.";
-    let fresh = match from_nothing(database, url, run).await {
+    let fresh = match from_nothing(target, run).await {
         Ok(fresh) => fresh,
         Err(error) => {
             return problem(format!("{name} isn't what {file} says."))
@@ -161,7 +153,7 @@ pub(crate) async fn explain(
         }
     };
     let drift = xtask_schema::compare(&fresh, &measured.catalog);
-    let file_is_stale = !matches!(committed(root, database), Ok(Some(committed)) if committed == fresh);
+    let file_is_stale = !matches!(committed(target), Ok(Some(committed)) if committed == fresh);
     if drift.is_empty() {
         return problem(format!(
             "{file} is stale: {name} is what the migrations make, and the file says something else."

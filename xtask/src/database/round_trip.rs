@@ -10,10 +10,11 @@ use sqlx::postgres::PgConnection;
 use xtask_schema::{Catalog, Difference};
 
 use super::scratch::Scratch;
-use super::{apply, proof, session};
-use crate::database_url::DatabaseUrl;
+use super::{apply, proof};
+use crate::connection::session;
 use crate::migrations::{DownFile, MigrationFile};
 use crate::problem::{Problem, Problems};
+use crate::target::Target;
 use crate::workspace::Database;
 
 /// What became of the migrations of a database.
@@ -32,16 +33,16 @@ enum Attempt {
     Broken { version: i64, problem: Problem },
 }
 
-/// Makes the round trip on scratch databases on the URL's server.
+/// Makes the round trip on scratch databases on the server of `target`.
 ///
 /// # Errors
 /// Every migration that doesn't reverse, and the first that fails going up.
-pub(crate) async fn run(database: &Database, url: &DatabaseUrl, run: &str) -> Result<Outcome> {
+pub(crate) async fn run(target: &Target<'_>, run: &str) -> Result<Outcome> {
     let mut problems = Problems::default();
     let mut broken = Vec::new();
     loop {
-        let scratch = Scratch::create(url, run).await?;
-        let attempt = attempt(&scratch, database, &broken).await;
+        let scratch = Scratch::create(target, run).await?;
+        let attempt = attempt(&scratch, target.database, &broken).await;
         let discarded = scratch.discard().await;
         match attempt {
             Ok(Attempt::Whole(outcome)) => {
@@ -63,7 +64,7 @@ pub(crate) async fn run(database: &Database, url: &DatabaseUrl, run: &str) -> Re
     }
 }
 
-async fn attempt(scratch: &Scratch, database: &Database, broken: &[i64]) -> Result<Attempt> {
+async fn attempt(scratch: &Scratch<'_>, database: &Database, broken: &[i64]) -> Result<Attempt> {
     let mut connection = scratch.open().await?;
     let attempt = Trip { database, broken, connection: &mut connection }.make().await?;
     session::close(connection).await;

@@ -11,12 +11,13 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::history::History;
-use super::session::Opened;
-use super::sql::identifier;
-use super::{apply, create, session};
-use crate::database_url::DatabaseUrl;
-use crate::problem::Problem;
-use crate::workspace::Database;
+use super::{apply, create};
+use crate::connection::session::{self, Opened};
+use crate::connection::sql::identifier;
+use crate::context::Context;
+use crate::env_file::Settings;
+use crate::problem::{Problem, Problems};
+use crate::target::Target;
 
 /// How many bits 12 hexadecimal digits are.
 const BITS: u32 = 48;
@@ -32,24 +33,43 @@ const INFIX: &str = "_scratch_";
 /// In this time a server notices that a session's client is gone ([`session::watch_client`]).
 const NOTICED: Duration = Duration::from_millis(300);
 
+/// The databases that scratch databases may be made for.
+///
+/// # Errors
+/// The settings are wrong, or a server isn't on this machine and nobody has allowed that.
+pub(crate) fn targets<'w>(context: &Context<'w>, allow_remote: bool) -> Result<Vec<Target<'w>>, Problems> {
+    let targets = Settings::of(context.workspace)?.targets;
+    let mut remote = Problems::default();
+    for url in targets.iter().map(|target| &target.url).filter(|url| !url.address.is_loopback() && !allow_remote) {
+        let what = format!(
+            "{} ({}) isn't this machine; no scratch database is made there unasked.",
+            url.address.host, url.variable
+        );
+        remote.0.push(Problem::unavailable(what).remedy("To make them there all the same, add --allow-remote."));
+    }
+    remote.into_result()?;
+    Ok(targets)
+}
+
 /// A scratch database in use.
-pub(crate) struct Scratch {
+pub(crate) struct Scratch<'t> {
     name: String,
-    url: DatabaseUrl,
-    run: String,
+    target: &'t Target<'t>,
+    run: &'t str,
     /// Holds the lock.
     maintenance: PgConnection,
 }
 
-impl Scratch {
-    /// Makes an empty one on the URL's server.
+impl<'t> Scratch<'t> {
+    /// Makes an empty one on the server of `target`.
     ///
     /// # Errors
     /// The URL's role may not make databases.
-    pub(crate) async fn create(url: &DatabaseUrl, run: &str) -> Result<Self> {
+    pub(crate) async fn create(target: &'t Target<'t>, run: &'t str) -> Result<Self> {
+        let url = &target.url;
         let mut maintenance = session::maintenance(url, run).await?;
         session::watch_client(&mut maintenance).await;
-        sweep(&mut maintenance, std::slice::from_ref(url)).await?;
+        sweep(&mut maintenance, std::slice::from_ref(target)).await?;
         let digits = RandomState::new().build_hasher().finish() >> (u64::BITS - BITS);
         let suffix = format!("{INFIX}{digits:012x}");
         let name = format!("{}{suffix}", cut(&url.database, LONGEST_NAME - suffix.len()));
@@ -58,12 +78,12 @@ impl Scratch {
             Problem::failed(format!("A scratch database can't be made at {}: {error}.", url.address))
                 .remedy(format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user)))
         })?;
-        Ok(Self { name, url: url.clone(), run: run.to_owned(), maintenance })
+        Ok(Self { name, target, run, maintenance })
     }
 
     /// How to connect to it.
     pub(crate) fn options(&self) -> PgConnectOptions {
-        self.url.options(&self.run).database(&self.name)
+        self.target.url.options(self.run).database(&self.name)
     }
 
     /// Opens a session in it.
@@ -78,7 +98,7 @@ impl Scratch {
             }
             Opened::Missing => Err(Problem::failed("A scratch database was gone as soon as it was made.").into()),
             Opened::Failed(answer) => {
-                Err(Problem::unavailable(format!("A scratch database can't be opened: {answer:?}.")).into())
+                Err(Problem::unavailable(format!("A scratch database can't be opened: {answer}.")).into())
             }
         }
     }
@@ -87,16 +107,17 @@ impl Scratch {
     ///
     /// # Errors
     /// It can't be opened, or a migration fails.
-    pub(crate) async fn migrated(&self, database: &Database) -> Result<PgConnection> {
+    pub(crate) async fn migrated(&self) -> Result<PgConnection> {
         let mut connection = self.open().await?;
+        let database = self.target.database;
         let all = History::compare(database, &[]).pending;
         apply::pending(&mut connection, database, &all, |_| {}).await.1?;
         Ok(connection)
     }
 
-    /// The URL that leads to it, with the password.
-    pub(crate) fn url(&self) -> String {
-        self.url.of_database(&self.name, &self.run)
+    /// The variable of the database's URL, and the URL that leads to the scratch database, with the password.
+    pub(crate) fn variable(&self) -> (&'t str, String) {
+        (&self.target.database.url_variable, self.target.url.of_database(&self.name, self.run))
     }
 
     /// Drops it.
@@ -110,11 +131,11 @@ impl Scratch {
     }
 }
 
-/// Drops scratch databases of these URLs' databases that nobody uses any more. Returns their names.
+/// Drops the scratch databases of these databases that no run uses any more. Returns their names.
 ///
 /// # Errors
 /// The server refuses, or is gone.
-pub(crate) async fn sweep(connection: &mut PgConnection, urls: &[DatabaseUrl]) -> Result<Vec<String>> {
+pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<String>> {
     let rows = sqlx::raw_sql(
         "SELECT datname FROM pg_database WHERE datname ~ '_scratch_[0-9a-f]{12}$' \
          AND pg_has_role(current_user, datdba, 'MEMBER')",
@@ -123,7 +144,7 @@ pub(crate) async fn sweep(connection: &mut PgConnection, urls: &[DatabaseUrl]) -
     .await?;
     let names = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
     let mut found: Vec<(String, i64)> =
-        names.into_iter().filter_map(|name| key_of(&name, urls).map(|key| (name, key))).collect();
+        names.into_iter().filter_map(|name| key_of(&name, targets).map(|key| (name, key))).collect();
     let mut swept = Vec::new();
     for round in 0..2 {
         // Of a run that was killed just now, the server may not know yet that it is gone.
@@ -147,11 +168,11 @@ pub(crate) async fn sweep(connection: &mut PgConnection, urls: &[DatabaseUrl]) -
     Ok(swept)
 }
 
-/// The key of a scratch database's lock, if it's one of these URLs' databases.
-fn key_of(name: &str, urls: &[DatabaseUrl]) -> Option<i64> {
+/// The key of a scratch database's lock, if it belongs to one of these databases.
+fn key_of(name: &str, targets: &[Target<'_>]) -> Option<i64> {
     let (base, digits) = name.rsplit_once(INFIX)?;
     let longest = LONGEST_NAME - INFIX.len() - digits.len();
-    let ours = urls.iter().any(|url| cut(&url.database, longest) == base);
+    let ours = targets.iter().any(|target| cut(&target.url.database, longest) == base);
     u64::from_str_radix(digits, 16).ok().filter(|_| ours).map(key)
 }
 

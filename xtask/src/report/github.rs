@@ -1,14 +1,40 @@
-//! GitHub's workflow commands: annotations on the line at fault.
+//! Events as GitHub's runner understands them: plain lines, and between them its workflow commands, which make
+//! annotations on the line at fault, fold what passed, and write a summary.
 //!
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
 
 use std::io::Write;
 
+use super::event::{Event, Outcome};
 use super::pipeline::{Row, markdown};
+use super::text::Text;
 use crate::problem::Problem;
 
+/// Shows events on GitHub.
+pub(super) struct GitHub {
+    /// What everybody else reads as well.
+    text: Text,
+}
+
+impl GitHub {
+    pub(super) fn new() -> Self {
+        Self { text: Text::plain() }
+    }
+
+    pub(super) fn show(&self, event: &Event<'_>) {
+        match event {
+            Event::Ended { row, commands } => return group(row, commands),
+            Event::Warning { text } => command("warning", "", text),
+            Event::Problem(problem) => annotation(problem),
+            Event::Pipeline { steps } => summary(steps),
+            _ => {}
+        }
+        self.text.show(event);
+    }
+}
+
 /// An error annotation, on its file and line where it has one.
-pub(super) fn error(problem: &Problem) {
+fn annotation(problem: &Problem) {
     let mut properties = Vec::new();
     if let Some(location) = &problem.location {
         properties.push(format!("file={}", property(&location.file.to_string_lossy())));
@@ -20,15 +46,12 @@ pub(super) fn error(problem: &Problem) {
     command("error", &properties.join(","), &text);
 }
 
-/// A warning annotation.
-pub(super) fn warning(text: &str) {
-    command("warning", "", text);
-}
-
-/// What a step of the pipeline ran, folded away below one line, or that line alone.
-pub(super) fn group(line: &str, commands: &[String], folded: bool) {
+/// The line of a step that ended. The command lines of a step that passed are folded away below it. GitHub shows nothing
+/// of a folded group, so a step that failed is in none.
+fn group(row: &Row, commands: &[String]) {
+    let line = row.line();
     let mut stderr = std::io::stderr().lock();
-    if folded && !commands.is_empty() {
+    if row.outcome != Outcome::Failed && !commands.is_empty() {
         drop(writeln!(stderr, "::group::{line}\n{}\n::endgroup::", commands.join("\n")));
     } else {
         drop(writeln!(stderr, "{line}"));
@@ -37,7 +60,7 @@ pub(super) fn group(line: &str, commands: &[String], folded: bool) {
 
 /// The table on the page of the run.
 /// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#adding-a-job-summary>
-pub(super) fn summary(rows: &[Row]) {
+fn summary(rows: &[Row]) {
     let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY") else { return };
     let written = std::fs::OpenOptions::new()
         .append(true)
@@ -45,7 +68,7 @@ pub(super) fn summary(rows: &[Row]) {
         .open(&file)
         .and_then(|mut file| writeln!(file, "### cargo xtask ci\n\n{}", markdown(rows)));
     if let Err(error) = written {
-        warning(&format!("The summary can't be written to GITHUB_STEP_SUMMARY: {error}."));
+        command("warning", "", &format!("The summary can't be written to GITHUB_STEP_SUMMARY: {error}."));
     }
 }
 

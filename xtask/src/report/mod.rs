@@ -1,21 +1,25 @@
-//! What happens, as events, and the three ways to show them: on a terminal, as plain lines, as JSON lines.
-//! On GitHub, plain lines with its own commands between them.
+//! Shows what happens. Every event goes to one renderer: text for a terminal or without colours, JSON lines, or what
+//! GitHub's runner understands. A new format is a file with a renderer, a variant of [`Format`], and one of `Renderer`.
 //!
 //! Progress and problems go to stderr, results to stdout; with `--format json` every event is a line on stdout.
-//! Quiet on success, whole on failure: what a step did is one line with its time.
+//! A success is quiet and a failure is whole: a step that passed is one line with its time.
 
+mod event;
 mod github;
+mod json;
 mod pipeline;
 mod text;
 
 use std::cell::Cell;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use serde::Serialize;
 
-use crate::problem::{Location, Problem, Problems};
+use crate::problem::Problems;
+use event::Event;
+pub(crate) use event::{ListedTable, Outcome};
+use github::GitHub;
 pub(crate) use pipeline::{Listed, Row, Running};
 use text::Text;
 
@@ -28,80 +32,14 @@ pub(crate) enum Format {
     Plain,
     /// One JSON object a line, on stdout.
     Json,
-}
-
-/// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Outcome {
-    /// It did something.
-    Done,
-    /// There was nothing to do.
-    Unchanged,
-    /// It failed.
-    Failed,
-    /// It was left out, since it was asked for or because this machine lacks what it needs.
-    Skipped,
-    /// It never began: what it needs failed, or the run was ended before.
-    NotRun,
-}
-
-/// A table as psql's `\dt` lists it.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct ListedTable<'a> {
-    pub(crate) schema: &'a str,
-    pub(crate) name: &'a str,
-    #[serde(rename = "type")]
-    pub(crate) kind: &'a str,
-    pub(crate) owner: &'a str,
-}
-
-/// Something that happened.
-#[derive(Debug, Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub(crate) enum Event<'a> {
-    /// A step has something to do that takes time.
-    Doing { step: &'a str, what: &'a str },
-    /// A step ended.
-    Step { step: &'a str, outcome: Outcome, what: &'a str, seconds: f64 },
-    /// Something worth knowing.
-    Note { text: &'a str },
-    /// Something that may surprise later.
-    Warning { text: &'a str },
-    /// The tables of a database.
-    Tables { database: &'a str, tables: &'a [ListedTable<'a>] },
-    /// Something that is wrong.
-    Problem {
-        what: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        location: Option<&'a Location>,
-        details: &'a [String],
-        remedies: &'a [String],
-        exit_code: i32,
-    },
-    /// The steps of the pipeline; for people either what each proves or what it runs.
-    Steps {
-        steps: &'a [Listed],
-        #[serde(skip)]
-        explained: bool,
-    },
-    /// Steps of the pipeline that are under way.
-    Running { steps: &'a [Running<'a>] },
-    /// What a step of the pipeline that failed printed.
-    Output { step: &'a str, text: &'a str },
-    /// A step of the pipeline ended.
-    Ended(&'a Row),
-    /// How the steps of the pipeline ended.
-    Pipeline { steps: &'a [Row] },
-    /// The command ended.
-    Finished { command: &'a str, exit_code: u8, seconds: f64, next: &'a [String] },
+    /// Plain lines with annotations, folded groups and a summary; the default on GitHub's runners.
+    Github,
 }
 
 /// Shows events.
 pub(crate) struct Reporter {
     renderer: Renderer,
     quiet: bool,
-    github: bool,
     started: Instant,
     /// When something was shown last.
     spoke: Cell<Instant>,
@@ -110,37 +48,46 @@ pub(crate) struct Reporter {
 enum Renderer {
     Text(Text),
     Json,
+    GitHub(GitHub),
 }
 
-/// On runners without a terminal, how often is said what is under way. Logs are followed there as well.
+/// How often a log, which has no place that can be drawn over, is told which steps are under way.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 impl Reporter {
     /// `format` as the user asked for it, else what fits the place where stderr goes.
     pub(crate) fn new(format: Option<Format>, quiet: bool) -> Self {
         let on_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-        let terminal = std::io::stderr().is_terminal() && !on_github;
-        let format = format.unwrap_or(if terminal { Format::Terminal } else { Format::Plain });
+        let terminal = std::io::stderr().is_terminal();
+        let format = format.unwrap_or(match (on_github, terminal) {
+            (true, _) => Format::Github,
+            (false, true) => Format::Terminal,
+            (false, false) => Format::Plain,
+        });
         let renderer = match format {
             Format::Terminal => Renderer::Text(Text::for_terminal(terminal)),
             Format::Plain => Renderer::Text(Text::plain()),
             Format::Json => Renderer::Json,
+            Format::Github => Renderer::GitHub(GitHub::new()),
         };
-        let github = on_github && format != Format::Json;
-        Self { renderer, quiet, github, started: Instant::now(), spoke: Cell::new(Instant::now()) }
+        Self::with(renderer, quiet)
     }
 
-    /// One that keeps what it is told, as plain lines, to be shown if it is wanted.
+    /// A reporter that keeps what it is told, as plain lines. They are shown if somebody needs them.
     pub(crate) fn keeping() -> Self {
-        let (renderer, now) = (Renderer::Text(Text::keeping()), Instant::now());
-        Self { renderer, quiet: false, github: false, started: now, spoke: Cell::new(now) }
+        Self::with(Renderer::Text(Text::keeping()), false)
+    }
+
+    fn with(renderer: Renderer, quiet: bool) -> Self {
+        let now = Instant::now();
+        Self { renderer, quiet, started: now, spoke: Cell::new(now) }
     }
 
     /// What a reporter that keeps its lines has kept.
     pub(crate) fn kept(&self) -> String {
         match &self.renderer {
             Renderer::Text(text) => text.kept(),
-            Renderer::Json => String::new(),
+            Renderer::Json | Renderer::GitHub(_) => String::new(),
         }
     }
 
@@ -160,9 +107,6 @@ impl Reporter {
 
     pub(crate) fn warning(&self, text: &str) {
         self.show(&Event::Warning { text });
-        if self.github {
-            github::warning(text);
-        }
     }
 
     pub(crate) fn tables(&self, database: &str, tables: &[ListedTable<'_>]) {
@@ -171,14 +115,7 @@ impl Reporter {
 
     /// Shows all problems, also when quiet.
     pub(crate) fn problems(&self, problems: &Problems) {
-        for problem in &problems.0 {
-            let Problem { exit, what, location, details, remedies } = problem;
-            let exit_code = *exit as i32;
-            self.show(&Event::Problem { what, location: location.as_ref(), details, remedies, exit_code });
-            if self.github {
-                github::error(problem);
-            }
-        }
+        problems.0.iter().for_each(|problem| self.show(&Event::Problem(problem)));
     }
 
     /// The steps of the pipeline: the command's result.
@@ -196,14 +133,8 @@ impl Reporter {
 
     /// A step of the pipeline ended; if it failed, with all that it printed and all that it found.
     pub(crate) fn ended(&self, row: &Row, commands: &[String], output: &str, problems: &Problems) {
-        let failed = row.outcome == Outcome::Failed;
-        if self.github && !self.quiet {
-            // What passed is folded. GitHub shows nothing of a folded group, so what failed isn't.
-            github::group(&row.line(), commands, !failed);
-        } else {
-            self.show(&Event::Ended(row));
-        }
-        if failed {
+        self.show(&Event::Ended { row, commands });
+        if row.outcome == Outcome::Failed {
             if !output.trim().is_empty() {
                 self.show(&Event::Output { step: &row.step, text: output });
             }
@@ -215,9 +146,6 @@ impl Reporter {
     /// the run as well.
     pub(crate) fn pipeline(&self, rows: &[Row]) {
         self.show(&Event::Pipeline { steps: rows });
-        if self.github {
-            github::summary(rows);
-        }
     }
 
     /// The last event of a command: how it ended, and what may be typed next.
@@ -228,19 +156,13 @@ impl Reporter {
 
     fn show(&self, event: &Event<'_>) {
         self.spoke.set(Instant::now());
-        let problem = matches!(
-            event,
-            Event::Problem { .. } | Event::Output { .. } | Event::Pipeline { .. } | Event::Steps { .. }
-        );
+        let is_shown = event.is_loud() || !self.quiet;
         match &self.renderer {
-            Renderer::Json => {
-                if let Ok(line) = serde_json::to_string(event) {
-                    // A reader that went away ends the lines, not the work.
-                    let _ = writeln!(std::io::stdout().lock(), "{line}");
-                }
-            }
-            Renderer::Text(text) if problem || !self.quiet => text.show(event),
-            Renderer::Text(_) => {}
+            // A program that reads the events chooses among them by itself.
+            Renderer::Json => json::show(event),
+            Renderer::Text(text) if is_shown => text.show(event),
+            Renderer::GitHub(github) if is_shown => github.show(event),
+            Renderer::Text(_) | Renderer::GitHub(_) => {}
         }
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use console::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Event, ListedTable, Outcome, Running, human, pipeline};
+use super::event::{Event, ListedTable, Outcome};
+use super::{Running, human, pipeline};
+use crate::problem::Problem;
 
 /// Shows events as lines.
 pub(super) struct Text {
@@ -63,7 +65,7 @@ impl Text {
             Event::Note { text } => self.err(&format!("  {text}")),
             Event::Warning { text } => self.err(&format!("{} {text}", self.paint("warning:", &Style::new().yellow()))),
             Event::Tables { database, tables } => self.out(&listing(database, tables)),
-            Event::Problem { what, location, details, remedies, .. } => {
+            Event::Problem(Problem { what, location, details, remedies, .. }) => {
                 let mut lines = self.paint("error:", &Style::new().red().bold());
                 if let Some(location) = location {
                     lines.push_str(&format!(" {location}:"));
@@ -72,7 +74,7 @@ impl Text {
                 for line in details.iter().flat_map(|detail| detail.lines()) {
                     lines.push_str(&format!("\n    {line}"));
                 }
-                for remedy in *remedies {
+                for remedy in remedies {
                     for (index, line) in remedy.lines().enumerate() {
                         lines.push_str(if index == 0 { "\n  → " } else { "\n    " });
                         lines.push_str(line);
@@ -85,7 +87,7 @@ impl Text {
             }
             Event::Running { steps } => self.running(steps),
             Event::Output { text, .. } => self.err(text.trim_end()),
-            Event::Ended(row) => self.err(&row.styled_line(self.styled)),
+            Event::Ended { row, .. } => self.err(&row.styled_line(self.styled)),
             Event::Pipeline { steps } => {
                 self.stop_spinner();
                 self.out(&format!("\n{}\n", pipeline::table(steps, self.styled)));

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{StartError, readiness};
+use super::StartError;
 use crate::checkout;
+use crate::connection::readiness::{self, Answer};
 use crate::database_url::DatabaseUrl;
 use crate::interrupt::Interrupt;
 use crate::problem::Problem;
@@ -167,11 +168,11 @@ impl Compose {
             }
         };
         match readiness::wait(&url.options("xtask").database("postgres"), Instant::now() + patience, alive).await? {
-            readiness::Answer::Ready(version) => Ok(version),
-            readiness::Answer::NoDatabase => Ok(String::new()),
-            readiness::Answer::Refused(said) => Err(StartError::Failed(self.other_password(&said, url).into())),
-            readiness::Answer::Never(said) | readiness::Answer::Nothing(said) | readiness::Answer::NotYet(said) => {
-                let problem = Problem::unavailable(format!("PostgreSQL in the container can't be used: {said}."));
+            Answer::Ready(version) => Ok(version),
+            Answer::NoDatabase => Ok(String::new()),
+            Answer::Refused(said) => Err(StartError::Failed(self.other_password(&said, url).into())),
+            answer @ (Answer::Never(_) | Answer::Nothing(_) | Answer::NotYet(_)) => {
+                let problem = Problem::unavailable(format!("PostgreSQL in the container can't be used: {answer}."));
                 Err(StartError::Failed(self.with_log(problem, interrupt).into()))
             }
         }

@@ -9,25 +9,23 @@ use super::compose::{Compose, Unusable};
 #[cfg(unix)]
 use super::local::{self, Binaries, Cluster};
 use super::no_server::{self, Left};
-use super::readiness::{self, Answer};
 use super::{Choice, Provider, Record, Server, StartError, roles};
+use crate::connection::readiness::{self, Answer};
+use crate::context::Context;
 use crate::database_url::{Address, DatabaseUrl};
 use crate::env_file::{FILE, Settings};
-use crate::interrupt::Interrupt;
 use crate::problem::Problem;
-use crate::report::{Reporter, Step};
+use crate::report::Step;
 
 /// How many ports above the wanted one are tried.
 const PORTS: u16 = 100;
 
 /// What the ladder needs to know.
 pub(crate) struct Ladder<'a> {
-    pub(crate) root: &'a Path,
+    pub(crate) context: Context<'a>,
     pub(crate) choice: Choice,
     /// How long a server may take until it is ready.
     pub(crate) patience: Duration,
-    pub(crate) reporter: &'a Reporter,
-    pub(crate) interrupt: &'a Interrupt,
 }
 
 /// What the look at the URLs' address came to.
@@ -39,15 +37,20 @@ pub(crate) enum Look {
 }
 
 impl Ladder<'_> {
+    fn root(&self) -> &Path {
+        &self.context.workspace.root
+    }
+
     /// The first rung: what answers at the URLs' address. Nothing is started or changed, but for the port in
     /// settings whose `.env` isn't made yet.
     ///
     /// # Errors
     /// A server is there and can't be used: it refuses the login, or isn't PostgreSQL; or none is there, and it
     /// would not be ours to start.
-    pub(crate) async fn look(&self, settings: &mut Settings, step: &Step<'_>) -> Result<Look> {
-        let address = settings.urls[0].address.clone();
-        let other = settings.urls.iter().find(|url| !url.address.same_server(&address)).cloned();
+    pub(crate) async fn look(&self, settings: &mut Settings<'_>, step: &Step<'_>) -> Result<Look> {
+        let first = settings.first_url().clone();
+        let address = first.address.clone();
+        let other = settings.urls().find(|url| !url.address.same_server(&address)).cloned();
         let is_ours_to_start = address.is_loopback() && !address.is_socket();
         if matches!(self.choice, Choice::Compose | Choice::Local) {
             return if is_ours_to_start && other.is_none() {
@@ -57,9 +60,9 @@ impl Ladder<'_> {
             };
         }
         if let Some(other) = other {
-            return self.look_at_several(settings, &settings.urls[0].clone(), &other, step).await;
+            return self.look_at_several(settings, &first, &other, step).await;
         }
-        let absent = match self.answer(&settings.urls, step).await? {
+        let absent = match self.answer(settings.urls(), step).await? {
             (_, Answer::Ready(version)) => return Ok(Look::Found(running(address, version))),
             (_, Answer::NoDatabase) => return Ok(Look::Found(running(address, String::new()))),
             (url, Answer::Refused(said)) => {
@@ -95,13 +98,13 @@ impl Ladder<'_> {
     /// Two servers, or more: each has to run already.
     async fn look_at_several(
         &self,
-        settings: &Settings,
+        settings: &Settings<'_>,
         first: &DatabaseUrl,
         other: &DatabaseUrl,
         step: &Step<'_>,
     ) -> Result<Look> {
-        for url in &settings.urls {
-            match self.answer(std::slice::from_ref(url), step).await?.1 {
+        for url in settings.urls() {
+            match self.answer([url], step).await?.1 {
                 Answer::Ready(_) | Answer::NoDatabase => {}
                 Answer::Refused(said) => return Err(roles::refused(url, &said).into()),
                 Answer::Nothing(said) | Answer::NotYet(said) | Answer::Never(said) => {
@@ -120,14 +123,18 @@ impl Ladder<'_> {
     }
 
     /// The first answer that isn't a yes, with the URL that got it; else the last yes. "Not yet" is waited for.
-    async fn answer(&self, urls: &[DatabaseUrl], step: &Step<'_>) -> Result<(DatabaseUrl, Answer)> {
+    async fn answer<'u>(
+        &self,
+        urls: impl IntoIterator<Item = &'u DatabaseUrl>,
+        step: &Step<'_>,
+    ) -> Result<(DatabaseUrl, Answer)> {
         let mut last = None;
         for url in urls {
             let options = url.options("xtask");
             let mut answer = readiness::ask(options.clone()).await;
             if let Answer::NotYet(said) = &answer {
                 step.doing(&format!("{} isn't ready yet: {said}", url.address));
-                let alive = async || Ok(self.interrupt.check()?);
+                let alive = async || Ok(self.context.interrupt.check()?);
                 answer = match readiness::wait(&options, Instant::now() + self.patience, alive).await {
                     Ok(answer) => answer,
                     Err(error) => Answer::Never(readiness_words(error)?),
@@ -145,36 +152,44 @@ impl Ladder<'_> {
     /// Whether what listens there was started for this checkout.
     async fn is_ours(&self, address: &Address) -> Result<bool> {
         #[cfg(unix)]
-        if let Ok(cluster) = Cluster::locate(self.root)
+        if let Ok(cluster) = Cluster::locate(self.root())
             && cluster.running().await?.is_some_and(|running| running.port == address.port)
         {
             return Ok(true);
         }
-        if Record::read(self.root) != Some(Provider::Compose) {
+        if Record::read(self.root()) != Some(Provider::Compose) {
             return Ok(false);
         }
-        match Compose::find(self.root, self.interrupt)? {
-            Ok(compose) => compose.publishes(address.port, self.interrupt),
+        match Compose::find(self.root(), self.context.interrupt)? {
+            Ok(compose) => compose.publishes(address.port, self.context.interrupt),
             Err(_) => Ok(false),
         }
     }
 
     /// The port belongs to somebody else. A checkout whose `.env` isn't made yet takes another port; one that has
     /// its `.env` is left as it is.
-    fn go_elsewhere(&self, settings: &mut Settings, address: &Address, why: String, problem: Problem) -> Result<Look> {
+    fn go_elsewhere(
+        &self,
+        settings: &mut Settings<'_>,
+        address: &Address,
+        why: String,
+        problem: Problem,
+    ) -> Result<Look> {
         let ours = settings.new_file.is_some() && settings.urls_from_file;
         if self.choice != Choice::Auto || !ours || !address.is_loopback() || address.is_socket() {
             return Err(no_server::ways_out(problem, settings, address).into());
         }
         let port = self.another_port(settings, address)?;
-        self.reporter.note(&format!("{why}."));
-        self.reporter.note(&format!("It isn't this checkout's, so port {port} is taken instead, in the new {FILE}."));
+        self.context.reporter.note(&format!("{why}."));
+        self.context
+            .reporter
+            .note(&format!("It isn't this checkout's, so port {port} is taken instead, in the new {FILE}."));
         let unusable = Unusable { why, remedy: format!("Let the URLs in {FILE} log in there.") };
         Ok(Look::ToStart(vec![Left { provider: Provider::Running, unusable }]))
     }
 
     #[cfg(unix)]
-    fn another_port(&self, settings: &mut Settings, address: &Address) -> Result<u16> {
+    fn another_port(&self, settings: &mut Settings<'_>, address: &Address) -> Result<u16> {
         let free = |port: &u16| local::port_is_free(&Address { host: address.host.clone(), port: *port });
         let from = address.port.saturating_add(1);
         let port = (from..=from.saturating_add(PORTS)).find(free).ok_or_else(|| {
@@ -189,7 +204,7 @@ impl Ladder<'_> {
     }
 
     #[cfg(not(unix))]
-    fn another_port(&self, settings: &mut Settings, address: &Address) -> Result<u16> {
+    fn another_port(&self, settings: &mut Settings<'_>, address: &Address) -> Result<u16> {
         let port = address.port.saturating_add(1);
         settings.set_port(address, port);
         Ok(port)
@@ -199,7 +214,12 @@ impl Ladder<'_> {
     ///
     /// # Errors
     /// No provider has one, with the reason of each; or one failed.
-    pub(crate) async fn start(&self, settings: &mut Settings, mut left: Vec<Left>, step: &Step<'_>) -> Result<Server> {
+    pub(crate) async fn start(
+        &self,
+        settings: &mut Settings<'_>,
+        mut left: Vec<Left>,
+        step: &Step<'_>,
+    ) -> Result<Server> {
         for provider in self.order() {
             match self.start_one(provider, settings, step).await {
                 Ok(server) => return Ok(server),
@@ -231,7 +251,7 @@ impl Ladder<'_> {
             Choice::Running => Vec::new(),
             Choice::Compose => vec![Provider::Compose],
             Choice::Local => vec![Provider::Local],
-            Choice::Auto if Record::read(self.root) == Some(Provider::Local) => {
+            Choice::Auto if Record::read(self.root()) == Some(Provider::Local) => {
                 vec![Provider::Local, Provider::Compose]
             }
             Choice::Auto => vec![Provider::Compose, Provider::Local],
@@ -241,13 +261,13 @@ impl Ladder<'_> {
     async fn start_one(
         &self,
         provider: Provider,
-        settings: &mut Settings,
+        settings: &mut Settings<'_>,
         step: &Step<'_>,
     ) -> Result<Server, StartError> {
         let rung = self.rung(provider)?.map_err(|unusable| self.left(provider, unusable))?;
         // Before it is started: what fails half way can be stopped as well.
-        Record::write(self.root, provider);
-        if let Some(url) = settings.urls.iter().find(|url| url.password.is_empty()) {
+        Record::write(self.root(), provider);
+        if let Some(url) = settings.urls().find(|url| url.password.is_empty()) {
             return Err(Problem::failed(format!(
                 "{} has no password, and a server of our own asks for one.",
                 url.variable
@@ -260,10 +280,12 @@ impl Ladder<'_> {
             match self.start_rung(&rung, settings).await {
                 // Taken by somebody else in the meantime: if the port is ours to choose, by another one.
                 Err(StartError::PortTaken) if settings.made_file() => {
-                    let address = settings.urls[0].address.clone();
+                    let address = settings.first_url().address.clone();
                     let port = self.another_port(settings, &address)?;
-                    settings.rewrite(self.root)?;
-                    self.reporter.note(&format!("{address} is taken; going on with port {port}, in the new {FILE}."));
+                    settings.rewrite(self.root())?;
+                    self.context
+                        .reporter
+                        .note(&format!("{address} is taken; going on with port {port}, in the new {FILE}."));
                 }
                 Err(StartError::Unusable(unusable)) => return Err(self.left(provider, unusable)),
                 ended => return ended,
@@ -273,26 +295,28 @@ impl Ladder<'_> {
 
     /// Says why a rung is left, now: what is tried next may take a while.
     fn left(&self, provider: Provider, unusable: Unusable) -> StartError {
-        self.reporter.note(&format!("{} was left: {}.", provider.name(), unusable.why.trim_end_matches('.')));
+        self.context.reporter.note(&format!("{} was left: {}.", provider.name(), unusable.why.trim_end_matches('.')));
         StartError::Unusable(unusable)
     }
 
-    async fn start_rung(&self, rung: &Rung, settings: &Settings) -> Result<Server, StartError> {
-        let url = &settings.urls[0];
+    async fn start_rung(&self, rung: &Rung, settings: &Settings<'_>) -> Result<Server, StartError> {
+        let url = settings.first_url();
         let (provider, version) = match rung {
             Rung::Compose(compose) => {
                 if let Some(image) = compose.image_to_pull() {
-                    self.reporter.note(&format!("Pulling the image {image}; this takes a while, the first time only."));
+                    self.context
+                        .reporter
+                        .note(&format!("Pulling the image {image}; this takes a while, the first time only."));
                 }
-                let version = compose.start(url, self.patience, self.interrupt).await?;
+                let version = compose.start(url, self.patience, self.context.interrupt).await?;
                 // The first URL's role is the container's superuser.
-                roles::let_in(&url.options("xtask").database("postgres"), &settings.urls).await?;
+                roles::let_in(&url.options("xtask").database("postgres"), settings.urls()).await?;
                 (Provider::Compose, version)
             }
             #[cfg(unix)]
             Rung::Local(cluster, binaries) => {
-                let version = cluster.start(binaries, &url.address, self.patience, self.interrupt).await?;
-                roles::let_in(&cluster.superuser(&url.address)?, &settings.urls).await?;
+                let version = cluster.start(binaries, &url.address, self.patience, self.context.interrupt).await?;
+                roles::let_in(&cluster.superuser(&url.address)?, settings.urls()).await?;
                 (Provider::Local, version)
             }
         };
@@ -303,14 +327,14 @@ impl Ladder<'_> {
     fn rung(&self, provider: Provider) -> Result<Result<Rung, Unusable>> {
         #[cfg(unix)]
         if provider == Provider::Local {
-            let rung = Cluster::locate(self.root).and_then(|cluster| {
-                let binaries = cluster.binaries(self.interrupt)?;
+            let rung = Cluster::locate(self.root()).and_then(|cluster| {
+                let binaries = cluster.binaries(self.context.interrupt)?;
                 Ok(Rung::Local(cluster, binaries))
             });
             return match rung {
                 Ok(rung) => Ok(Ok(rung)),
                 Err(error) => {
-                    self.interrupt.check()?;
+                    self.context.interrupt.check()?;
                     let problem = error.downcast::<Problem>()?;
                     let why = format!("{} {}", problem.what, problem.details.join(" "));
                     Ok(Err(Unusable { why, remedy: problem.remedies.join(", ") }))
@@ -318,7 +342,7 @@ impl Ladder<'_> {
             };
         }
         if provider == Provider::Compose {
-            return Ok(Compose::find(self.root, self.interrupt)?.map(Rung::Compose));
+            return Ok(Compose::find(self.root(), self.context.interrupt)?.map(Rung::Compose));
         }
         Ok(Err(Unusable {
             why: "a private cluster needs a Unix system".into(),

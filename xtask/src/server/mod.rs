@@ -8,7 +8,6 @@ mod ladder;
 #[cfg(unix)]
 pub(crate) mod local;
 mod no_server;
-pub(crate) mod readiness;
 mod record;
 mod roles;
 

@@ -13,8 +13,8 @@ pub(crate) struct Left {
 }
 
 /// `--server compose` or `local`, and URLs that name anything but one port of this machine.
-pub(super) fn not_startable(settings: &Settings) -> Problem {
-    let named = settings.urls.iter().map(|url| format!("{} names {}.", url.variable, url.address));
+pub(super) fn not_startable(settings: &Settings<'_>) -> Problem {
+    let named = settings.urls().map(|url| format!("{} names {}.", url.variable, url.address));
     Problem::unavailable(
         "What --server names starts one server, on a port of this machine, and the URLs say otherwise.",
     )
@@ -23,9 +23,9 @@ pub(super) fn not_startable(settings: &Settings) -> Problem {
 }
 
 /// Adds how to get a server of one's own to a problem with the one that is there.
-pub(super) fn ways_out(problem: Problem, settings: &Settings, address: &Address) -> Problem {
+pub(super) fn ways_out(problem: Problem, settings: &Settings<'_>, address: &Address) -> Problem {
     let remedy = if settings.new_file.is_none() {
-        let variables: Vec<_> = settings.urls.iter().map(|url| url.variable.as_str()).collect();
+        let variables: Vec<_> = settings.urls().map(|url| url.variable.as_str()).collect();
         let (variables, port) = (variables.join(" and "), address.port.saturating_add(1));
         format!("take a server of your own: put a free port, such as {port}, into {variables} and type this again.")
     } else {
@@ -44,8 +44,8 @@ pub(super) fn who_listens(address: &Address) -> String {
     format!("See what listens there: {command}")
 }
 
-pub(super) fn port_taken(settings: &Settings) -> Problem {
-    let address = &settings.urls[0].address;
+pub(super) fn port_taken(settings: &Settings<'_>) -> Problem {
+    let address = &settings.first_url().address;
     let what = format!("Port {} is taken by another program.", address.port);
     ways_out(Problem::unavailable(what).remedy(who_listens(address)), settings, address)
 }

@@ -4,8 +4,8 @@ use anyhow::Result;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection};
 
-use super::readiness::{self, Answer};
-use crate::database::sql::{identifier, literal};
+use crate::connection::readiness::{self, Answer};
+use crate::connection::sql::{identifier, literal};
 use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
 
@@ -17,7 +17,10 @@ use crate::problem::Problem;
 ///
 /// # Errors
 /// The superuser isn't let in, or a statement fails.
-pub(crate) async fn let_in(superuser: &PgConnectOptions, urls: &[DatabaseUrl]) -> Result<()> {
+pub(crate) async fn let_in<'u>(
+    superuser: &PgConnectOptions,
+    urls: impl Iterator<Item = &'u DatabaseUrl>,
+) -> Result<()> {
     // Else a statement that fails would stand in the server's log with the password in it.
     let quiet = [("log_min_error_statement", "panic"), ("log_statement", "none")];
     let mut connection = xtask_connect::connect(superuser.clone().options(quiet)).await.map_err(|error| {

@@ -26,8 +26,9 @@ pub(in crate::ci) fn lock_file(root: &Path) -> Option<String> {
 
 /// `before` is `Cargo.lock` as it was before any step: those that compile bring it up to date, and are quicker at times.
 pub(super) fn check(before: Option<&str>, setting: &Setting<'_>) -> Result<Passed> {
-    let root = &setting.workspace.root;
-    let run = |line: &str| CommandLine::cargo(line).deadline(DEADLINE).run(root, setting.built, setting.interrupt);
+    let root = &setting.context.workspace.root;
+    let run =
+        |line: &str| CommandLine::cargo(line).deadline(DEADLINE).run(root, setting.built, setting.context.interrupt);
     let printed = run("metadata --locked --format-version 1")?;
     if printed.text.contains("because --locked was passed") || lock_file(root).as_deref() != before {
         return Err(Problem::failed(format!("{LOCK} isn't what the manifests ask for."))
@@ -36,7 +37,7 @@ pub(super) fn check(before: Option<&str>, setting: &Setting<'_>) -> Result<Passe
             .into());
     }
     if !printed.problems.0.is_empty() {
-        setting.reporter.note(printed.text.trim_end());
+        setting.context.reporter.note(printed.text.trim_end());
     }
     printed.problems.into_result()?;
     if !root.join(DENY).is_file() {
@@ -59,7 +60,7 @@ pub(super) fn check(before: Option<&str>, setting: &Setting<'_>) -> Result<Passe
                 "cargo-deny finds nothing, but the list of advisories can't be fetched from here".to_owned(),
             ));
         }
-        setting.reporter.note(printed.text.trim_end());
+        setting.context.reporter.note(printed.text.trim_end());
         problems.0.extend(printed.problems.0);
     }
     problems.into_result()?;

@@ -44,13 +44,15 @@ const RANDOM: usize = 24;
 const HARMLESS: [&str; 9] = ["test", "example", "dummy", "fake", "sample", "change", "placeholder", "local", "secret"];
 
 pub(super) fn check(settings_check: Option<&CommandLine>, setting: &Setting<'_>) -> Result<Passed> {
-    let root = &setting.workspace.root;
+    let root = &setting.context.workspace.root;
     let mut problems = Problems::default();
     let Some(Contract { values, problems: wrong }) = env_file::contract(root)? else {
         return Ok(Passed::InPart(format!("there is no {CONTRACT}")));
     };
     problems.0.extend(wrong);
-    for url in setting.workspace.url_variables().iter().filter(|url| !values.iter().any(|value| value.name == **url)) {
+    for url in
+        setting.context.workspace.url_variables().iter().filter(|url| !values.iter().any(|value| value.name == **url))
+    {
         problems
             .0
             .push(Problem::failed(format!("{CONTRACT} has no {url}, which a sqlx.toml names.")).at(CONTRACT, 1, None));
@@ -60,7 +62,7 @@ pub(super) fn check(settings_check: Option<&CommandLine>, setting: &Setting<'_>)
     }
     let git = in_git(setting, &mut problems)?;
     if let Some(settings_check) = settings_check {
-        let printed = settings_check.run(root, setting.built, setting.interrupt)?;
+        let printed = settings_check.run(root, setting.built, setting.context.interrupt)?;
         if !printed.problems.0.is_empty() {
             problems.0.push(
                 Problem::failed(format!("{CONTRACT} doesn't satisfy the settings."))
@@ -84,13 +86,13 @@ pub(super) fn check(settings_check: Option<&CommandLine>, setting: &Setting<'_>)
 
 /// Whether git knows `.env`, which it may not. `false` says that there is no git to ask.
 fn in_git(setting: &Setting<'_>, problems: &mut Problems) -> Result<bool> {
-    let root: &Path = &setting.workspace.root;
+    let root: &Path = &setting.context.workspace.root;
     if which::which("git").is_err() {
         return Ok(false);
     }
     let git = |args: &[&str]| {
         let child = Child::new("git", GIT).dir(root).args(args.iter().copied());
-        Ok::<_, anyhow::Error>(child.run(setting.interrupt)?.status.success())
+        Ok::<_, anyhow::Error>(child.run(setting.context.interrupt)?.status.success())
     };
     // Root in somebody else's checkout is told that it is of dubious ownership: then nothing can be asked.
     if !git(&["rev-parse", "--is-inside-work-tree"])? {

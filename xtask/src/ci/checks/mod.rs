@@ -6,17 +6,14 @@ mod env;
 
 use anyhow::Result;
 
-pub(super) use databases::scratch_urls;
 pub(super) use deps::lock_file;
 
 use super::command::{Built, CommandLine};
-use crate::cli::DbSetup;
-use crate::commands::{Context, db_setup};
-use crate::interrupt::Interrupt;
-use crate::report::Reporter;
+use crate::context::Context;
+use crate::queries;
 use crate::runtime::wait_for;
 use crate::server::Choice;
-use crate::workspace::Workspace;
+use crate::setup::Setup;
 
 /// What is checked.
 pub(crate) enum Check {
@@ -44,11 +41,9 @@ pub(crate) enum Passed {
 
 /// What a check has at hand.
 pub(crate) struct Setting<'a> {
-    pub(crate) workspace: &'a Workspace,
+    /// Its reporter keeps what is said; that is shown if the step fails.
+    pub(crate) context: Context<'a>,
     pub(crate) allow_remote: bool,
-    /// Keeps what is said; it is shown if the step fails.
-    pub(crate) reporter: &'a Reporter,
-    pub(crate) interrupt: &'a Interrupt,
     pub(crate) built: &'a Built,
 }
 
@@ -63,22 +58,17 @@ impl Check {
             Self::Env(settings_check) => env::check(settings_check.as_ref(), setting),
             Self::Migrations => wait_for(databases::round_trips(setting)),
             Self::Schema => wait_for(databases::schema_files(setting)),
-            Self::Queries => super::queries::check(setting),
+            Self::Queries => queries::check(setting.context, setting.allow_remote).map(Passed::With),
             Self::Deps(lock_file) => deps::check(lock_file.as_deref(), setting),
         }
     }
 }
 
 async fn set_up(setting: &Setting<'_>) -> Result<Passed> {
-    let options = DbSetup {
-        server: Choice::Auto,
-        timeout: std::time::Duration::from_secs(180),
-        dry_run: false,
-        allow_remote: setting.allow_remote,
-        // The step `schema` says so, and only it.
-        accept_stale_file: true,
-    };
-    db_setup::run(&options, &Context { reporter: setting.reporter, interrupt: setting.interrupt }).await?;
-    let names: Vec<_> = setting.workspace.databases.iter().map(|database| database.name.as_str()).collect();
+    let Setting { context, allow_remote, .. } = *setting;
+    let patience = std::time::Duration::from_secs(180);
+    // That a schema file is stale is said by the step `schema` alone.
+    Setup { context, choice: Choice::Auto, patience, allow_remote, accept_stale_file: true }.run().await?;
+    let names: Vec<_> = context.workspace.databases.iter().map(|database| database.name.as_str()).collect();
     Ok(Passed::With(format!("{} migrated and proven", names.join(" and "))))
 }

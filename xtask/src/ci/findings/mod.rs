@@ -1,6 +1,5 @@
 //! What programs print, made into problems with their place in a file.
 
-mod compiler;
 mod lint;
 mod rustfmt;
 mod test_run;
@@ -11,6 +10,7 @@ use std::path::{Path, PathBuf};
 pub(super) use test_run::Totals;
 
 use super::command::Reading;
+use crate::compiler::{self, Compiled};
 use crate::problem::Problems;
 use crate::process::Ended;
 
@@ -31,7 +31,10 @@ pub(super) fn read(reading: Reading, root: &Path, ended: &Ended) -> Found {
     let Ended { stdout, stderr, .. } = ended;
     match reading {
         Reading::Text => Found { text: format!("{stdout}{stderr}"), ..Found::default() },
-        Reading::Compiler => compiler::read(stdout, stderr),
+        Reading::Compiler => {
+            let Compiled { problems, text, executables } = compiler::read(stdout, stderr);
+            Found { problems, text, executables, totals: None }
+        }
         Reading::Format => rustfmt::read(root, stdout, stderr),
         Reading::Tests => test_run::read(stdout, stderr),
         Reading::Examples => Found { totals: None, ..test_run::read(stdout, stderr) },

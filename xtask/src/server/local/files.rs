@@ -12,8 +12,8 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use super::account::Account;
 use super::binaries::Binaries;
+use crate::account::Account;
 use crate::checkout;
 use crate::env_file::write_private;
 use crate::interrupt::Interrupt;

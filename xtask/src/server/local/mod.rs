@@ -5,7 +5,6 @@
 //! file proves nothing by itself: the server may be gone and its number taken by another process, so nothing is
 //! signalled that can't be shown to be this cluster's server.
 
-pub(crate) mod account;
 mod binaries;
 mod files;
 
@@ -24,10 +23,11 @@ use nix::unistd::Pid;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Row};
 
-use self::account::Account;
 pub(crate) use self::binaries::Binaries;
 use self::files::{Files, SUPERUSER};
-use super::{StartError, readiness};
+use super::StartError;
+use crate::account::Account;
+use crate::connection::readiness::{self, Answer};
 use crate::database_url::Address;
 use crate::interrupt::Interrupt;
 use crate::problem::Problem;
@@ -177,9 +177,9 @@ impl Cluster {
                 .details(self.files.log_tail(10))
         };
         match readiness::wait(&self.superuser(address)?, deadline, alive).await {
-            Ok(readiness::Answer::Ready(version)) => Ok(version),
+            Ok(Answer::Ready(version)) => Ok(version),
             Ok(answer) => Err(StartError::Failed(
-                explain(Problem::unavailable(format!("This checkout's PostgreSQL can't be used: {answer:?}."))).into(),
+                explain(Problem::unavailable(format!("This checkout's PostgreSQL can't be used: {answer}."))).into(),
             )),
             Err(error) => Err(StartError::Failed(match error.downcast::<Problem>() {
                 Ok(problem) if problem.exit == crate::problem::Exit::Unavailable => explain(problem).into(),

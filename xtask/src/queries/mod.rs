@@ -4,6 +4,8 @@
 //! that have a database. This program stands before rustc meanwhile, so that each package's data lands in a folder of its
 //! own; that also keeps what is compiled here apart from what everybody else compiles.
 
+mod touch;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,19 +16,17 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use similar::TextDiff;
 
-use super::checks::{Passed, Setting, scratch_urls};
-use super::command::Reading;
-use super::findings;
-use super::touch::Touched;
+use self::touch::Touched;
+use crate::compiler;
+use crate::connection::session;
+use crate::context::Context;
 use crate::database::cancel::cancel;
-use crate::database::scratch::Scratch;
-use crate::database::session;
-use crate::database_url::DatabaseUrl;
+use crate::database::scratch::{self, Scratch};
 use crate::interrupt;
 use crate::problem::{Problem, Problems};
 use crate::process::Child;
 use crate::runtime::{self, wait_for};
-use crate::workspace::Database;
+use crate::target::Target;
 
 /// Where each package keeps its data.
 const FOLDER: &str = ".sqlx";
@@ -53,31 +53,34 @@ struct Package {
 /// The data of one package: file names with their texts.
 type Data = BTreeMap<String, String>;
 
-/// Whether the committed data is what it has to be.
-pub(super) fn check(setting: &Setting<'_>) -> Result<Passed> {
-    let fresh = make(setting)?;
+/// Compares the committed data with what it has to be. Returns a few words on what was compared.
+///
+/// # Errors
+/// Every query whose data differs, or why the data couldn't be made.
+pub(crate) fn check(context: Context<'_>, allow_remote: bool) -> Result<String> {
+    let fresh = make(context, allow_remote)?;
     let mut problems = Problems::default();
     let mut count = 0;
     for (package, fresh) in &fresh {
         count += fresh.len();
-        problems.0.extend(differences(&setting.workspace.root, package, fresh)?);
+        problems.0.extend(differences(&context.workspace.root, package, fresh)?);
     }
     problems.into_result()?;
-    Ok(Passed::With(match (fresh.len(), count) {
+    Ok(match (fresh.len(), count) {
         (0, _) => "no package with a database uses sqlx".to_owned(),
         (_, 0) => "there is no checked query".to_owned(),
         (packages, count) => format!("the data of {count} queries in {packages} packages is current"),
-    }))
+    })
 }
 
 /// Makes the committed data what it has to be. Returns a line for each file that was written or deleted.
 ///
 /// # Errors
 /// A query doesn't compile, or a file can't be written.
-pub(crate) fn write(setting: &Setting<'_>) -> Result<Vec<String>> {
-    let root = &setting.workspace.root;
+pub(crate) fn write(context: Context<'_>, allow_remote: bool) -> Result<Vec<String>> {
+    let root = &context.workspace.root;
     let mut done = Vec::new();
-    for (package, fresh) in make(setting)? {
+    for (package, fresh) in make(context, allow_remote)? {
         let folder = package.dir.join(FOLDER);
         let committed = read(&root.join(&folder))?;
         let failed =
@@ -96,36 +99,38 @@ pub(crate) fn write(setting: &Setting<'_>) -> Result<Vec<String>> {
 }
 
 /// What the data has to be.
-fn make(setting: &Setting<'_>) -> Result<Vec<(Package, Data)>> {
-    let (packages, target) = packages(setting)?;
+fn make(context: Context<'_>, allow_remote: bool) -> Result<Vec<(Package, Data)>> {
+    let (packages, folder) = packages(context)?;
     if packages.is_empty() {
         return Ok(Vec::new());
     }
-    let urls = scratch_urls(setting)?;
-    let run = format!("{} {}", session::READER, std::process::id());
-    let result = with_scratch(setting, &urls, &run, |scratch_urls| compile(setting, &target, &packages, scratch_urls));
+    let targets = scratch::targets(&context, allow_remote)?;
+    let run = session::name_of_run(session::READER);
+    let result = with_scratch(context, &targets, &run, |variables| compile(context, &folder, &packages, variables));
     if result.as_ref().is_err_and(interrupt::is_interruption) {
-        return Err(wait_for(async { Ok(cancel(&urls, &run).await) })?.into());
+        return Err(wait_for(async { Ok(cancel(&targets, &run).await) })?.into());
     }
     let data = result?;
     Ok(packages.into_iter().zip(data).collect())
 }
 
-/// Calls `work` with the URLs of a scratch database for each database, migrated from nothing.
+/// A variable that a database's URL stands in, with the URL of its scratch database.
+type Variable<'t> = (&'t str, String);
+
+/// Calls `work` with a scratch database for each database, migrated from nothing.
 fn with_scratch<T>(
-    setting: &Setting<'_>,
-    urls: &[DatabaseUrl],
+    context: Context<'_>,
+    targets: &[Target<'_>],
     run: &str,
-    work: impl FnOnce(&[String]) -> Result<T>,
+    work: impl FnOnce(&[Variable<'_>]) -> Result<T>,
 ) -> Result<T> {
     let runtime = runtime::new()?;
-    let make = async |(database, url): (&Database, &DatabaseUrl)| {
-        let scratch = Scratch::create(url, run).await?;
-        let migrated = scratch.migrated(database).await;
+    let make = targets.iter().map(async |target| {
+        let scratch = Scratch::create(target, run).await?;
+        let migrated = scratch.migrated().await;
         Ok::<_, anyhow::Error>((scratch, migrated))
-    };
-    let made = async { Ok(join_all(setting.workspace.databases.iter().zip(urls).map(make)).await) };
-    let made = runtime.block_on(setting.interrupt.guard(made))?;
+    });
+    let made = runtime.block_on(context.interrupt.guard(async { Ok(join_all(make).await) }))?;
     let (mut scratches, mut problems) = (Vec::new(), Problems::default());
     for one in made {
         let migrated = one.and_then(|(scratch, migrated)| {
@@ -138,7 +143,7 @@ fn with_scratch<T>(
         }
     }
     let result = if problems.0.is_empty() {
-        work(&scratches.iter().map(Scratch::url).collect::<Vec<_>>())
+        work(&scratches.iter().map(Scratch::variable).collect::<Vec<_>>())
     } else {
         Err(problems.into())
     };
@@ -149,20 +154,25 @@ fn with_scratch<T>(
     Ok(done)
 }
 
-/// Compiles the packages, with the variable of each database set to its scratch database.
-fn compile(setting: &Setting<'_>, target: &Path, packages: &[Package], urls: &[String]) -> Result<Vec<Data>> {
-    let home = target.join(FRESH);
+/// Compiles the packages in the target folder `folder`, with the variable of each database set to its scratch database.
+fn compile(context: Context<'_>, folder: &Path, packages: &[Package], variables: &[Variable<'_>]) -> Result<Vec<Data>> {
+    let home = folder.join(FRESH);
     let sources = packages.iter().flat_map(|package| &package.sources);
-    let _touched = Touched::new(&home.join("lock"), sources, setting.interrupt)?;
+    let _touched = Touched::new(&home.join("lock"), sources, context.interrupt)?;
     let fresh = home.join(std::process::id().to_string());
     drop(std::fs::remove_dir_all(&fresh));
-    let data = compile_into(&fresh, setting, packages, urls);
+    let data = compile_into(&fresh, context, packages, variables);
     drop(std::fs::remove_dir_all(&fresh));
     data
 }
 
-fn compile_into(fresh: &Path, setting: &Setting<'_>, packages: &[Package], urls: &[String]) -> Result<Vec<Data>> {
-    let root = &setting.workspace.root;
+fn compile_into(
+    fresh: &Path,
+    context: Context<'_>,
+    packages: &[Package],
+    variables: &[Variable<'_>],
+) -> Result<Vec<Data>> {
+    let root = &context.workspace.root;
     let mut check = Child::cargo(DEADLINE).dir(root).args(["check"]);
     for package in packages {
         check = check.args(["--package", &package.name]);
@@ -170,13 +180,13 @@ fn compile_into(fresh: &Path, setting: &Setting<'_>, packages: &[Package], urls:
     check = check.args(["--all-targets", "--message-format", "json"]);
     check = check.env("CARGO_TERM_COLOR", "never").env("SQLX_OFFLINE", "false").env(VARIABLE, fresh);
     check = check.env("RUSTC_WORKSPACE_WRAPPER", this_program()?);
-    for (database, url) in setting.workspace.databases.iter().zip(urls) {
-        check = check.env(&database.url_variable, url);
+    for (variable, url) in variables {
+        check = check.env(variable, url);
     }
-    let ended = check.run(setting.interrupt)?;
+    let ended = check.run(context.interrupt)?;
     if !ended.status.success() {
-        let mut found = findings::read(Reading::Compiler, root, &ended);
-        setting.reporter.note(found.text.trim_end());
+        let mut found = compiler::read(&ended.stdout, &ended.stderr);
+        context.reporter.note(found.text.trim_end());
         if found.problems.0.is_empty() {
             found.problems.0.push(Problem::failed(format!("`{check}` failed ({}).", ended.status)));
         }
@@ -221,14 +231,14 @@ struct MetadataDependency {
 
 /// The packages that have a database and depend on sqlx. Where no package is said to have the database, all that depend
 /// on sqlx are meant, but for this one. With them, the target folder.
-fn packages(setting: &Setting<'_>) -> Result<(Vec<Package>, PathBuf)> {
-    let root = &setting.workspace.root;
+fn packages(context: Context<'_>) -> Result<(Vec<Package>, PathBuf)> {
+    let root = &context.workspace.root;
     let list = Child::cargo(DEADLINE).dir(root).args(["metadata", "--no-deps", "--format-version", "1"]);
-    let ended = list.run(setting.interrupt)?;
+    let ended = list.run(context.interrupt)?;
     let metadata: Metadata = serde_json::from_str(&ended.stdout).map_err(|error| {
         Problem::failed(format!("`{list}` can't be read: {error}.")).details(ended.stderr.lines().map(str::to_owned))
     })?;
-    let dirs: Vec<_> = setting.workspace.databases.iter().map(|database| &database.package_dir).collect();
+    let dirs: Vec<_> = context.workspace.databases.iter().map(|database| &database.package_dir).collect();
     let found = metadata.packages.into_iter().filter_map(|package| {
         let dir = package.manifest_path.parent().unwrap_or(root);
         let dir = dir.strip_prefix(root).unwrap_or(dir).to_owned();

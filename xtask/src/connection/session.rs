@@ -6,9 +6,10 @@ use anyhow::Result;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
 
+use super::readiness::{self, Answer};
+use super::sql::literal;
 use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
-use crate::server::readiness::{self, Answer};
 
 /// Sessions that only read.
 pub(crate) const READER: &str = "xtask";
@@ -16,6 +17,11 @@ pub(crate) const READER: &str = "xtask";
 /// What sessions that migrate are called before their run's own number: only the holder of the setup lock has any,
 /// so that a new holder knows others to be left behind.
 pub(crate) const MIGRATOR: &str = "xtask migrate";
+
+/// The name that the sessions of this run go by: `kind` and the number of this process.
+pub(crate) fn name_of_run(kind: &str) -> String {
+    format!("{kind} {}", std::process::id())
+}
 
 /// The maintenance database: every server has it, unless somebody dropped it.
 const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
@@ -58,12 +64,7 @@ pub(crate) async fn maintenance(url: &DatabaseUrl, name: &str) -> Result<PgConne
 
 /// Why the server of a URL can't be used.
 pub(crate) fn unavailable(url: &DatabaseUrl, answer: &Answer) -> Problem {
-    let why = match answer {
-        Answer::Nothing(said) | Answer::NotYet(said) | Answer::Refused(said) | Answer::Never(said) => said.as_str(),
-        Answer::NoDatabase => "the database isn't there",
-        Answer::Ready(_) => "it answers",
-    };
-    Problem::unavailable(format!("{} ({}) can't be reached: {why}.", url.database, url.address))
+    Problem::unavailable(format!("{} ({}) can't be reached: {answer}.", url.database, url.address))
         .remedy("cargo xtask db-setup")
 }
 
@@ -82,7 +83,7 @@ pub(crate) async fn end_orphans(connection: &mut PgConnection) -> Result<(), sql
 
 /// Ends the sessions of one run, in every database of the server, and waits until they are gone.
 pub(crate) async fn end_run(connection: &mut PgConnection, run: &str) -> Result<(), sqlx::Error> {
-    let condition = format!("application_name = {}", super::sql::literal(run));
+    let condition = format!("application_name = {}", literal(run));
     end_sessions(connection, &condition).await
 }
 

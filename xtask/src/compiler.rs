@@ -1,11 +1,22 @@
-//! What cargo and the compilers that it runs say.
+//! The messages of cargo and of the compilers that it runs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::Found;
-use crate::problem::Problem;
+use crate::problem::{Problem, Problems};
+
+/// The outcome of a run of cargo.
+#[derive(Default)]
+pub(crate) struct Compiled {
+    /// The errors of the compilers, each once.
+    pub(crate) problems: Problems,
+    /// What was printed besides.
+    pub(crate) text: String,
+    /// The programs that were built, by name.
+    pub(crate) executables: BTreeMap<String, PathBuf>,
+}
 
 /// Cargo's messages: <https://doc.rust-lang.org/cargo/reference/external-tools.html#json-messages>.
 #[derive(Deserialize)]
@@ -76,8 +87,9 @@ impl Span {
     }
 }
 
-pub(super) fn read(stdout: &str, stderr: &str) -> Found {
-    let mut found = Found { text: stderr.to_owned(), ..Found::default() };
+/// Reads the output of a cargo that was asked for `--message-format json`.
+pub(crate) fn read(stdout: &str, stderr: &str) -> Compiled {
+    let mut found = Compiled { text: stderr.to_owned(), ..Compiled::default() };
     let mut seen = Vec::new();
     for line in stdout.lines() {
         match serde_json::from_str(line) {

@@ -4,6 +4,7 @@
 //! deadline, in milliseconds; "never" (a refused login, a server that isn't PostgreSQL, a child that ended) ends
 //! the wait at once.
 
+use std::fmt;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,17 @@ pub(crate) enum Answer {
     Refused(String),
     /// Something else, or a server that can't be used.
     Never(String),
+}
+
+impl fmt::Display for Answer {
+    /// As the end of a sentence that says what the server can't be used for: without a capital and without a full stop.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready(version) => write!(f, "PostgreSQL {version} is ready"),
+            Self::NoDatabase => f.write_str("the database isn't there"),
+            Self::Nothing(said) | Self::NotYet(said) | Self::Refused(said) | Self::Never(said) => f.write_str(said),
+        }
+    }
 }
 
 /// Asks once: logs in and has a SELECT answered.

@@ -1,0 +1,188 @@
+//! Setting up: from whatever there is to every database migrated and proven. `db-setup` does it, and so does `ci`.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::checkout::{self, CheckoutLock};
+use crate::connection::session;
+use crate::context::Context;
+use crate::database::cancel::cancel;
+use crate::database::converge::{self, Goal};
+use crate::env_file::{CONTRACT, FILE, Settings};
+use crate::interrupt;
+use crate::problem::Problem;
+use crate::report::{Outcome, Step};
+use crate::server::{Choice, Ladder, Look, Provider, Server};
+use crate::target::Target;
+
+/// How databases are set up.
+pub(crate) struct Setup<'a> {
+    pub(crate) context: Context<'a>,
+    /// Where PostgreSQL comes from.
+    pub(crate) choice: Choice,
+    /// How long a server, and another run, is waited for.
+    pub(crate) patience: Duration,
+    /// Whether databases may be made and migrated on a host that isn't this machine.
+    pub(crate) allow_remote: bool,
+    /// Whether a database that is what the migrations make is good enough, although the committed schema file says
+    /// something else.
+    pub(crate) accept_stale_file: bool,
+}
+
+impl Setup<'_> {
+    /// Sets everything up. Where everything is as it should be, nothing is written and no lock is taken.
+    ///
+    /// # Errors
+    /// All problems of all databases, and the state that each of them is in.
+    pub(crate) async fn run(&self) -> Result<()> {
+        let run = session::name_of_run(session::MIGRATOR);
+        let mut touched = Vec::new();
+        let result = self.context.interrupt.guard(self.steps(&run, &mut touched)).await;
+        if result.as_ref().is_err_and(interrupt::is_interruption) && !touched.is_empty() {
+            return Err(cancel(&touched, &run)
+                .await
+                .detail("No migration is half applied: each is there with its row in the history, or not at all.")
+                .remedy("Type it again, and it goes on from there: cargo xtask db-setup")
+                .into());
+        }
+        result
+    }
+
+    /// `touched` is set before the first statement that writes: from then on there is something to cancel.
+    async fn steps<'w>(&'w self, run: &str, touched: &mut Vec<Target<'w>>) -> Result<()> {
+        let Context { workspace, reporter, interrupt } = self.context;
+        let root = workspace.root.as_path();
+        let Some(Begun { mut settings, settings_step, server_step }) = self.begin().await? else { return Ok(()) };
+        let checkout = CheckoutLock::take(root, self.patience, reporter, interrupt)?;
+        if settings.new_file.is_some() {
+            // Another run may have made the file while this one waited.
+            settings = Settings::of(workspace)?;
+        }
+        let ladder = self.ladder();
+        let look = ladder.look(&mut settings, &server_step).await?;
+        end_settings(settings_step, settings.create_file(root, &checkout::make_state_dir(root)?)?, &settings);
+        let server = match look {
+            Look::Found(server) => server,
+            Look::ToStart(left) => ladder.start(&mut settings, left, &server_step).await?,
+        };
+        end_server(server_step, &server);
+        drop(checkout);
+
+        touched.clone_from(&settings.targets);
+        let Self { context, patience, accept_stale_file, .. } = *self;
+        let ready = Goal { context, targets: &settings.targets, run, patience, accept_stale_file }.reach().await?;
+        ready.show(reporter);
+        Ok(())
+    }
+
+    /// Says what [`Setup::run`] would do, and does nothing.
+    ///
+    /// # Errors
+    /// Those that [`Setup::run`] would meet before it changes anything.
+    pub(crate) async fn plan(&self) -> Result<()> {
+        self.context.interrupt.guard(self.plan_steps()).await
+    }
+
+    async fn plan_steps(&self) -> Result<()> {
+        let Some(Begun { mut settings, settings_step, server_step }) = self.begin().await? else { return Ok(()) };
+        let reporter = self.context.reporter;
+        if settings.new_file.is_some() {
+            let count = settings.required;
+            settings_step.end(Outcome::Done, &format!("would make {FILE} from {CONTRACT}, with {count} variables"));
+        } else {
+            end_settings(settings_step, false, &settings);
+        }
+        let ladder = self.ladder();
+        match ladder.look(&mut settings, &server_step).await? {
+            Look::Found(server) => {
+                end_server(server_step, &server);
+                converge::plan(&settings.targets, reporter).await
+            }
+            Look::ToStart(left) => {
+                let text = ladder.would_start(left)?;
+                let address = &settings.first_url().address;
+                server_step.end(Outcome::Done, &format!("would start PostgreSQL at {address}, {text}"));
+                for Target { database, url, .. } in &settings.targets {
+                    let (name, count) = (&url.database, database.migrations.len());
+                    let what = format!(
+                        "would make {name} unless it is there, and apply those of its {count} migrations that are \
+                         pending"
+                    );
+                    reporter.step(&database.name).end(Outcome::Done, &what);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the settings, and looks whether everything is there and proven already: then that is shown, and there is
+    /// nothing to go on with.
+    async fn begin(&self) -> Result<Option<Begun<'_>>> {
+        let Context { workspace, reporter, .. } = self.context;
+        let mut settings_step = reporter.step("settings");
+        let settings = Settings::of(workspace)?;
+        settings_step.stop_clock();
+        let mut server_step = reporter.step("server");
+        if self.may_only_look(&settings)
+            && let Some(ready) = converge::already_there(&settings.targets).await?
+        {
+            server_step.stop_clock();
+            end_settings(settings_step, false, &settings);
+            server_step.end(Outcome::Unchanged, &format!("{} answers", ready.server));
+            ready.show(reporter);
+            reporter.note("There was nothing to do, and nothing was changed.");
+            return Ok(None);
+        }
+        self.refuse_remote(&settings)?;
+        Ok(Some(Begun { settings, settings_step, server_step }))
+    }
+
+    fn ladder(&self) -> Ladder<'_> {
+        Ladder { context: self.context, choice: self.choice, patience: self.patience }
+    }
+
+    fn may_only_look(&self, settings: &Settings<'_>) -> bool {
+        settings.new_file.is_none() && matches!(self.choice, Choice::Auto | Choice::Running)
+    }
+
+    /// A host that isn't this machine is only ever used: nothing is made or changed there unasked.
+    fn refuse_remote(&self, settings: &Settings<'_>) -> Result<()> {
+        let remote: Vec<_> = settings.urls().filter(|url| !url.address.is_loopback()).collect();
+        let Some(first) = remote.first().filter(|_| !self.allow_remote) else { return Ok(()) };
+        let names: Vec<_> = remote.iter().map(|url| format!("{} ({})", url.variable, url.address)).collect();
+        Err(Problem::unavailable(format!("{} isn't this machine, and its databases aren't ready.", first.address.host))
+            .detail(format!("Named by {}. Nothing was made or changed there.", names.join(" and ")))
+            .remedy("To set up databases there all the same: cargo xtask db-setup --allow-remote")
+            .remedy("or let the URLs name localhost.")
+            .into())
+    }
+}
+
+/// The settings of databases that aren't as they should be yet, and the steps that are under way.
+struct Begun<'a> {
+    settings: Settings<'a>,
+    settings_step: Step<'a>,
+    server_step: Step<'a>,
+}
+
+fn end_settings(step: Step<'_>, made: bool, settings: &Settings<'_>) {
+    let count = settings.required;
+    if made {
+        step.end(Outcome::Done, &format!("{FILE} made from {CONTRACT}, with {count} variables, readable by you only"));
+    } else {
+        step.end(Outcome::Unchanged, &format!("{FILE} has all {count} variables"));
+    }
+}
+
+fn end_server(step: Step<'_>, server: &Server) {
+    let version = if server.version.is_empty() { String::new() } else { format!(" {}", server.version) };
+    let address = &server.address;
+    match server.provider {
+        Provider::Running => step.end(Outcome::Unchanged, &format!("PostgreSQL{version} answers at {address}")),
+        Provider::Compose => step.end(Outcome::Done, &format!("PostgreSQL{version} at {address}, in a container")),
+        Provider::Local => {
+            step.end(Outcome::Done, &format!("PostgreSQL{version} at {address}, a private cluster of this checkout"));
+        }
+    }
+}

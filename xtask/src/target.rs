@@ -1,0 +1,17 @@
+//! A database of the workspace together with the URL that leads to it.
+
+use std::path::Path;
+
+use crate::database_url::DatabaseUrl;
+use crate::workspace::Database;
+
+/// A database of the workspace, and where it is.
+#[derive(Clone)]
+pub(crate) struct Target<'w> {
+    /// The workspace's root, which the paths of the database's files are relative to.
+    pub(crate) root: &'w Path,
+    /// The database as the repository describes it.
+    pub(crate) database: &'w Database,
+    /// The server, the login and the name of the database there.
+    pub(crate) url: DatabaseUrl,
+}
