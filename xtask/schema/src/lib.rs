@@ -21,6 +21,7 @@ mod read;
 mod render;
 mod repair;
 mod rows;
+pub mod sql;
 mod table_diff;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Takes canonical DDL apart, minding quotes: a function's body may contain anything.
 
+use super::sql::{Kind, Token, tokens};
+
 /// An object of a schema file: the comment that names it, and its statements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
@@ -11,14 +13,13 @@ pub(super) struct Block {
 
 /// The objects of a schema file. A comment at the start of a line after a blank one begins the next object.
 pub(super) fn blocks(text: &str) -> Vec<Block> {
-    let mut starts = Vec::new();
-    let mut at = 0;
-    while at < text.len() {
-        if text[at..].starts_with("-- ") && (text[..at].ends_with("\n\n") || text[..at].trim().is_empty()) {
-            starts.push(at);
-        }
-        at = skip(text, at);
-    }
+    let begins = |token: &Token<'_>| {
+        let before = &text[..token.start];
+        token.kind == Kind::Comment
+            && token.text.starts_with("-- ")
+            && (before.ends_with("\n\n") || before.trim().is_empty())
+    };
+    let starts: Vec<usize> = tokens(text).filter(begins).map(|token| token.start).collect();
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     let pieces = starts.iter().copied().zip(ends).map(|(start, end)| &text[start..end]);
     let before = &text[..starts.first().copied().unwrap_or(text.len())];
@@ -41,19 +42,16 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
 /// function's SQL-standard body, lines are indented.
 pub(super) fn statements(body: &str) -> Vec<&str> {
     let mut statements = Vec::new();
-    let (mut start, mut at) = (0, 0);
-    while at < body.len() {
-        let next = skip(body, at);
-        let first = start == at && body[at..].starts_with("--");
-        let ends = first || (body[..next].ends_with(';') && body[next..].starts_with('\n'));
-        let begins = ["\nALTER ", "\nCOMMENT ", "\nCREATE ", "\n--"].iter().any(|word| body[next..].starts_with(word));
-        if ends && (begins || next >= body.len()) {
-            statements.push(body[start..next].trim_end());
-            start = next + 1;
-            at = start;
-            continue;
+    let mut start = 0;
+    for token in tokens(body) {
+        let rest = &body[token.end()..];
+        let ends = if token.kind == Kind::Comment { token.start == start } else { token.text == ";" };
+        let next = rest.strip_prefix('\n');
+        let begins = ["ALTER ", "COMMENT ", "CREATE ", "--"];
+        if ends && (rest.is_empty() || next.is_some_and(|next| begins.iter().any(|word| next.starts_with(word)))) {
+            statements.push(body[start..token.end()].trim_end());
+            start = token.end() + 1;
         }
-        at = next;
     }
     if let Some(rest) = body.get(start..).filter(|rest| !rest.trim().is_empty()) {
         statements.push(rest.trim_end());
@@ -63,92 +61,37 @@ pub(super) fn statements(body: &str) -> Vec<&str> {
 
 /// Splits at commas outside parentheses and quotes.
 pub(super) fn items(list: &str) -> Vec<&str> {
-    let mut items = Vec::new();
-    let (mut start, mut at, mut depth) = (0, 0, 0_usize);
-    while at < list.len() {
-        let next = skip(list, at);
-        match list.as_bytes()[at] {
-            b'(' | b'[' => depth += 1,
-            b')' | b']' => depth = depth.saturating_sub(1),
-            b',' if depth == 0 => {
-                items.push(list[start..at].trim());
-                start = next;
-            }
-            _ => {}
-        }
-        at = next;
+    let mut items: Vec<_> = split(list, |token| token.is_symbol(",")).into_iter().map(str::trim).collect();
+    if items.last().is_some_and(|last| last.is_empty()) {
+        items.pop();
     }
-    items.extend(Some(list[start..].trim()).filter(|item| !item.is_empty()));
     items
 }
 
 /// The words of an expression at its outermost level: what is quoted or in parentheses stays in one piece.
 pub(super) fn words(text: &str) -> Vec<&str> {
-    let mut words = Vec::new();
-    let (mut start, mut at, mut depth) = (0, 0, 0_usize);
-    while at < text.len() {
-        let next = skip(text, at);
-        match text.as_bytes()[at] {
-            b'(' | b'[' => depth += 1,
-            b')' | b']' => depth = depth.saturating_sub(1),
-            b' ' | b'\n' if depth == 0 => {
-                words.push(&text[start..at]);
-                start = next;
-            }
-            _ => {}
-        }
-        at = next;
-    }
-    words.push(&text[start..]);
+    let mut words = split(text, |token| token.kind == Kind::Space);
     words.retain(|word| !word.is_empty());
     words
 }
 
-/// The position after the character, or the whole quoted piece or comment, that begins here.
-pub(super) fn skip(text: &str, at: usize) -> usize {
-    let bytes = text.as_bytes();
-    let rest = &text[at..];
-    let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
-    let end = match bytes[at] {
-        b'\'' => {
-            let escapes = at > 0 && matches!(bytes[at - 1], b'E' | b'e') && (at < 2 || !in_name(bytes[at - 2]));
-            quoted(&bytes[at..], b'\'', escapes)
-        }
-        b'"' => quoted(&bytes[at..], b'"', false),
-        b'$' if at == 0 || !in_name(bytes[at - 1]) => match dollar_tag(rest) {
-            Some(tag) => rest[tag.len()..].find(tag).map_or(rest.len(), |found| found + 2 * tag.len()),
-            None => 1,
-        },
-        b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-        _ => rest.chars().next().map_or(1, char::len_utf8),
-    };
-    at + end
-}
-
-/// The length of a quoted piece, in which the doubled quote stands for one.
-fn quoted(bytes: &[u8], quote: u8, escapes: bool) -> usize {
-    let mut at = 1;
-    while at < bytes.len() {
-        if escapes && bytes[at] == b'\\' {
-            at += 2;
-        } else if bytes[at] != quote {
-            at += 1;
-        } else if bytes.get(at + 1) == Some(&quote) {
-            at += 2;
-        } else {
-            return at + 1;
+/// Splits at the tokens that separate, outside parentheses and brackets.
+fn split(text: &str, separates: fn(&Token<'_>) -> bool) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let (mut start, mut depth) = (0, 0_usize);
+    for token in tokens(text) {
+        match token.text {
+            "(" | "[" => depth += 1,
+            ")" | "]" => depth = depth.saturating_sub(1),
+            _ if depth == 0 && separates(&token) => {
+                pieces.push(&text[start..token.start]);
+                start = token.end();
+            }
+            _ => {}
         }
     }
-    bytes.len()
-}
-
-/// `$tag$` at the start of the text.
-fn dollar_tag(text: &str) -> Option<&str> {
-    let end = text[1..].find('$')? + 2;
-    let tag = &text[1..end - 1];
-    let valid = !tag.starts_with(|first: char| first.is_ascii_digit())
-        && tag.chars().all(|character| character.is_alphanumeric() || character == '_');
-    valid.then_some(&text[..end])
+    pieces.push(&text[start..]);
+    pieces
 }
 
 /// Writes `(ARRAY[a, b])::type[]` as `ARRAY[(a)::type, (b)::type]`. A server makes the first of `column IN (a, b)`
@@ -159,37 +102,42 @@ pub(super) fn canonical(statement: String) -> String {
         return statement;
     }
     let mut canonical = String::new();
-    let mut at = 0;
-    while at < statement.len() {
-        let rest = &statement[at..];
-        let cast = rest.strip_prefix(OPEN).and_then(array_cast);
+    let mut done = 0;
+    for token in tokens(&statement) {
+        if token.start < done || token.text != "(" {
+            continue;
+        }
+        let cast = statement[token.start..].strip_prefix(OPEN).and_then(array_cast);
         if let Some((elements, of_type, length)) = cast {
             let elements: Vec<_> = items(elements).iter().map(|element| format!("({element})::{of_type}")).collect();
+            canonical.push_str(&statement[done..token.start]);
             canonical.push_str(&format!("ARRAY[{}]", elements.join(", ")));
-            at += OPEN.len() + length;
-        } else {
-            let next = skip(&statement, at);
-            canonical.push_str(&statement[at..next]);
-            at = next;
+            done = token.start + OPEN.len() + length;
         }
     }
+    canonical.push_str(&statement[done..]);
     canonical
 }
 
 /// The elements and the type of `elements])::type[]`, and the length of all that.
 fn array_cast(text: &str) -> Option<(&str, &str, usize)> {
-    let (mut at, mut depth) = (0, 0_usize);
-    while at < text.len() && (depth > 0 || text.as_bytes()[at] != b']') {
-        match text.as_bytes()[at] {
-            b'(' | b'[' => depth += 1,
-            b')' | b']' => depth -= 1,
+    let mut depth = 0_usize;
+    let end = tokens(text).find(|token| {
+        match token.text {
+            "(" | "[" => depth += 1,
+            ")" | "]" if depth > 0 => depth -= 1,
+            ")" | "]" => return true,
             _ => {}
         }
-        at = skip(text, at);
-    }
-    let elements = text.get(..at)?;
-    let of_type = text.get(at..)?.strip_prefix("])::")?;
-    let end = of_type.find("[]")?;
-    let simple = !of_type[..end].contains([',', ';', '\n']) && !elements.starts_with("ARRAY[");
-    simple.then_some((elements, &of_type[..end], at + "])::".len() + end + "[]".len()))
+        false
+    })?;
+    let elements = &text[..end.start];
+    let of_type = text[end.start..].strip_prefix("])::")?;
+    let mut previous = None;
+    let brackets = tokens(of_type).find_map(|token| {
+        let after = previous.replace(token.text);
+        (after == Some("[") && token.text == "]").then(|| token.start - "[".len())
+    })?;
+    let simple = !of_type[..brackets].contains([',', ';', '\n']) && !elements.starts_with("ARRAY[");
+    simple.then_some((elements, &of_type[..brackets], end.start + "])::".len() + brackets + "[]".len()))
 }

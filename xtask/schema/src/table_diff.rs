@@ -1,7 +1,8 @@
 //! The differences between two tables, column by column and constraint by constraint.
 
 use super::compare::{Aspect, Difference};
-use super::parse::{items, skip, words};
+use super::parse::{items, words};
+use super::sql::tokens;
 
 /// CREATE TABLE, taken apart.
 struct Parts<'t> {
@@ -92,21 +93,20 @@ fn take(statements: &mut Vec<(Aspect, String)>) -> (String, Vec<String>) {
 }
 
 fn parts(statement: &str) -> Option<Parts<'_>> {
-    let mut open = None;
-    let (mut at, mut depth) = (0, 0_usize);
-    while at < statement.len() {
-        match statement.as_bytes()[at] {
-            b'(' => {
-                open = open.or(Some(at));
+    let (mut open, mut depth) = (None, 0_usize);
+    let close = tokens(statement).find(|token| {
+        match token.text {
+            "(" => {
+                open = open.or(Some(token.start));
                 depth += 1;
             }
-            b')' if depth == 1 => break,
-            b')' => depth = depth.checked_sub(1)?,
+            ")" if depth <= 1 => return true,
+            ")" => depth -= 1,
             _ => {}
         }
-        at = skip(statement, at);
-    }
-    let list = statement.get(open? + 1..at)?;
+        false
+    })?;
+    let list = statement.get(open? + 1..close.start)?;
     let (mut columns, mut constraints) = (Vec::new(), Vec::new());
     for item in items(list) {
         match added(item) {
@@ -116,7 +116,7 @@ fn parts(statement: &str) -> Option<Parts<'_>> {
     }
     let before = &statement[..open?];
     let create = &before[..before.find("TABLE")? + "TABLE".len()];
-    Some(Parts { create, columns, constraints, options: statement.get(at + 1..)?.trim_end_matches(';').trim() })
+    Some(Parts { create, columns, constraints, options: statement[close.end()..].trim_end_matches(';').trim() })
 }
 
 /// The name and the definition of `CONSTRAINT name definition`, wherever in a statement that stands.

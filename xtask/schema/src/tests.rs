@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::compare::DifferenceKind;
-use super::parse::{blocks, canonical, statements};
+use super::parse::{blocks, canonical, items, statements, words};
 use super::{Catalog, HEAD, compare};
 
 /// A schema file with these objects.
@@ -39,8 +39,29 @@ fn statements_of_a_standard_body_are_one() {
 fn arrays_are_cast_element_by_element() {
     let written = canonical("CHECK (((a)::text = ANY ((ARRAY['x,''y'::character varying, b])::text[])))".to_owned());
     assert_eq!(written, "CHECK (((a)::text = ANY (ARRAY[('x,''y'::character varying)::text, (b)::text])))");
+    // The brackets of a name, and those inside the elements, end nothing.
+    let written = canonical("((ARRAY['])', b[1], f(c)])::\"a[]b\"[])".to_owned());
+    assert_eq!(written, "(ARRAY[('])')::\"a[]b\", (b[1])::\"a[]b\", (f(c))::\"a[]b\"])");
+    for unfinished in ["(ARRAY[", "(ARRAY[a)", "(ARRAY[a])::", "(ARRAY[a])::t[", "(ARRAY['])::t[]"] {
+        assert_eq!(canonical(unfinished.to_owned()), unfinished);
+    }
     let body = "AS $$ select (ARRAY['a'])::text[] $$";
     assert_eq!(canonical(body.to_owned()), body);
+}
+
+/// Keywords in quotes and comments, and what is in parentheses, stand for nothing.
+#[test]
+fn a_column_is_taken_apart_at_its_outermost_words() {
+    let line = "\"NOT NULL\" character varying(10) DEFAULT ('a) NOT NULL'::text || E'\\' b') NOT NULL";
+    let words = words(line);
+    assert_eq!(
+        words,
+        ["\"NOT NULL\"", "character", "varying(10)", "DEFAULT", "('a) NOT NULL'::text || E'\\' b')", "NOT", "NULL"]
+    );
+    assert_eq!(
+        items("a, (b, c), ARRAY[d, e], 'f,', \"g,\" /* , */, "),
+        ["a", "(b, c)", "ARRAY[d, e]", "'f,'", "\"g,\" /* , */"]
+    );
 }
 
 #[test]

@@ -190,7 +190,7 @@ async fn drop_remains(
     let cut_off =
         sqlx::query(AssertSqlSafe(statement)).bind(migration.version).execute(&mut *connection).await?.rows_affected()
             > 0;
-    let names = concurrent_indexes(migration.sql.as_str());
+    let names = statements::concurrent_indexes(migration.sql.as_str());
     let remains = sqlx::query(
         "SELECT namespace.nspname, class.relname FROM pg_index AS index \
          JOIN pg_class AS class ON class.oid = index.indexrelid \
@@ -207,25 +207,6 @@ async fn drop_remains(
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
     Ok(())
-}
-
-/// The names of the indexes that a file builds concurrently.
-fn concurrent_indexes(sql: &str) -> Vec<String> {
-    let words: Vec<&str> = sql.split(|c: char| c.is_whitespace() || c == '(').filter(|word| !word.is_empty()).collect();
-    let is = |word: &str, other: &str| word.eq_ignore_ascii_case(other);
-    let mut names = Vec::new();
-    for (at, _) in words.iter().enumerate().filter(|(_, word)| is(word, "concurrently")) {
-        let mut rest =
-            words[at + 1..].iter().skip_while(|word| ["if", "not", "exists"].iter().any(|skip| is(word, skip)));
-        if let Some(name) = rest.next().filter(|name| !is(name, "on")) {
-            let name = name.rsplit('.').next().unwrap_or(name);
-            names.push(match name.strip_prefix('"') {
-                Some(quoted) => quoted.trim_end_matches('"').to_owned(),
-                None => name.to_lowercase(),
-            });
-        }
-    }
-    names
 }
 
 /// What failed, where, and what the server says about it.

@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
+use xtask_schema::{Catalog, Difference, Table};
 
 use super::scratch::Scratch;
 use crate::connection::session;
@@ -12,7 +13,6 @@ use crate::problem::{Exit, Problem};
 use crate::report::ListedTable;
 use crate::target::Target;
 use crate::workspace::{Database, HistoryTable};
-use xtask_schema::{Catalog, Difference, Table};
 
 /// What is in a database.
 pub(crate) struct Measured {

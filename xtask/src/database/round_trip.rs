@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
+use xtask_schema::{Catalog, Difference};
 
 use super::scratch::Scratch;
 use super::{apply, proof};
@@ -15,7 +16,6 @@ use crate::migrations::{DownFile, MigrationFile};
 use crate::problem::{Problem, Problems};
 use crate::target::Target;
 use crate::workspace::Database;
-use xtask_schema::{Catalog, Difference};
 
 /// What became of the migrations of a database.
 pub(crate) struct Outcome {

@@ -1,113 +1,62 @@
-//! Where each statement of a migration begins, and where in the file a position lies.
+//! Where each statement of a migration begins, where in the file a position lies, and which indexes it builds
+//! concurrently.
 //!
 //! PostgreSQL gives the position of some errors only (a syntax error, a missing column). Of others, such as "relation
 //! already exists", it is known how many statements were done before: the next one failed.
 
+use xtask_schema::sql::{Token, tokens};
+
 /// The byte offsets at which the statements of `sql` begin, without the white space and comments before them.
 pub(crate) fn starts(sql: &str) -> Vec<usize> {
-    let bytes = sql.as_bytes();
     let mut starts = Vec::new();
     let mut inside = false;
-    let mut at = 0;
-    // Depth of BEGIN ATOMIC … END, the body of a function in SQL: its semicolons end no statement.
-    let mut atomic = 0_usize;
-    let mut previous_word = String::new();
-    while at < bytes.len() {
-        if let Some(end) = blank(sql, at) {
-            at = end;
+    // The depth of BEGIN ATOMIC … END, the body of a function in SQL, and of parentheses, which a rule has around its
+    // statements: the semicolons in them end no statement.
+    let (mut atomic, mut parentheses) = (0_usize, 0_usize);
+    let mut after_begin = false;
+    for token in tokens(sql).filter(|token| !token.is_blank()) {
+        if token.text == ";" && atomic == 0 && parentheses == 0 {
+            (inside, after_begin) = (false, false);
             continue;
         }
-        if !inside && bytes[at] != b';' {
-            starts.push(at);
+        if !inside {
+            starts.push(token.start);
             inside = true;
         }
-        let word = word(sql, at);
-        if bytes[at] == b';' && atomic == 0 {
-            inside = false;
-            at += 1;
-        } else if let Some(end) = quoted(sql, at, &previous_word) {
-            at = end;
-        } else if !word.is_empty() {
-            match (previous_word.as_str(), word.to_ascii_lowercase().as_str()) {
-                ("begin", "atomic") => atomic = 1,
-                (_, "case") if atomic > 0 => atomic += 1,
-                (_, "end") if atomic > 0 => atomic -= 1,
-                _ => {}
-            }
-            at += word.len();
-        } else {
-            at += sql[at..].chars().next().map_or(1, char::len_utf8);
+        match token.text {
+            "(" => parentheses += 1,
+            ")" => parentheses = parentheses.saturating_sub(1),
+            _ if after_begin && token.is_word("atomic") => atomic = 1,
+            _ if token.is_word("case") && atomic > 0 => atomic += 1,
+            _ if token.is_word("end") => atomic = atomic.saturating_sub(1),
+            _ => {}
         }
-        previous_word = word.to_ascii_lowercase();
+        after_begin = token.is_word("begin");
     }
     starts
 }
 
-/// The end of the white space or comment at `at`.
-fn blank(sql: &str, at: usize) -> Option<usize> {
-    let rest = &sql[at..];
-    if rest.starts_with("--") {
-        return Some(rest.find('\n').map_or(sql.len(), |end| at + end));
-    }
-    if rest.starts_with("/*") {
-        return Some(block_comment(sql, at));
-    }
-    let space = rest.chars().next().filter(|c| c.is_whitespace() || *c == '\u{feff}')?;
-    Some(at + space.len_utf8())
+/// The names, without their schemas, of the indexes that `CREATE INDEX CONCURRENTLY` builds in `sql`.
+pub(crate) fn concurrent_indexes(sql: &str) -> Vec<String> {
+    let tokens: Vec<Token<'_>> = tokens(sql).filter(|token| !token.is_blank()).collect();
+    let named = |at: usize| {
+        let rest = after(&tokens[at..], "create")?;
+        let rest = after(rest, "unique").unwrap_or(rest);
+        let rest = after(after(rest, "index")?, "concurrently")?;
+        let rest = after(rest, "if").and_then(|rest| after(after(rest, "not")?, "exists")).unwrap_or(rest);
+        let mut rest = rest.iter();
+        let mut name = rest.next().filter(|name| !name.is_word("on"))?;
+        while rest.next().is_some_and(|token| token.text == ".") {
+            name = rest.next()?;
+        }
+        name.identifier()
+    };
+    (0..tokens.len()).filter_map(named).collect()
 }
 
-/// Block comments nest in PostgreSQL.
-fn block_comment(sql: &str, from: usize) -> usize {
-    let (mut depth, mut at) = (0, from);
-    while at < sql.len() {
-        let rest = &sql.as_bytes()[at..];
-        if rest.starts_with(b"/*") {
-            depth += 1;
-            at += 2;
-        } else if rest.starts_with(b"*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                return at;
-            }
-        } else {
-            at += 1;
-        }
-    }
-    sql.len()
-}
-
-/// The end of the quoted text at `at`: 'a string', "an identifier", $tag$ a body $tag$.
-fn quoted(sql: &str, at: usize, previous_word: &str) -> Option<usize> {
-    let bytes = sql.as_bytes();
-    match bytes[at] {
-        quote @ (b'\'' | b'"') => {
-            // Only in E'…' does a backslash escape the quote.
-            let escapes = quote == b'\'' && previous_word == "e" && sql[..at].ends_with(['e', 'E']);
-            let mut end = at + 1;
-            while end < bytes.len() && bytes[end] != quote {
-                end += if escapes && bytes[end] == b'\\' { 2 } else { 1 };
-            }
-            // A doubled quote is read as two texts side by side: the same end.
-            Some((end + 1).min(sql.len()))
-        }
-        b'$' => {
-            let tag_end = at + 1 + sql[at + 1..].find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(0);
-            let is_tag = sql[tag_end..].starts_with('$') && !sql[at + 1..].starts_with(|c: char| c.is_ascii_digit());
-            let tag = &sql[at..=tag_end.min(sql.len() - 1)];
-            is_tag.then(|| sql[tag_end + 1..].find(tag).map_or(sql.len(), |end| tag_end + 1 + end + tag.len()))
-        }
-        _ => None,
-    }
-}
-
-/// The word at `at`; empty if there is none.
-fn word(sql: &str, at: usize) -> &str {
-    let rest = &sql[at..];
-    if !rest.starts_with(|c: char| c.is_alphabetic() || c == '_') {
-        return "";
-    }
-    &rest[..rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len())]
+/// What follows the word that the tokens have to begin with.
+fn after<'t, 's>(tokens: &'t [Token<'s>], word: &str) -> Option<&'t [Token<'s>]> {
+    tokens.split_first().filter(|(first, _)| first.is_word(word)).map(|(_, rest)| rest)
 }
 
 /// Line and column, from one and in characters, of the character number `position`, which counts from one.
@@ -138,6 +87,19 @@ mod tests {
     }
 
     #[test]
+    fn parentheses_hold_semicolons() {
+        let sql = "CREATE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO u VALUES (1); DELETE FROM v); next ); last";
+        assert_eq!(split(sql), ["CREATE", "next", "last"]);
+    }
+
+    #[test]
+    fn quotes_of_every_kind_hold_semicolons() {
+        let sql = "a U&';'; b U&\";\"; c B';'; d x$y$; e 'a\\'; f /* ' */; g -- '\n; h a$$b$$c; i e'\\';'; j";
+        assert_eq!(split(sql), ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
+        assert_eq!(split("begin; atomic ; \"begin\" atomic; begin \"atomic\"; begin /* a */ atomic ; end; x").len(), 6);
+    }
+
+    #[test]
     fn positions_count_characters() {
         assert_eq!(line_and_column("é\nüx", 4), (2, 2));
         assert_eq!(line_and_column("", 1), (1, 1));
@@ -147,6 +109,41 @@ mod tests {
     fn unfinished_text_ends_somewhere() {
         for sql in ["'", "$", "$$", "$a$ ", "\"", "/*", "--", "E'\\", "é"] {
             starts(sql);
+            concurrent_indexes(sql);
+        }
+    }
+
+    #[test]
+    fn indexes_that_are_built_concurrently_are_known_by_name() {
+        for (sql, names) in [
+            ("CREATE INDEX CONCURRENTLY a ON t (x)", &["a"][..]),
+            ("create unique index concurrently if not exists A on t(x)", &["a"]),
+            ("CREATE INDEX CONCURRENTLY /* b */ a -- c\n ON t (x); CREATE INDEX CONCURRENTLY d ON t (x)", &["a", "d"]),
+            ("CREATE INDEX CONCURRENTLY\ts . a ON t (x)", &["a"]),
+            ("CREATE INDEX CONCURRENTLY \"a.b C\" ON t (x)", &["a.b C"]),
+            ("CREATE INDEX CONCURRENTLY \"s.t\".\"a\"\"b\" ON t (x)", &["a\"b"]),
+            ("CREATE INDEX CONCURRENTLY \"on\"ON t (x)", &["on"]),
+            ("CREATE INDEX CONCURRENTLY ÄB ON t (x)", &["Äb"]),
+        ] {
+            assert_eq!(concurrent_indexes(sql), names, "{sql}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_taken_for_an_index_that_is_built_concurrently() {
+        for sql in [
+            "CREATE INDEX CONCURRENTLY ON t (x)",
+            "CREATE INDEX CONCURRENTLY",
+            "CREATE INDEX CONCURRENTLY s.",
+            "CREATE INDEX a ON t (x) -- concurrently b",
+            "CREATE INDEX a ON t (x) /* CREATE INDEX CONCURRENTLY b ON t (x) */",
+            "COMMENT ON INDEX a IS 'CREATE INDEX CONCURRENTLY b ON t (x)'",
+            "SELECT $$CREATE INDEX CONCURRENTLY b ON t (x)$$, concurrently c FROM \"concurrently\" d",
+            // These find their index as it is: dropped beforehand, they would fail.
+            "DROP INDEX CONCURRENTLY a",
+            "REINDEX INDEX CONCURRENTLY a",
+        ] {
+            assert!(concurrent_indexes(sql).is_empty(), "{sql}");
         }
     }
 }

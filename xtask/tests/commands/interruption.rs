@@ -171,6 +171,33 @@ fn ctrl_c_while_an_index_is_built_concurrently() {
     assert_eq!(server.query("library", valid), ["true"]);
 }
 
+/// The file is read as PostgreSQL reads it: with its comments and quotes.
+#[test]
+fn an_index_that_was_cut_off_is_built_again_whatever_it_is_called() {
+    let (server, workspace) = server_and_workspace();
+    workspace.add_migration(
+        "library",
+        "003_idx",
+        "-- no-transaction\nCREATE INDEX CONCURRENTLY /* the author */ \"books.by Author\" ON books (author_id);\n",
+    );
+    workspace.accept_schema();
+    workspace.run(&["db-setup"]).code(0);
+    server.execute("library", &format!("UPDATE {LIBRARY_HISTORY} SET success = false WHERE version = 3"));
+    workspace.run(&["db-setup"]).code(0);
+}
+
+/// An index that another kind of statement works on is there for that statement.
+#[test]
+fn an_index_whose_removal_was_cut_off_is_removed_by_its_own_migration() {
+    let (server, workspace) = server_and_workspace();
+    workspace.add_migration("library", "003_idx", "-- no-transaction\nDROP INDEX CONCURRENTLY books_title_idx RESTRICT;\n");
+    workspace.accept_schema();
+    workspace.run(&["db-setup"]).code(0);
+    server.execute("library", "CREATE INDEX books_title_idx ON books (title)");
+    server.execute("library", &format!("UPDATE {LIBRARY_HISTORY} SET success = false WHERE version = 3"));
+    workspace.run(&["db-setup"]).code(0);
+}
+
 #[test]
 fn ctrl_c_while_waiting_for_a_server() {
     let server = Server::start();
