@@ -64,7 +64,7 @@ impl Setup<'_> {
         end_settings(settings_step, settings.create_file(root, &checkout::make_state_dir(root)?)?, &settings);
         let server = match look {
             Look::Found(server) => server,
-            Look::ToStart(left) => ladder.start(&mut settings, left, &server_step).await?,
+            Look::ToStart(skipped) => ladder.start(&mut settings, skipped, &server_step).await?,
         };
         end_server(server_step, &server);
         drop(checkout);
@@ -99,8 +99,8 @@ impl Setup<'_> {
                 end_server(server_step, &server);
                 converge::plan(&settings.targets, reporter).await
             }
-            Look::ToStart(left) => {
-                let text = ladder.would_start(left)?;
+            Look::ToStart(skipped) => {
+                let text = ladder.would_start(skipped)?;
                 let address = &settings.first_url().address;
                 server_step.end(Outcome::Done, &format!("would start PostgreSQL at {address}, {text}"));
                 for Target { database, url, .. } in &settings.targets {

@@ -13,7 +13,7 @@ use crate::database::proof;
 use crate::env_file::Settings;
 use crate::interrupt;
 use crate::problem::{Exit, Problem, Problems};
-use crate::report::Outcome;
+use crate::report::{Outcome, count};
 use crate::target::Target;
 
 /// Returns what may be typed next.
@@ -60,11 +60,11 @@ impl One<'_> {
             return Err(problem.into());
         }
         if !history.pending.is_empty() {
-            let (name, count) = (&url.database, history.pending.len());
+            let pending_count = count(history.pending.len(), "migration");
             let pending = history.pending.iter().map(|file| file.file.display().to_string());
             return Err(Problem::new(
                 Exit::Pending,
-                format!("{}: migrations pending in {name}: {count}.", database.name),
+                format!("{}: {pending_count} pending in {}.", database.name, url.database),
             )
             .details(pending)
             .remedy("cargo xtask db-setup")
@@ -75,8 +75,8 @@ impl One<'_> {
         let differences = proof::compare(self.target, &measured)?;
         let (name, file) = (&url.database, database.schema_file.display());
         if differences.is_empty() {
-            let tables = measured.tables.len();
-            step.end(Outcome::Unchanged, &format!("{name} is what {file} says, object by object ({tables} tables)"));
+            let tables = count(measured.tables.len(), "table");
+            step.end(Outcome::Unchanged, &format!("{name} is what {file} says, object by object ({tables})"));
             return Ok(());
         }
         if !self.may_write() {
@@ -84,8 +84,11 @@ impl One<'_> {
             let what = format!("{}: {name} isn't what {file} says.", database.name);
             return Err(Problem::new(Exit::SchemaDiffers, what)
                 .details(differences.iter().map(ToString::to_string))
-                .detail(format!("Which of the two is at fault was not looked into: {host} isn't this machine."))
-                .remedy("cargo xtask db-verify --allow-remote makes a scratch database there, and tells.")
+                .detail(format!(
+                    "A scratch database would tell which of the two is wrong. None was made, since {host} isn't this \
+                     machine."
+                ))
+                .remedy("To have one made there: cargo xtask db-verify --allow-remote")
                 .into());
         }
         Err(proof::explain(self.target, &measured, &differences, self.run).await.into())

@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::database_url::DatabaseUrl;
 use crate::migrations::MigrationFile;
 use crate::problem::{Exit, Problem, Problems};
-use crate::report::{Outcome, Reporter, Step, human};
+use crate::report::{Outcome, Reporter, Step, count, human};
 use crate::target::Target;
 use crate::workspace::Database;
 
@@ -59,7 +59,8 @@ impl Ready {
     pub(crate) fn show(&self, reporter: &Reporter) {
         for proven in self.databases.iter().filter(|proven| proven.done.is_none()) {
             let Proven { name, database, applied, .. } = proven;
-            let what = format!("{database} is as it should be: {applied} migrations applied, schema proven");
+            let migrations = count(*applied, "migration");
+            let what = format!("{database} is as it should be: {migrations} applied, schema proven");
             reporter.step_took(name, Outcome::Unchanged, &what, proven.took);
         }
         for proven in &self.databases {
@@ -314,8 +315,7 @@ fn empty(file: &MigrationFile) -> Problem {
 fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {
     let migrations = match done.len() {
         0 => "no migration to apply".to_owned(),
-        1 => "1 migration applied".to_owned(),
-        count => format!("{count} migrations applied"),
+        number => format!("{} applied", count(number, "migration")),
     };
     format!("{} {}{migrations}", url.database, if made { "made, " } else { "was there, " })
 }
@@ -344,7 +344,11 @@ pub(crate) async fn plan(targets: &[Target<'_>], reporter: &Reporter) -> Result<
         if pending.is_empty() {
             step.end(
                 Outcome::Unchanged,
-                &format!("{}: all {total} migrations are applied; would prove the schema", url.database),
+                &format!(
+                    "{}: nothing is pending ({} applied); would prove the schema",
+                    url.database,
+                    count(total, "migration")
+                ),
             );
         } else {
             step.end(Outcome::Done, &format!("{}: would apply {}", url.database, pending.join(", ")));

@@ -204,3 +204,8 @@ pub(crate) fn human(time: Duration) -> String {
         format!("{} min {} s", time.as_secs() / 60, time.as_secs() % 60)
     }
 }
+
+/// A number of things, as people read it: `1 table`, `2 tables`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

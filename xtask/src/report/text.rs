@@ -9,7 +9,7 @@ use console::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::event::{Event, ListedTable, Outcome};
-use super::{Running, human, pipeline};
+use super::{Running, count, human, pipeline};
 use crate::problem::Problem;
 
 /// Shows events as lines.
@@ -127,7 +127,7 @@ impl Text {
             Outcome::Done => ("✓", "done", Style::new().green()),
             Outcome::Unchanged => ("✓", "ok", Style::new().green()),
             Outcome::Failed => ("✗", "FAILED", Style::new().red()),
-            Outcome::Skipped | Outcome::NotRun => ("-", "left", Style::new().yellow()),
+            Outcome::Skipped | Outcome::NotRun => ("-", "skip", Style::new().yellow()),
         };
         let mark = if self.styled { self.paint(mark, &style) } else { format!("{word:<6}") };
         let time = self.paint(&format!("({})", human(Duration::from_secs_f64(seconds))), &Style::new().dim());
@@ -234,6 +234,6 @@ fn listing(database: &str, tables: &[ListedTable<'_>]) -> String {
         let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         text.push_str(&format!(" {}\n", line.join(" | ").trim_end()));
     }
-    text.push_str(&format!("({} {})", rows.len(), if rows.len() == 1 { "row" } else { "rows" }));
+    text.push_str(&format!("({})", count(rows.len(), "row")));
     text
 }

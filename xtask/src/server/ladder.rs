@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::compose::{Compose, Unusable};
 #[cfg(unix)]
 use super::local::{self, Binaries, Cluster};
-use super::no_server::{self, Left};
+use super::no_server::{self, Skipped};
 use super::{Choice, Provider, Record, Server, StartError, roles};
 use crate::connection::readiness::{self, Answer};
 use crate::context::Context;
@@ -33,7 +33,7 @@ pub(crate) enum Look {
     /// A server that lets everybody in.
     Found(Server),
     /// There is none: one has to be started.
-    ToStart(Vec<Left>),
+    ToStart(Vec<Skipped>),
 }
 
 impl Ladder<'_> {
@@ -83,16 +83,16 @@ impl Ladder<'_> {
         };
         let unusable =
             Unusable { why: format!("{address}: {absent}"), remedy: format!("Start a server at {address}.") };
-        let left = vec![Left { provider: Provider::Running, unusable }];
+        let skipped = vec![Skipped { provider: Provider::Running, unusable }];
         if self.choice == Choice::Running || !is_ours_to_start {
-            let problem = no_server::none(left).detail(if address.is_loopback() {
+            let problem = no_server::none(skipped).detail(if address.is_loopback() {
                 "Nothing else was tried: --server running only uses what runs.".to_owned()
             } else {
                 format!("Nothing was started: {} isn't this machine.", address.host)
             });
             return Err(problem.into());
         }
-        Ok(Look::ToStart(left))
+        Ok(Look::ToStart(skipped))
     }
 
     /// Two servers, or more: each has to run already.
@@ -185,7 +185,7 @@ impl Ladder<'_> {
             .reporter
             .note(&format!("It isn't this checkout's, so port {port} is taken instead, in the new {FILE}."));
         let unusable = Unusable { why, remedy: format!("Let the URLs in {FILE} log in there.") };
-        Ok(Look::ToStart(vec![Left { provider: Provider::Running, unusable }]))
+        Ok(Look::ToStart(vec![Skipped { provider: Provider::Running, unusable }]))
     }
 
     #[cfg(unix)]
@@ -217,32 +217,32 @@ impl Ladder<'_> {
     pub(crate) async fn start(
         &self,
         settings: &mut Settings<'_>,
-        mut left: Vec<Left>,
+        mut skipped: Vec<Skipped>,
         step: &Step<'_>,
     ) -> Result<Server> {
         for provider in self.order() {
             match self.start_one(provider, settings, step).await {
                 Ok(server) => return Ok(server),
-                Err(StartError::Unusable(unusable)) => left.push(Left { provider, unusable }),
+                Err(StartError::Unusable(unusable)) => skipped.push(Skipped { provider, unusable }),
                 Err(StartError::Failed(error)) => return Err(error),
                 Err(StartError::PortTaken) => return Err(no_server::port_taken(settings).into()),
             }
         }
-        Err(no_server::none(left).into())
+        Err(no_server::none(skipped).into())
     }
 
     /// What would be started, without starting it.
     ///
     /// # Errors
     /// No provider could, with the reason of each.
-    pub(crate) fn would_start(&self, mut left: Vec<Left>) -> Result<String> {
+    pub(crate) fn would_start(&self, mut skipped: Vec<Skipped>) -> Result<String> {
         for provider in self.order() {
             match self.rung(provider)? {
                 Ok(rung) => return Ok(format!("{}: {}", provider.name(), rung.describe())),
-                Err(unusable) => left.push(Left { provider, unusable }),
+                Err(unusable) => skipped.push(Skipped { provider, unusable }),
             }
         }
-        Err(no_server::none(left).into())
+        Err(no_server::none(skipped).into())
     }
 
     /// Compose before local, unless this checkout's data is in a private cluster already.
@@ -264,7 +264,7 @@ impl Ladder<'_> {
         settings: &mut Settings<'_>,
         step: &Step<'_>,
     ) -> Result<Server, StartError> {
-        let rung = self.rung(provider)?.map_err(|unusable| self.left(provider, unusable))?;
+        let rung = self.rung(provider)?.map_err(|unusable| self.skipped(provider, unusable))?;
         // Before it is started: what fails half way can be stopped as well.
         Record::write(self.root(), provider);
         if let Some(url) = settings.urls().find(|url| url.password.is_empty()) {
@@ -287,15 +287,19 @@ impl Ladder<'_> {
                         .reporter
                         .note(&format!("{address} is taken; going on with port {port}, in the new {FILE}."));
                 }
-                Err(StartError::Unusable(unusable)) => return Err(self.left(provider, unusable)),
+                Err(StartError::Unusable(unusable)) => return Err(self.skipped(provider, unusable)),
                 ended => return ended,
             }
         }
     }
 
-    /// Says why a rung is left, now: what is tried next may take a while.
-    fn left(&self, provider: Provider, unusable: Unusable) -> StartError {
-        self.context.reporter.note(&format!("{} was left: {}.", provider.name(), unusable.why.trim_end_matches('.')));
+    /// Says at once why a provider is skipped: the next one may take a while.
+    fn skipped(&self, provider: Provider, unusable: Unusable) -> StartError {
+        self.context.reporter.note(&format!(
+            "{} was skipped: {}.",
+            provider.name(),
+            unusable.why.trim_end_matches('.')
+        ));
         StartError::Unusable(unusable)
     }
 
@@ -336,7 +340,7 @@ impl Ladder<'_> {
                 Err(error) => {
                     self.context.interrupt.check()?;
                     let problem = error.downcast::<Problem>()?;
-                    let why = format!("{} {}", problem.what, problem.details.join(" "));
+                    let why = [vec![problem.what], problem.details].concat().join(" ");
                     Ok(Err(Unusable { why, remedy: problem.remedies.join(", ") }))
                 }
             };

@@ -1,7 +1,7 @@
 //! Where PostgreSQL comes from: a ladder of providers.
 //!
 //! Something answers at the URLs' address: that is used. Else compose; else PostgreSQL's binaries, as a private
-//! cluster of this checkout. Each rung that was left is reported with the reason and with what would mend it.
+//! cluster of this checkout. Each provider that is skipped is reported with the reason and with what would mend it.
 
 pub(crate) mod compose;
 mod ladder;

@@ -6,8 +6,8 @@ use crate::database_url::Address;
 use crate::env_file::Settings;
 use crate::problem::Problem;
 
-/// A rung that was left.
-pub(crate) struct Left {
+/// A provider that was skipped.
+pub(crate) struct Skipped {
     pub(super) provider: Provider,
     pub(super) unusable: Unusable,
 }
@@ -51,12 +51,12 @@ pub(super) fn port_taken(settings: &Settings<'_>) -> Problem {
 }
 
 /// No server, with the reason of each rung.
-pub(super) fn none(left: Vec<Left>) -> Problem {
+pub(super) fn none(skipped: Vec<Skipped>) -> Problem {
     let mut problem = Problem::unavailable("There is no PostgreSQL to use.");
-    for left in left {
+    for skipped in skipped {
         problem = problem
-            .detail(format!("{}: {}.", left.provider.name(), left.unusable.why.trim_end_matches('.')))
-            .remedy(left.unusable.remedy);
+            .detail(format!("{}: {}.", skipped.provider.name(), skipped.unusable.why.trim_end_matches('.')))
+            .remedy(skipped.unusable.remedy);
     }
     problem
 }

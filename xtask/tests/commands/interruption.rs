@@ -190,7 +190,11 @@ fn an_index_that_was_cut_off_is_built_again_whatever_it_is_called() {
 #[test]
 fn an_index_whose_removal_was_cut_off_is_removed_by_its_own_migration() {
     let (server, workspace) = server_and_workspace();
-    workspace.add_migration("library", "003_idx", "-- no-transaction\nDROP INDEX CONCURRENTLY books_title_idx RESTRICT;\n");
+    workspace.add_migration(
+        "library",
+        "003_idx",
+        "-- no-transaction\nDROP INDEX CONCURRENTLY books_title_idx RESTRICT;\n",
+    );
     workspace.accept_schema();
     workspace.run(&["db-setup"]).code(0);
     server.execute("library", "CREATE INDEX books_title_idx ON books (title)");
