@@ -14,6 +14,7 @@
 
 mod compare;
 mod error;
+mod kind;
 mod model;
 mod object;
 mod parse;

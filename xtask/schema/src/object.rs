@@ -3,30 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
+use super::kind::Rank;
 use super::model::Model;
 use super::rows::{Id, class};
 
 /// What an object's place is where nothing depends on it: its kind, the relation that it belongs to, its kind within
 /// that, its name.
 pub(super) type Place = (Rank, String, u8, String);
-
-/// The kinds in the order in which they are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    Schema,
-    Extension,
-    Type,
-    Routine,
-    Sequence,
-    /// A table, followed by its indexes, rules, triggers ...
-    Table,
-    /// An index of partitioned tables: after their partitions, each of which would get an index when it is attached.
-    PartitionedIndex,
-    ForeignKey,
-    View,
-    EventTrigger,
-    Other,
-}
 
 /// One object, or one group of statements that belong together.
 pub(super) struct Object {

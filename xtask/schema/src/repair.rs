@@ -4,6 +4,7 @@
 
 use super::NAME_ONLY;
 use super::compare::Aspect;
+use super::kind::{Kind, Replaced, drop_statement};
 use super::parse::words;
 
 /// What a statement below a header is about. Keywords are the only words in capitals that have no quotes.
@@ -65,42 +66,9 @@ pub(super) fn object(header: &str, expected: Option<&str>, actual: Option<&str>)
         (Some(expected), None) => Some(expected.to_owned()),
         // It is its parent's trigger, in another state.
         (None, Some(actual)) if header.starts_with("partition trigger ") => undo("state", actual),
-        (None, Some(_)) => drop_object(header),
+        (None, Some(_)) => drop_statement(header),
         _ => None,
     }
-}
-
-/// `DROP`, for what holds no data.
-fn drop_object(header: &str) -> Option<String> {
-    let kinds = [
-        "index",
-        "view",
-        "materialized view",
-        "function",
-        "procedure",
-        "trigger",
-        "rule",
-        "policy",
-        "statistics",
-        "domain",
-        "event trigger",
-        "foreign key",
-        "constraint",
-    ];
-    let kind = kinds.iter().find(|kind| header.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')))?;
-    let name = &header[kind.len() + 1..];
-    if matches!(*kind, "foreign key" | "constraint") {
-        let (constraint, table) = name.rsplit_once(" on ")?;
-        return Some(format!("ALTER TABLE {table} DROP CONSTRAINT {constraint};"));
-    }
-    let name = if *kind == "statistics" { name.rsplit_once(" on ")?.0 } else { name };
-    let name = if matches!(*kind, "trigger" | "rule" | "policy") {
-        let (object, table) = name.rsplit_once(" on ")?;
-        format!("{object} ON {table}")
-    } else {
-        name.to_owned()
-    };
-    Some(format!("DROP {} {name};", kind.to_uppercase()))
 }
 
 /// Repairs one statement of an object that both sides have. `body` has all statements that are expected of it.
@@ -124,7 +92,7 @@ pub(super) fn statement(
     match (about.of, expected, actual) {
         ("", Some(expected), Some(actual)) => replace(header, body, expected, actual),
         ("", Some(expected), None) => Some(expected.to_owned()),
-        ("", None, Some(_)) => drop_object(&about.object),
+        ("", None, Some(_)) => drop_statement(&about.object),
         ("validity", None, _) => Some(format!("REINDEX INDEX {};", header.strip_prefix("index ")?)),
         (
             "inheritance"
@@ -163,16 +131,12 @@ fn undo(of: &str, actual: &str) -> Option<String> {
 
 /// The statements that put the expected definition in the place of the one that is there.
 fn replace(header: &str, body: &str, expected: &str, actual: &str) -> Option<String> {
-    let kind = header.split(' ').next()?;
-    match kind {
-        "function" | "procedure" => Some(expected.to_owned()),
-        "view" => Some(expected.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)),
-        "enum" => labels(header, expected, actual),
-        // What is made anew needs its comment and its state as well. A materialized view would lose its indexes.
-        "index" | "trigger" | "rule" | "policy" | "statistics" | "event" | "foreign" => {
-            Some(format!("{}\n{body}", drop_object(header)?))
-        }
-        _ => None,
+    match Kind::of(header)?.0.replaced {
+        Replaced::ByItself => Some(expected.to_owned()),
+        Replaced::OrReplace => Some(expected.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)),
+        Replaced::Labels => labels(header, expected, actual),
+        Replaced::Anew => Some(format!("{}\n{body}", drop_statement(header)?)),
+        Replaced::No => None,
     }
 }
 

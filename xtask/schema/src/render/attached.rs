@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
+use super::super::kind::Rank;
 use super::super::model::Model;
-use super::super::object::{Object, Rank, one_line};
+use super::super::object::{Object, one_line};
 use super::super::rows::{Constraint, Id, Oid, Policy, class};
 use super::{comment, table};
 

@@ -5,8 +5,9 @@ mod column;
 mod table;
 mod types;
 
+use super::kind::Rank;
 use super::model::{Model, literal};
-use super::object::{self, Object, Rank};
+use super::object::{self, Object};
 use super::rows::{Id, Oid, Relation, class};
 use super::{History, NAME_ONLY};
 

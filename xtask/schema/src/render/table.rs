@@ -1,7 +1,8 @@
 //! Tables, with what is stated inside CREATE TABLE and the statements that follow it.
 
+use super::super::kind::Rank;
 use super::super::model::Model;
-use super::super::object::{Object, Rank};
+use super::super::object::Object;
 use super::super::rows::{Column, Constraint, Relation, class};
 use super::{column, column_comments, comment, options};
 

@@ -1,7 +1,8 @@
 //! Enums, domains, composite types and ranges.
 
+use super::super::kind::Rank;
 use super::super::model::Model;
-use super::super::object::{Object, Rank};
+use super::super::object::Object;
 use super::super::rows::{Type, class};
 use super::{column, column_comments, comment};
 

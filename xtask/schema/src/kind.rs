@@ -1,0 +1,105 @@
+//! The kinds of objects: the order in which they are written, and how one is dropped or replaced. A new kind is a row here.
+
+/// The groups of kinds, in the order in which they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    Schema,
+    Extension,
+    Type,
+    Routine,
+    Sequence,
+    /// A table, followed by its indexes, rules, triggers ...
+    Table,
+    /// An index of a partitioned table. It follows the partitions, because each partition would get an index of its own
+    /// when it is attached.
+    PartitionedIndex,
+    ForeignKey,
+    View,
+    EventTrigger,
+    Other,
+}
+
+/// The statement that drops an object. A kind that holds data has none.
+#[derive(Clone, Copy)]
+enum Dropped {
+    /// `DROP KIND name`.
+    ByName,
+    /// `DROP KIND name ON table`, where the header is `kind name on table`.
+    OnTable,
+    /// `DROP KIND name`, where the header is `kind name on table`.
+    WithoutTable,
+    /// `ALTER TABLE table DROP CONSTRAINT name`, where the header is `kind name on table`.
+    Constraint,
+}
+
+/// How a changed definition takes the place of the old one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replaced {
+    /// Nobody can tell in general.
+    No,
+    /// The definition itself replaces the old one.
+    ByItself,
+    /// `CREATE OR REPLACE` replaces the old one.
+    OrReplace,
+    /// The object is dropped and created, with its comment and its state.
+    Anew,
+    /// Labels are added.
+    Labels,
+}
+
+/// A kind of object.
+pub(super) struct Kind {
+    /// How headers begin.
+    word: &'static str,
+    dropped: Option<Dropped>,
+    pub(super) replaced: Replaced,
+}
+
+/// The kinds that can be dropped or replaced. The others hold data, or nothing is known of them.
+const KINDS: [Kind; 14] = [
+    Kind::new("function", Some(Dropped::ByName), Replaced::ByItself),
+    Kind::new("procedure", Some(Dropped::ByName), Replaced::ByItself),
+    Kind::new("view", Some(Dropped::ByName), Replaced::OrReplace),
+    // It would lose its indexes if it were made anew.
+    Kind::new("materialized view", Some(Dropped::ByName), Replaced::No),
+    Kind::new("domain", Some(Dropped::ByName), Replaced::No),
+    Kind::new("enum", None, Replaced::Labels),
+    Kind::new("index", Some(Dropped::ByName), Replaced::Anew),
+    Kind::new("event trigger", Some(Dropped::ByName), Replaced::Anew),
+    Kind::new("statistics", Some(Dropped::WithoutTable), Replaced::Anew),
+    Kind::new("trigger", Some(Dropped::OnTable), Replaced::Anew),
+    Kind::new("rule", Some(Dropped::OnTable), Replaced::Anew),
+    Kind::new("policy", Some(Dropped::OnTable), Replaced::Anew),
+    Kind::new("foreign key", Some(Dropped::Constraint), Replaced::Anew),
+    Kind::new("constraint", Some(Dropped::Constraint), Replaced::No),
+];
+
+impl Kind {
+    const fn new(word: &'static str, dropped: Option<Dropped>, replaced: Replaced) -> Self {
+        Self { word, dropped, replaced }
+    }
+
+    /// The kind of the object below a header, and what follows the kind in the header.
+    pub(super) fn of(header: &str) -> Option<(&'static Self, &str)> {
+        KINDS.iter().find_map(|kind| Some((kind, header.strip_prefix(kind.word)?.strip_prefix(' ')?)))
+    }
+}
+
+/// The statement that drops the object below a header, where no data is lost by it.
+pub(super) fn drop_statement(header: &str) -> Option<String> {
+    let (kind, rest) = Kind::of(header)?;
+    let on_table = || rest.rsplit_once(" on ");
+    let name = match kind.dropped? {
+        Dropped::ByName => rest.to_owned(),
+        Dropped::WithoutTable => on_table()?.0.to_owned(),
+        Dropped::OnTable => {
+            let (name, table) = on_table()?;
+            format!("{name} ON {table}")
+        }
+        Dropped::Constraint => {
+            let (name, table) = on_table()?;
+            return Some(format!("ALTER TABLE {table} DROP CONSTRAINT {name};"));
+        }
+    };
+    Some(format!("DROP {} {name};", kind.word.to_uppercase()))
+}
