@@ -6,8 +6,11 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, FromArgMatches};
+use signal_hook::consts::SIGINT;
 use sqlx::postgres::PgConnectOptions;
 use sqlx_cli::Opt;
 use sqlx_cli::opt::{Command, ConnectOpts, DatabaseCommand, MigrateCommand, OverrideCommand};
@@ -47,21 +50,29 @@ fn options(name: &str, words: impl Iterator<Item = OsString>) -> Opt {
     Opt::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
+/// Runs sqlx-cli. It listens for Ctrl-C as well and would call it a success: a run that was asked to end is never one.
 async fn run(options: Opt) -> ExitCode {
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut asked = std::pin::pin!(tokio::signal::ctrl_c());
+    // It listens from its first look on. Before that, the signal simply ends the process.
+    tokio::select! {
+        biased;
+        _ = &mut asked => return ExitCode::from(INTERRUPTED),
+        () = std::future::ready(()) => {}
+    }
+    let interrupted = Arc::new(AtomicBool::new(false));
+    if let Err(error) = signal_hook::flag::register(SIGINT, Arc::clone(&interrupted)) {
+        eprintln!("error: the handler for Ctrl-C can't be installed: {error}");
+        return ExitCode::FAILURE;
+    }
     let result = tokio::select! {
         biased;
-        // sqlx-cli listens as well, and would call it a success.
-        _ = &mut interrupted => return ExitCode::from(INTERRUPTED),
+        _ = &mut asked => return ExitCode::from(INTERRUPTED),
         result = sqlx_cli::run(options) => result,
     };
     match result {
-        // Between the two looks sqlx-cli may have been told first.
-        Ok(()) => tokio::select! {
-            biased;
-            _ = &mut interrupted => ExitCode::from(INTERRUPTED),
-            () = std::future::ready(()) => ExitCode::SUCCESS,
-        },
+        // The signal's handler sets the flag itself, so it doesn't matter which of the two futures heard of it first.
+        _ if interrupted.load(Ordering::SeqCst) => ExitCode::from(INTERRUPTED),
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", sentence(error.chain()));
             ExitCode::FAILURE
