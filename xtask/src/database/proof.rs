@@ -155,11 +155,9 @@ pub(crate) async fn explain(
     let drift = xtask_schema::compare(&fresh, &measured.catalog);
     let file_is_stale = !matches!(committed(target), Ok(Some(committed)) if committed == fresh);
     if drift.is_empty() {
-        return problem(format!(
-            "{file} is stale: {name} equals the result of the migrations, but the file doesn't."
-        ))
-        .details(differences.iter().map(without_repair))
-        .remedy(format!("Regenerate the file, look at the change, and commit it: {write}"));
+        return problem(format!("{file} is stale: {name} equals the result of the migrations, but the file doesn't."))
+            .details(differences.iter().map(without_repair))
+            .remedy(format!("Regenerate the file, look at the change, and commit it: {write}"));
     }
     let drifted = problem(format!("{name} drifted: it differs from the result of the migrations."))
         .details(drift.iter().map(ToString::to_string));
