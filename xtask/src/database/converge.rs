@@ -198,7 +198,7 @@ impl<'a> Goal<'a> {
             last.details.push("The databases now:".into());
             last.details.extend(states.into_iter().map(|state| format!("  {state}")));
             if last.exit == Exit::Failed {
-                last.remedies.push("Correct the migration, and run again: cargo xtask db-setup".into());
+                last.remedies.push("Correct the migration, then run: cargo xtask db-setup".into());
             }
         }
         problems.into_result()?;
@@ -311,7 +311,7 @@ async fn apply_pending(
 fn empty(file: &MigrationFile) -> Problem {
     Problem::failed(format!("{} has no statement yet, so nothing was applied.", file.stem()))
         .at(&file.file, 1, None)
-        .remedy("Write the migration or delete it, and run again: cargo xtask db-setup")
+        .remedy("Write the migration or delete it, then run: cargo xtask db-setup")
 }
 
 fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {
