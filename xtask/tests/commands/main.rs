@@ -23,4 +23,5 @@ mod refused_login;
 mod setup;
 mod sqlx;
 mod support_itself;
+mod urls;
 mod users;
