@@ -193,7 +193,7 @@ fn references(first: usize, assignment: &str) -> Vec<usize> {
     let mut lines = Vec::new();
     let value = assignment.split_once('=').map_or("", |(_, value)| value);
     let (mut line, mut quote, mut previous) = (first, None, b' ');
-    for byte in value.trim_start().bytes() {
+    for byte in value.bytes() {
         match (quote, byte) {
             (None, b'#') if previous.is_ascii_whitespace() => break,
             (None, b'\'' | b'"') if previous != b'\\' => quote = Some(byte),
