@@ -78,19 +78,66 @@ fn all_that_is_wrong_with_the_settings_is_reported_at_once() {
     );
     let mut assert = check(folder.path()).assert().code(1).stdout("").stderr(no_secret());
     for expected in [
-        ".env: line 1 is malformed",
-        ".env: line 8 is malformed",
+        ".env: line 1 isn't NAME=value. Write NAME=value",
+        ".env: line 8 has a value that can't be read. Put a value with spaces",
         "TELEGRAM_BOT_TOKEN is empty.",
         "ADMIN_USER_IDS has no integer in place 2",
         "PAKASIR_API_KEY is missing.",
         "DATABASE_URL is in SQLAlchemy's form: write `postgres://` where it says `postgresql+asyncpg://`",
-        "AUDIT_DATABASE_URL is not a valid URL",
+        "AUDIT_DATABASE_URL is cut in the wrong place: write `/` as %2F",
         "SECRET_KEY has 11 characters",
         "ENCRYPTION_KEY is missing.",
         "DEBUG is true although ENVIRONMENT is production",
     ] {
         assert = assert.stderr(contains(expected));
     }
+}
+
+/// What is left of a password behind an unencoded character would pass for a database's name or a port.
+#[test]
+fn no_part_of_a_password_is_shown_however_it_is_written() {
+    let audit = format!("postgres://quickcart:x@127.0.0.1:{CLOSED_PORT}/audit");
+    for (main, expected) in [
+        ("postgres://quickcart:2024/distinctive@localhost:5432/shop", "is cut in the wrong place"),
+        ("postgres://quickcart:2024#distinctive@localhost:5432/shop", "is cut in the wrong place"),
+        ("postgres://quickcart:2024?distinctive@localhost:5432/shop", "is cut in the wrong place"),
+        ("postgres://quickcart:20@24/distinctive@localhost:5432/shop", "is cut in the wrong place"),
+        ("postgres://quickcart:x@localhost:distinctive/shop", "is not a valid URL (invalid port number)"),
+        ("postgres://quickcart:2024/distinctive", "names no user"),
+        ("postgres://quickcart:distinctive@localhost/template1", "names a database that PostgreSQL keeps for itself"),
+        ("postgres://quickcart:distinctive@localhost/shop?sslmode=require", "asks for TLS with `sslmode`"),
+    ] {
+        let folder = workspace(&env_file(main, &audit));
+        let expected = contains(format!("DATABASE_URL {expected}"));
+        check(folder.path()).assert().code(1).stdout("").stderr(no_secret()).stderr(expected);
+    }
+}
+
+/// The driver would take what a URL doesn't say from libpq's variables.
+#[test]
+fn what_a_url_does_not_say_is_not_taken_from_the_environment() {
+    let audit = format!("postgres://quickcart:x@127.0.0.1:{CLOSED_PORT}/audit");
+    for (main, name, expected) in [
+        ("postgres://quickcart:x@localhost", "PGDATABASE", "names no database"),
+        ("postgres://localhost/shop", "PGUSER", "names no user"),
+        ("postgres:///shop?user=quickcart", "PGHOST", "names no host"),
+    ] {
+        let folder = workspace(&env_file(main, &audit));
+        let expected = contains(format!("DATABASE_URL {expected}"));
+        check(folder.path()).env(name, DISTINCTIVE).assert().code(1).stderr(no_secret()).stderr(expected);
+    }
+
+    // These would change how each session is. A file by itself has no sessions.
+    let url = |name: &str| format!("postgres://quickcart:x@127.0.0.1:{CLOSED_PORT}/{name}");
+    let folder = workspace(&env_file(&url("shop"), &url("audit")));
+    let refused = contains("DATABASE_URL can't be used while PGOPTIONS is set in the environment");
+    check(folder.path()).env("PGOPTIONS", "-c search_path=distinctive").assert().code(1).stderr(refused);
+    check(folder.path()).args(["--settings", ".env"]).env("PGOPTIONS", "-c x=y").assert().success();
+
+    let remote = "postgres://quickcart:x@db.example/shop";
+    let folder = workspace(&env_file(remote, &url("audit")));
+    let refused = contains("DATABASE_URL says nothing of TLS while PGSSLMODE in the environment asks for it");
+    check(folder.path()).env("PGSSLMODE", "require").assert().code(1).stderr(refused);
 }
 
 #[test]
@@ -199,7 +246,7 @@ fn a_file_of_settings_is_checked_by_itself() {
         .stderr(no_secret())
         .stderr(starts_with("The settings in settings are wrong:\n"));
     for expected in [
-        "settings: line 2 is malformed",
+        "settings: line 2 isn't NAME=value",
         "settings: line 3 refers to a variable",
         "ADMIN_USER_IDS is missing.",
         "DATABASE_URL is in SQLAlchemy's form",
@@ -237,6 +284,11 @@ fn migrated_databases_are_fine_and_what_is_missing_or_too_many_is_named() {
             .stdout(
                 contains("/quickcart_audit is reachable (PostgreSQL ").and(contains("), 3 tables, none missing.\n")),
             );
+
+        // The URL has the last word: what it says isn't replaced, and what it doesn't isn't added.
+        let elsewhere =
+            [("PGHOST", "x"), ("PGPORT", "1"), ("PGUSER", "nobody"), ("PGPASSWORD", "x"), ("PGDATABASE", "x")];
+        check(folder.path()).envs(elsewhere).env("PGSSLMODE", "verify-full").assert().success();
 
         // A schema off the search path holds nothing that concerns the check.
         cluster.execute("quickcart", "quickcart", "CREATE SCHEMA aside; CREATE TABLE aside.history ()").await;

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, FromArgMatches};
 use signal_hook::consts::SIGINT;
-use sqlx::postgres::PgConnectOptions;
 use sqlx_cli::Opt;
 use sqlx_cli::opt::{Command, ConnectOpts, DatabaseCommand, MigrateCommand, OverrideCommand};
+use xtask_env::DatabaseUrl;
 
 /// Where the database's URL is handed over: not in the command line, which every user of the machine can read.
 const URL: &str = "DATABASE_URL";
@@ -162,7 +162,6 @@ fn connection(command: &mut Command) -> Option<&mut ConnectOpts> {
 
 /// Database and server of a URL, without its password.
 fn place(url: &str) -> String {
-    let Ok(options) = url.parse::<PgConnectOptions>() else { return "the database".into() };
-    let server = options.get_socket().map_or_else(|| options.get_host().into(), |socket| socket.to_string_lossy());
-    format!("{} at {server}:{}", options.get_database().unwrap_or_default(), options.get_port())
+    DatabaseUrl::parse(URL, url)
+        .map_or_else(|_| "the database".to_owned(), |url| format!("{} at {}", url.database, url.address))
 }

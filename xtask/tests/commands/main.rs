@@ -24,4 +24,5 @@ mod setup;
 mod snapshots;
 mod sqlx;
 mod support_itself;
+mod urls;
 mod users;

@@ -69,6 +69,19 @@ fn what_looks_like_a_real_credential() {
     }
 }
 
+/// It would be another contract for everybody.
+#[test]
+fn a_value_that_the_environment_has_a_say_in() {
+    let workspace = plain();
+    let contract = workspace.read(".env.ci");
+    let line = contract.lines().count() + 1;
+    workspace.write(".env.ci", contract.clone() + "SHELL_OF=${SHELL}\n");
+    let text = fails_at(&workspace, &[&format!(".env.ci:{line}")]).concat();
+    assert!(text.contains("refers to a variable"), "{text}");
+    workspace.write(".env.ci", contract + "PRICE='5$'\n");
+    quick(&workspace).passes_but(&["deps"]);
+}
+
 #[test]
 fn a_contract_that_lacks_a_database() {
     let workspace = plain();
