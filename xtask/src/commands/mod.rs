@@ -1,4 +1,4 @@
-//! A file for each command, which reads as the list of its steps.
+//! The commands. Each has its own file, which reads as the list of its steps.
 
 mod ci;
 mod db_prepare;
@@ -18,7 +18,7 @@ use crate::report::Reporter;
 use crate::runtime::wait_for;
 use crate::workspace::Workspace;
 
-/// Runs a command to its end, tells how it ended, and returns the exit code.
+/// Runs a command to its end, reports the result, and returns the exit code.
 pub(crate) fn run(command: &Command, reporter: &Reporter) -> u8 {
     let name = match command {
         Command::DbSetup(_) => "db-setup",
@@ -43,13 +43,13 @@ pub(crate) fn run(command: &Command, reporter: &Reporter) -> u8 {
     code
 }
 
-/// How a command ended that has told its problems.
+/// The end of a command that has reported its problems itself.
 pub(crate) enum Ending {
-    /// All is well, and this may be typed next.
+    /// The command succeeded. The lines say what to type next.
     Done(Vec<String>),
-    /// With this exit code.
+    /// The command ended with this exit code.
     Code(u8),
-    /// With the exit code of a program whose output was passed on: nothing is added to it.
+    /// The command passed on the output of a program, and ended with its exit code. Nothing is added to the output.
     PassedOn(u8),
 }
 

@@ -1,7 +1,7 @@
 //! `cargo xtask sqlx DATABASE ARGS…`: sqlx-cli for one of the databases, from any folder of the checkout.
 //!
-//! sqlx-cli is compiled as a package of its own, when somebody first asks for it. What it prints and its exit code are
-//! passed on as they are; only Ctrl-C is another matter: sqlx-cli calls it a success, while the server goes on.
+//! sqlx-cli is a package of its own, which is compiled at its first use. Its output and its exit code are passed on as
+//! they are, except after Ctrl-C: sqlx-cli then reports a success, while the server goes on.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdout};
@@ -35,7 +35,7 @@ const BUILD: Duration = Duration::from_secs(30 * 60);
 /// A build that takes longer than this is told about: it isn't the usual look at what is up to date.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How often is looked whether sqlx-cli has ended.
+/// The pause between two looks at sqlx-cli.
 const POLL: Duration = Duration::from_millis(10);
 
 /// How long sqlx-cli may take to end when it is asked to.
@@ -43,7 +43,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs sqlx-cli to its end.
 pub(crate) async fn run(options: &Sqlx, context: Context<'_>) -> Result<Ending> {
-    // What is wrong with migration files, sqlx-cli says where it matters.
+    // sqlx-cli itself reports problems with migration files, where they matter.
     let workspace = context.workspace;
     let Some((name, args)) = options.words.split_first() else {
         return Err(Problem::usage("No database is named.").into());
@@ -69,8 +69,8 @@ pub(crate) async fn run(options: &Sqlx, context: Context<'_>) -> Result<Ending> 
     }
 }
 
-/// Whether sqlx-cli asks a database. All else makes files, prints help or is a mistake, which needs no `.env`; should
-/// the answer be wrong, sqlx-cli has no URL to do anything with.
+/// Returns whether sqlx-cli asks a database. All other arguments make files, print help or are mistakes, and need no
+/// `.env`. If the answer is wrong, sqlx-cli has no URL, so it can't do anything.
 fn asks_database(args: &[OsString]) -> bool {
     let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--").collect();
     let help = args.iter().any(|arg| matches!(&**arg, "-h" | "--help" | "-V" | "--version"));
@@ -87,7 +87,7 @@ fn asks_database(args: &[OsString]) -> bool {
 /// The database with its URL, if it may be used.
 ///
 /// # Errors
-/// The checkout isn't set up, or the server is another machine's.
+/// The checkout isn't set up, or the server is on another machine.
 fn usable<'w>(workspace: &'w Workspace, database: &Database, options: &Sqlx) -> Result<Target<'w>> {
     let mut problems = Problems::default();
     let settings = Settings::load(workspace, &mut problems);
@@ -106,7 +106,7 @@ fn usable<'w>(workspace: &'w Workspace, database: &Database, options: &Sqlx) -> 
             "{} ({}) isn't on this machine; sqlx-cli wasn't run.",
             url.database, url.address
         ))
-        .detail(format!("Named by {variable}. Nothing was asked or changed there."))
+        .detail(format!("The host is named by {variable}. Nothing was asked or changed there."))
         .remedy(format!("If you mean that server: cargo xtask sqlx --allow-remote {name} …"))
         .into());
     }
@@ -152,7 +152,7 @@ fn build(context: Context<'_>) -> Result<PathBuf> {
     messages.filter_map(|message| message.executable).next_back().with_context(|| format!("cargo built no {PACKAGE}"))
 }
 
-/// What sqlx-cli, and the cargo that its `prepare` runs, find in their environment.
+/// Sets the environment of sqlx-cli, and of the cargo that its `prepare` runs.
 fn environment(
     command: &mut Command,
     workspace: &Workspace,
@@ -160,19 +160,20 @@ fn environment(
     url: Option<&DatabaseUrl>,
     session: &str,
 ) -> Result<()> {
-    // What cargo says of this package would have `prepare`'s cargo run other packages' build scripts again.
+    // Cargo's variables about this package would make `prepare`'s cargo run the build scripts of other packages again.
     for name in process::said_by_cargo() {
         command.env_remove(name);
     }
-    // `prepare` asks for it.
+    // `prepare` needs `CARGO`.
     let cargo = std::env::var_os("CARGO").map(PathBuf::from).or_else(|| which::which("cargo").ok());
     command.envs(cargo.map(|cargo| ("CARGO", cargo)));
     if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
-        // One that is relative was meant from here.
+        // sqlx-cli runs in another folder, so a relative folder is resolved here.
         command.env("CARGO_TARGET_DIR", std::path::absolute(folder)?);
     }
-    // Empty, the other databases' variables win over .env and lead nowhere: crates that this one depends on, should
-    // `prepare` compile them, then read their committed query data, and write none into this one's.
+    // The variables of the other databases are empty. They win over .env, and lead nowhere. If `prepare` compiles
+    // crates that this one depends on, those crates read their committed query data, and write none into the data of
+    // this one.
     for variable in workspace.url_variables() {
         command.env(variable, "");
     }
@@ -184,10 +185,11 @@ fn environment(
     Ok(())
 }
 
-/// Runs a program whose output is the user's. When this one is asked to end, it is ended as well.
+/// Runs a program and passes its output on to the user. When this program is asked to end, the other one is ended as
+/// well.
 fn pass_on(command: &mut Command, interrupt: &Interrupt) -> Result<ExitStatus> {
-    // On a terminal it stays in the group that Ctrl-C reaches as a whole; one in the background might not write there
-    // (`stty tostop`). Elsewhere it has a group of its own, to be ended with all that it has started.
+    // On a terminal, the program stays in the group that Ctrl-C reaches, because a group in the background might not be
+    // allowed to write there (`stty tostop`). Elsewhere it gets its own group, so that its children are ended with it.
     let on_terminal = stdout().is_terminal() || stderr().is_terminal();
     #[cfg(unix)]
     if !on_terminal {
@@ -211,18 +213,18 @@ fn pass_on(command: &mut Command, interrupt: &Interrupt) -> Result<ExitStatus> {
     }
 }
 
-/// Asks a child, or the whole group that it leads, to end; or has it killed.
+/// Asks a child, or the whole group that it leads, to end. With `kill`, it is killed.
 #[cfg(unix)]
 fn end(child: &mut Child, group: bool, kill: bool) {
     use nix::sys::signal::{Signal, kill as signal_one, killpg};
     let signal = if kill { Signal::SIGKILL } else { Signal::SIGTERM };
-    // It isn't reaped yet, so the number is still its own.
+    // The child isn't reaped yet, so the number is still its own.
     if let Ok(pid) = i32::try_from(child.id()).map(nix::unistd::Pid::from_raw) {
         let _ = if group { killpg(pid, signal) } else { signal_one(pid, signal) };
     }
 }
 
-/// Windows has told it of Ctrl-C already.
+/// Windows has told the child about Ctrl-C already.
 #[cfg(not(unix))]
 fn end(child: &mut Child, _group: bool, kill: bool) {
     if kill {

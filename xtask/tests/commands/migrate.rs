@@ -71,8 +71,8 @@ fn names_that_cannot_be_used() {
     let workspace = Workspace::generic().build();
     let files = workspace.files();
     for (name, part) in [
-        ("", "no name"),
-        (" - ", "no name"),
+        ("", "no letter"),
+        (" - ", "no letter"),
         ("../../escape", "'/'"),
         ("shelves.sql", "'.'"),
         ("Regale_ü", "'ü'"),
@@ -99,7 +99,7 @@ fn numbers_are_as_wide_as_the_last() {
     workspace.run(&["migrate", "add", "library", "next"]).code(0).says(["migrations/library/0012_next.up.sql"]);
     workspace.add_migration("journal", &format!("{}_end", i64::MAX), "SELECT 1;\n");
     set_defaults(&workspace, "migration-versioning = \"sequential\"");
-    workspace.run(&["migrate", "add", "journal", "beyond"]).code(1).says(["migrations/journal", "highest number"]);
+    workspace.run(&["migrate", "add", "journal", "beyond"]).code(1).says(["migrations/journal", "highest possible number"]);
 }
 
 #[test]

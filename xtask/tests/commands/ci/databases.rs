@@ -52,7 +52,7 @@ fn a_migration_that_does_not_reverse() {
     workspace.accept_schema();
     let pipeline = databases(&workspace).code(1).fails(&["migrations"], &[]);
     let text = pipeline.at("migrations", &["migrations/library/003_reindex.down.sql:1"]).concat();
-    assert!(text.contains("003_reindex.down.sql doesn't give back"), "{text}");
+    assert!(text.contains("003_reindex.down.sql doesn't restore"), "{text}");
     assert!(text.contains("books_title_idx") && text.contains("(title)") && text.contains("(id)"), "{text}");
     nothing_is_left(&server);
 }
