@@ -1,4 +1,4 @@
-//! Drives `quickcart check` as a user would.
+//! Runs `quickcart check` as a user would.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 #[cfg(unix)]
@@ -15,10 +15,10 @@ use predicates::str::{contains, starts_with};
 use quickcart::settings::VARIABLES;
 use tempfile::TempDir;
 
-/// Every secret of these tests has it in it, so that one look at the output finds any of them.
+/// Every secret of these tests contains this word, so that one search of the output finds any of them.
 const DISTINCTIVE: &str = "distinctive";
 
-/// A workspace with this `.env`.
+/// Makes a workspace with this `.env`.
 fn workspace(env: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("Cargo.toml"), "[workspace]\n").unwrap();
@@ -41,7 +41,7 @@ fn env_file(main: &str, audit: &str) -> String {
     )
 }
 
-/// `quickcart check` in `folder`, with nothing of this process's settings.
+/// Prepares `quickcart check` in `folder`, without the settings of this process's environment.
 fn check(folder: &Path) -> Command {
     let mut command = Command::cargo_bin("quickcart").unwrap();
     command.arg("check").current_dir(folder);
@@ -53,17 +53,17 @@ fn check(folder: &Path) -> Command {
     command
 }
 
-/// The output must be free of secrets whatever else is expected of it.
+/// Accepts an output without secrets.
 fn no_secret() -> impl predicates::Predicate<str> {
     contains(DISTINCTIVE).not()
 }
 
-/// A port on which nothing listens. One that was free a moment ago could be another test's server by now; this one
-/// is never handed out.
+/// A port on which nothing listens. The system never gives this port to a program. A port that was free a moment ago
+/// could belong to another test's server by now.
 const CLOSED_PORT: u16 = 1;
 
 #[test]
-fn all_that_is_wrong_with_the_settings_is_reported_at_once() {
+fn all_mistakes_in_the_settings_are_reported_at_once() {
     let folder = workspace(
         "this line has distinctive words\n\
          TELEGRAM_BOT_TOKEN=\n\
@@ -156,7 +156,7 @@ fn an_unreachable_database_is_exit_code_6_and_both_are_reported() {
 
 #[test]
 fn a_server_that_never_answers_is_given_up() {
-    // It takes connections, or lets them wait in its queue, and says nothing.
+    // The listener takes connections, or lets them wait in its queue, and sends nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let url = |name: &str| format!("postgres://quickcart:distinctive@127.0.0.1:{port}/{name}");
@@ -180,26 +180,27 @@ fn the_environment_wins_over_the_file() {
     check(folder.path()).assert().code(6).stdout(contains("/from_file can't"));
     let empty = "DATABASE_URL is empty in the environment, which wins over .env";
     check(folder.path()).env("DATABASE_URL", "").assert().code(1).stderr(contains(empty));
-    // Without any file the environment is enough.
+    // Without a file, the environment is enough.
     fs::remove_file(folder.path().join(".env")).unwrap();
     let text = env_file(&url("quickcart"), &url("audit"));
     check(folder.path()).envs(text.lines().map(|line| line.split_once('=').unwrap())).assert().code(6);
 }
 
 #[test]
-fn the_file_is_the_workspaces_and_no_parents() {
+fn the_file_of_the_workspace_is_read_and_no_other() {
     let port = CLOSED_PORT;
     let url = |name: &str| format!("postgres://quickcart:distinctive@127.0.0.1:{port}/{name}");
     let outer = workspace(&env_file(&url("quickcart"), &url("audit")));
 
-    // A member's folder, whose manifest has no [workspace], finds the root's file; its own is not read.
+    // A run in a member's folder, whose manifest has no [workspace], reads the root's file. The member's file isn't
+    // read.
     let member = outer.path().join("member/src");
     fs::create_dir_all(&member).unwrap();
     fs::write(outer.path().join("member/Cargo.toml"), "[package]\nname = \"member\"\n").unwrap();
     fs::write(outer.path().join("member/.env"), "DATABASE_URL=nonsense\n").unwrap();
     check(&member).assert().code(6);
 
-    // A workspace without a .env inside one that has it: all is missing.
+    // A workspace without a .env lies inside a workspace that has one. All its settings are missing.
     let inner = outer.path().join("inner");
     fs::create_dir(&inner).unwrap();
     fs::write(inner.join("Cargo.toml"), "[workspace]\n").unwrap();
@@ -209,7 +210,7 @@ fn the_file_is_the_workspaces_and_no_parents() {
     }
 }
 
-/// The contract of required variables is what db-setup makes a `.env` of: with it alone the app must be satisfied.
+/// db-setup makes `.env` from `.env.ci`, the contract of required variables. The contract alone must satisfy the app.
 #[test]
 fn the_contract_satisfies_the_settings() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.env.ci");
@@ -218,9 +219,10 @@ fn the_contract_satisfies_the_settings() {
     required.sort();
     assert_eq!(contract.into_keys().collect::<Vec<_>>(), required);
 
-    let folder = workspace("nonsense in a file that isn't asked about\n");
+    let folder = workspace("nonsense in a file that isn't checked\n");
     let expected = format!("The settings in {} are fine (testing).\n", path.display());
-    // Neither the environment nor .env counts, and no database is asked: at the contract's there may be one.
+    // Neither the environment nor .env counts. The check connects to no database, although a server may run at the
+    // contract's address.
     check(folder.path()).arg("--settings").arg(&path).env("DEBUG", "x").assert().success().stdout(expected).stderr("");
 }
 
@@ -235,7 +237,7 @@ fn a_file_of_settings_is_checked_by_itself() {
     let text: String = text.lines().filter(|line| !line.starts_with("ADMIN")).map(|line| format!("{line}\n")).collect();
     fs::write(folder.path().join("settings"), text).unwrap();
 
-    // What is missing isn't taken from the environment or from .env.
+    // A missing variable isn't taken from the environment or from .env.
     let mut assert = check(folder.path())
         .args(["--settings", "settings"])
         .env("ADMIN_USER_IDS", "1")
@@ -262,7 +264,7 @@ fn a_file_of_settings_is_checked_by_itself() {
 
 #[cfg(unix)]
 #[test]
-fn migrated_databases_are_fine_and_what_is_missing_or_too_many_is_named() {
+fn migrated_databases_are_fine_and_missing_or_additional_tables_are_named() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let Some(cluster) = cluster::Cluster::start().await else {
@@ -290,7 +292,7 @@ fn migrated_databases_are_fine_and_what_is_missing_or_too_many_is_named() {
             [("PGHOST", "x"), ("PGPORT", "1"), ("PGUSER", "nobody"), ("PGPASSWORD", "x"), ("PGDATABASE", "x")];
         check(folder.path()).envs(elsewhere).env("PGSSLMODE", "verify-full").assert().success();
 
-        // A schema off the search path holds nothing that concerns the check.
+        // A schema that isn't on the search path doesn't concern the check.
         cluster.execute("quickcart", "quickcart", "CREATE SCHEMA aside; CREATE TABLE aside.history ()").await;
         check(folder.path()).assert().success();
 
@@ -302,7 +304,7 @@ fn migrated_databases_are_fine_and_what_is_missing_or_too_many_is_named() {
             .stdout(contains("6 tables, missing: voucher_usage_cooldown. `cargo xtask db-setup`"))
             .stdout(contains("4 tables, none missing, not expected: users."));
 
-        // One that isn't there counts for more than one that is wrong.
+        // A database that can't be reached decides the exit code, even if another database has wrong tables.
         let nobody = cluster.url("nobody", "quickcart");
         check(folder.path())
             .env("DATABASE_URL", nobody)
