@@ -15,6 +15,7 @@ mod report;
 mod runtime;
 mod schema;
 mod server;
+mod tool;
 mod workspace;
 
 use std::process::ExitCode;
