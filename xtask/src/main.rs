@@ -31,5 +31,5 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     let reporter = Reporter::new(cli.format, cli.quiet);
-    ExitCode::from(commands::run(&cli.command, &reporter))
+    ExitCode::from(commands::run(&cli, &reporter))
 }
