@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 12] = [
     &["queries", "setup"],
     &["database", "server"],
     &["connection"],
-    &["env_file"],
+    &["env_file", "tool"],
     &["context", "target"],
     &["checkout", "process", "workspace"],
     &["account", "compiler", "database_url", "interrupt", "migrations", "report"],

@@ -99,7 +99,10 @@ fn numbers_have_as_many_digits_as_the_last() {
     workspace.run(&["migrate", "add", "library", "next"]).code(0).says(["migrations/library/0012_next.up.sql"]);
     workspace.add_migration("journal", &format!("{}_end", i64::MAX), "SELECT 1;\n");
     set_defaults(&workspace, "migration-versioning = \"sequential\"");
-    workspace.run(&["migrate", "add", "journal", "beyond"]).code(1).says(["migrations/journal", "highest possible number"]);
+    workspace
+        .run(&["migrate", "add", "journal", "beyond"])
+        .code(1)
+        .says(["migrations/journal", "highest possible number"]);
 }
 
 #[test]
