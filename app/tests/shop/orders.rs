@@ -143,8 +143,8 @@ fn an_order_that_cannot_be_placed_is_refused_and_reserves_nothing() {
         for (new, expected) in [
             (new_order(9, 1), "this user isn't registered"),
             (new_order(2, 1), "this user is banned"),
-            (of(9), "no such product is for sale"),
-            (of(2), "no such product is for sale"),
+            (of(9), "this product isn't for sale"),
+            (of(2), "this product isn't for sale"),
             (of(3), "only 0 units are available"),
             (new_order(1, 4), "only 3 units are available"),
         ] {
