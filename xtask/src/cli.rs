@@ -56,6 +56,9 @@ pub(crate) enum Command {
                       the query data is lost. `cargo xtask db-prepare` uses scratch databases, and loses no data."
     )]
     Sqlx(Sqlx),
+    /// Measure these commands, beside the programs that people would use without them
+    #[command(disable_help_flag = true)]
+    Bench(Bench),
     /// Make migration files
     #[command(subcommand)]
     Migrate(Migrate),
@@ -134,6 +137,13 @@ pub(crate) struct Sqlx {
     /// The database, and the arguments for sqlx-cli
     #[arg(required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
     #[arg(value_names = ["DATABASE", "ARGS"])]
+    pub(crate) words: Vec<OsString>,
+}
+
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// What to measure and how: `cargo xtask bench --help` lists it
+    #[arg(num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub(crate) words: Vec<OsString>,
 }
 

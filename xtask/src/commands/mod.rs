@@ -1,5 +1,6 @@
 //! The commands. Each has its own file, which reads as the list of its steps.
 
+mod bench;
 mod ci;
 mod db_prepare;
 mod db_setup;
@@ -10,7 +11,7 @@ mod sqlx;
 
 use anyhow::Result;
 
-use crate::cli::{Command, Migrate};
+use crate::cli::{Cli, Command, Migrate};
 use crate::context::Context;
 use crate::interrupt::Interrupt;
 use crate::problem::{Exit, Problems};
@@ -19,17 +20,18 @@ use crate::runtime::wait_for;
 use crate::workspace::Workspace;
 
 /// Runs a command to its end, reports the result, and returns the exit code.
-pub(crate) fn run(command: &Command, reporter: &Reporter) -> u8 {
-    let name = match command {
+pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
+    let name = match &cli.command {
         Command::DbSetup(_) => "db-setup",
         Command::DbStop => "db-stop",
         Command::DbVerify(_) => "db-verify",
         Command::DbPrepare(_) => "db-prepare",
+        Command::Bench(_) => "bench",
         Command::Ci(_) => "ci",
         Command::Sqlx(_) => "sqlx",
         Command::Migrate(Migrate::Add(_)) => "migrate add",
     };
-    let (code, next) = match dispatch(command, reporter) {
+    let (code, next) = match dispatch(cli, reporter) {
         Ok(Ending::Done(next)) => (Exit::Done as u8, next),
         Ok(Ending::Code(code)) => (code, Vec::new()),
         Ok(Ending::PassedOn(code)) => return code,
@@ -53,13 +55,14 @@ pub(crate) enum Ending {
     PassedOn(u8),
 }
 
-fn dispatch(command: &Command, reporter: &Reporter) -> Result<Ending> {
+fn dispatch(cli: &Cli, reporter: &Reporter) -> Result<Ending> {
     let context = Context { workspace: &Workspace::find()?, reporter, interrupt: &Interrupt::listen()? };
-    match command {
+    match &cli.command {
         Command::DbSetup(options) => wait_for(db_setup::run(options, context)).map(Ending::Done),
         Command::DbStop => wait_for(db_stop::run(context)).map(Ending::Done),
         Command::DbVerify(options) => wait_for(db_verify::run(options, context)).map(Ending::Done),
         Command::DbPrepare(options) => db_prepare::run(options, context).map(Ending::Done),
+        Command::Bench(options) => bench::run(options, cli, context),
         Command::Ci(options) => ci::run(options, context),
         Command::Sqlx(options) => wait_for(sqlx::run(options, context)),
         Command::Migrate(Migrate::Add(options)) => migrate::add(options, context).map(Ending::Done),

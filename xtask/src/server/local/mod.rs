@@ -20,7 +20,7 @@ use anyhow::Result;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{Connection, Row};
 
 pub(crate) use self::binaries::Binaries;
@@ -99,6 +99,8 @@ impl Cluster {
             .username(SUPERUSER)
             .password(&self.files.password()?)
             .database("postgres")
+            // Else PGSSLMODE would have a say.
+            .ssl_mode(PgSslMode::Disable)
             .application_name("xtask"))
     }
 
