@@ -142,7 +142,7 @@ pub(crate) struct Sqlx {
 
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// What to measure and how: `cargo xtask bench --help` lists it
+    /// The arguments for the benchmarks: `cargo xtask bench --help` lists them
     #[arg(num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub(crate) words: Vec<OsString>,
 }

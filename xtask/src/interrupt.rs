@@ -17,7 +17,7 @@ use crate::problem::{Exit, Problem};
 /// twice: sqlx's macros run in the compiler, and they use tokio without signals.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Knows whether the user, or this program itself, asked the work to end.
+/// Tells whether the user, or this program itself, asked the work to end.
 #[derive(Clone)]
 pub(crate) struct Interrupt {
     asked: Arc<AtomicBool>,

@@ -191,7 +191,7 @@ fn check_version(shown: &Path, files: &[(&str, Name<'_>)], problems: &mut Proble
         let up = path(&down.replace(".down.sql", ".up.sql"));
         problems.0.push(
             Problem::failed(format!("{} has no {up} beside it.", path(down)))
-                .remedy(format!("git checkout -- {up}, or delete the other file.")),
+                .remedy(format!("git checkout -- {up}, or delete the down file.")),
         );
     }
 }

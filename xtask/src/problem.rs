@@ -19,9 +19,9 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Migrations are pending.
     Pending = 3,
-    /// The schema is not what the repository says.
+    /// The schema differs from the repository.
     SchemaDiffers = 4,
-    /// The history of applied migrations is not what the repository says: modified, missing or out of order.
+    /// The history of applied migrations differs from the repository: modified, missing or out of order.
     HistoryDiffers = 5,
     /// The server or a database is not available, or it refuses the login.
     Unavailable = 6,

@@ -1,7 +1,7 @@
-//! The tools behind the front door: packages that only some commands need, so that nobody else compiles them.
+//! The tools behind the front door: packages that only some commands need, so that other commands don't compile them.
 //!
-//! A tool is compiled when somebody first asks for it. A command that hands over to one passes the tool's output and
-//! its exit code on as they are.
+//! A tool is compiled at its first use. A command that runs a tool passes the tool's output and its exit code on as
+//! they are.
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::{Path, PathBuf};
@@ -17,16 +17,16 @@ use crate::problem::Problem;
 use crate::process;
 use crate::report::Outcome;
 
-/// The folder of this program's own source; the tools are packages in it.
+/// The folder of this program's own source. The tools are packages in it.
 const HOME: &str = env!("CARGO_MANIFEST_DIR");
 
 /// How long the compilation of a tool may take, the download of its crates included.
 const BUILD: Duration = Duration::from_secs(30 * 60);
 
-/// A build that takes longer than this is announced: it is more than a look at what is up to date.
+/// A build that takes longer than this is announced, because it really compiles something.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How often a child is asked whether it has ended.
+/// The pause between two looks at a child.
 const POLL: Duration = Duration::from_millis(10);
 
 /// A package with a program.
@@ -34,7 +34,7 @@ pub(crate) struct Tool {
     /// The name of the package and of its program.
     pub(crate) package: &'static str,
     folder: &'static str,
-    /// What it is called where its compilation is announced.
+    /// Its name in the announcement of its compilation.
     shown: &'static str,
     /// How long its first compilation takes.
     takes: &'static str,
@@ -57,27 +57,27 @@ pub(crate) const WORKFLOW_LINT: Tool = Tool {
     takes: "some ten seconds",
 };
 
-/// All of them.
+/// All tools.
 pub(crate) const TOOLS: [&Tool; 4] = [&BENCH, &MIGRATION_LINT, &SQLX, &WORKFLOW_LINT];
 
 impl Tool {
-    /// Its manifest, if it is there: a workspace that has taken over `xtask` may have left a tool out.
+    /// Its manifest, if it exists. A workspace that has copied `xtask` may have left a tool out.
     pub(crate) fn manifest(&self) -> Option<PathBuf> {
         let manifest = Path::new(HOME).join(self.folder).join("Cargo.toml");
         manifest.is_file().then_some(manifest)
     }
 
-    /// Its manifest, for a workspace that it isn't part of.
+    /// Its manifest, if it isn't part of the workspace.
     pub(crate) fn foreign_manifest(&self, root: &Path) -> Option<PathBuf> {
         self.manifest().filter(|manifest| !manifest.starts_with(root))
     }
 
-    /// Whether it has tests of its own.
+    /// Returns whether it has its own tests.
     pub(crate) fn has_tests(&self) -> bool {
         self.manifest().is_some_and(|manifest| manifest.with_file_name("tests").is_dir())
     }
 
-    /// Whether it is part of the workspace.
+    /// Returns whether it is part of the workspace.
     pub(crate) fn is_member(&self, root: &Path) -> bool {
         self.manifest().is_some_and(|manifest| manifest.starts_with(root))
     }
@@ -85,7 +85,7 @@ impl Tool {
     /// Compiles it, unless that is done already, and returns the program.
     ///
     /// # Errors
-    /// It can't be compiled, with what cargo says; or somebody pressed Ctrl-C.
+    /// The tool can't be compiled, or the user pressed Ctrl-C. The error holds cargo's output.
     pub(crate) fn compile(&self, context: Context<'_>) -> Result<PathBuf> {
         let Context { reporter, interrupt, .. } = context;
         let Self { package, folder, shown, takes } = self;
@@ -99,7 +99,7 @@ impl Tool {
             let build = scope.spawn(|| cargo.run(interrupt));
             while !build.is_finished() {
                 if !told && started.elapsed() > SILENCE {
-                    reporter.note(&format!("Compiling {shown}; the first time, this takes {takes}."));
+                    reporter.note(&format!("Compiling {shown}. The first time, this takes {takes}."));
                     step.doing(&format!("compiling {shown}"));
                     told = true;
                 }
@@ -121,14 +121,14 @@ impl Tool {
     }
 }
 
-/// Runs a tool whose output is the user's. When this program is asked to end, it asks the tool to end as well, and
-/// kills it if that takes longer than `grace`.
+/// Runs a tool and passes its output on. When this program is asked to end, it asks the tool to end as well, and kills
+/// it if that takes longer than `grace`.
 ///
 /// # Errors
 /// The tool can't be started.
 pub(crate) fn pass_on(command: &mut Command, grace: Duration, interrupt: &Interrupt) -> Result<ExitStatus> {
-    // On a terminal it stays in the group that Ctrl-C reaches as a whole; one in the background might not write there
-    // (`stty tostop`). Elsewhere it has a group of its own, to be ended with all that it has started.
+    // On a terminal, the tool stays in the group that Ctrl-C reaches, because a group in the background might not be
+    // allowed to write there (`stty tostop`). Elsewhere it gets its own group, so that its children are ended with it.
     let on_terminal = stdout().is_terminal() || stderr().is_terminal();
     #[cfg(unix)]
     if !on_terminal {
@@ -153,18 +153,18 @@ pub(crate) fn pass_on(command: &mut Command, grace: Duration, interrupt: &Interr
     }
 }
 
-/// Asks a child, or the whole group that it leads, to end; or has it killed.
+/// Asks a child, or the whole group that it leads, to end. With `kill`, it is killed.
 #[cfg(unix)]
 fn end(child: &mut Child, group: bool, kill: bool) {
     use nix::sys::signal::{Signal, kill as signal_one, killpg};
     let signal = if kill { Signal::SIGKILL } else { Signal::SIGTERM };
-    // It isn't reaped yet, so the number is still its own.
+    // The child isn't reaped yet, so the number is still its own.
     if let Ok(pid) = i32::try_from(child.id()).map(nix::unistd::Pid::from_raw) {
         let _ = if group { killpg(pid, signal) } else { signal_one(pid, signal) };
     }
 }
 
-/// Windows has told it of Ctrl-C already.
+/// Windows has told the child about Ctrl-C already.
 #[cfg(not(unix))]
 fn end(child: &mut Child, _group: bool, kill: bool) {
     if kill {

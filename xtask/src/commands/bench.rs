@@ -1,7 +1,7 @@
 //! `cargo xtask bench ARGS…`: measures the commands, beside the programs that people would use without them.
 //!
-//! The work is done by a package of its own. This command compiles it, tells it about the workspace, and gives it an
-//! environment that leads to no server of the user's: the measured commands drop and make databases.
+//! A package of its own does the work. This command compiles that package, and describes the workspace to it. It
+//! removes the user's servers from the environment, because the measured commands drop and make databases.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::process;
 use crate::tool::{self, BENCH};
 use crate::workspace::{Database, Workspace};
 
-/// How long it may take to end when it is asked to: it stops servers and deletes what was compiled.
+/// How long the benchmarks may take to end when they are asked to. They stop servers and delete compiled files.
 const GRACE: Duration = Duration::from_secs(90);
 
-/// What the environment may say about servers, and about where things are: the measured commands work elsewhere.
+/// Variables that name the user's servers and folders. The measured commands use other ones.
 const NAMES: [&str; 8] = [
     "CARGO_TARGET_DIR",
     "DATABASE_URL",
@@ -32,7 +32,7 @@ const NAMES: [&str; 8] = [
     "XTASK_STATE_DIR",
 ];
 
-/// How the names of other such variables begin: those of PostgreSQL's clients, and those of compose.
+/// The prefixes of other variables that name servers: those of PostgreSQL's clients, and those of compose.
 const PREFIXES: [&str; 2] = ["PG", "COMPOSE_"];
 
 /// Runs the benchmarks to their end.
@@ -51,13 +51,11 @@ pub(crate) fn run(options: &Bench, cli: &Cli, context: Context<'_>) -> Result<En
     let status = tool::pass_on(&mut command, GRACE, context.interrupt)?;
     match status.code().and_then(|code| u8::try_from(code).ok()) {
         Some(code) => Ok(Ending::PassedOn(code)),
-        None => {
-            Err(Problem::new(Exit::Failed, format!("The benchmarks were ended before their time ({status}).")).into())
-        }
+        None => Err(Problem::new(Exit::Failed, format!("The benchmarks did not run to their end ({status}).")).into()),
     }
 }
 
-/// What the benchmarks need to know, as JSON.
+/// Describes the workspace for the benchmarks, as JSON.
 fn description(workspace: &Workspace) -> Result<String> {
     let files = |database: &Database| -> Vec<_> { database.migrations.iter().map(|file| file.file.clone()).collect() };
     let databases: Vec<_> = workspace

@@ -71,7 +71,8 @@ pub(crate) async fn connect(options: PgConnectOptions) -> Result<PgConnection, A
         Ok(Err(error)) => Err(classify(&error)),
         Err(_) => {
             let seconds = ATTEMPT.as_secs();
-            let why = format!("it isn't PostgreSQL: it accepts connections, but it sends nothing for {seconds} s");
+            let why =
+                format!("something accepts connections but sends nothing for {seconds} s, so it isn't PostgreSQL");
             Err(Answer::Never(why))
         }
     }

@@ -133,7 +133,7 @@ impl<'a> History<'a> {
         self.differences
             .push(format!("unfinished: version {} \"{}\" was begun but not finished", row.version, row.description));
         self.remedy(&format!(
-            "Undo what it did, then: DELETE FROM {} WHERE version = {} AND NOT success;",
+            "Undo its changes, then: DELETE FROM {} WHERE version = {} AND NOT success;",
             table.name, row.version
         ));
     }
@@ -163,7 +163,7 @@ impl<'a> History<'a> {
     }
 }
 
-/// Turns hexadecimal digits into bytes. It stops at any other text, whose result then equals no checksum.
+/// Turns hexadecimal digits into bytes. It stops at the first other character, and the result then equals no checksum.
 fn bytes(hex: &str) -> Vec<u8> {
     let digits = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
     hex.as_bytes().chunks(2).map_while(digits).collect()

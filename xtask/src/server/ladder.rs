@@ -214,7 +214,7 @@ impl Ladder<'_> {
     /// Tries the other rungs: starts a server, and makes the logins of the URLs work there.
     ///
     /// # Errors
-    /// No provider can be used; the error holds the reason for each. Or a provider failed.
+    /// A provider failed, or no provider can be used. The error then holds the reason for each.
     pub(crate) async fn start(
         &self,
         settings: &mut Settings<'_>,
@@ -235,7 +235,7 @@ impl Ladder<'_> {
     /// Describes the server that [`Ladder::start`] would start.
     ///
     /// # Errors
-    /// No provider can be used; the error holds the reason for each.
+    /// No provider can be used. The error holds the reason for each.
     pub(crate) fn would_start(&self, mut skipped: Vec<Skipped>) -> Result<String> {
         for provider in self.order() {
             match self.rung(provider)? {

@@ -41,8 +41,8 @@ impl Binaries {
     /// version fits.
     ///
     /// # Errors
-    /// No binaries fit; the error lists the places that were searched. Or `XTASK_PG_BINDIR` names a folder without
-    /// them.
+    /// `XTASK_PG_BINDIR` names a folder without binaries, or no binaries fit. The error then lists the places that were
+    /// searched.
     pub(crate) fn find(required: Option<u32>, interrupt: &Interrupt) -> Result<Self> {
         if let Some(dir) = std::env::var_os(VARIABLE).filter(|dir| !dir.is_empty()) {
             let dir = PathBuf::from(dir);

@@ -99,7 +99,7 @@ impl Cluster {
             .username(SUPERUSER)
             .password(&self.files.password()?)
             .database("postgres")
-            // Else PGSSLMODE would have a say.
+            // Without this setting, PGSSLMODE would decide.
             .ssl_mode(PgSslMode::Disable)
             .application_name("xtask"))
     }
