@@ -5,7 +5,6 @@
 
 pub mod check;
 pub mod cli;
-pub mod database_url;
 pub mod env_file;
 pub mod secret;
 pub mod settings;
