@@ -89,8 +89,9 @@ FROM pg_description
 WHERE objoid >= 16384 OR objoid = 2200 AND classoid = 'pg_namespace'::regclass;
 
 -- Of an extension's members only those that would be taken for the schema's own. Parts of operator classes are left
--- out, they come with their class.
-SELECT 'dependency', classid, objid, refclassid, refobjid, refobjsubid, deptype
+-- out, they come with their class. There are as many as of everything else together, and there is nothing in them
+-- that needs quotes: they come in one row, a line for each.
+SELECT 'dependencies', string_agg(concat_ws(' ', classid, objid, refclassid, refobjid, refobjsubid, deptype), E'\n')
 FROM pg_depend AS d
 WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)
     AND classid NOT IN ('pg_amop'::regclass, 'pg_amproc'::regclass)
