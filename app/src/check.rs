@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use quickcart_audit::{InspectError, Inspection};
+use xtask_env::DatabaseUrl;
 
 use crate::TABLES;
 use crate::cli::CheckArguments;
-use crate::database_url::DatabaseUrl;
 use crate::settings::{Problems, Settings};
 
 /// How the check ended; the numbers are `cargo xtask`'s as well.
@@ -28,6 +28,9 @@ impl From<Outcome> for ExitCode {
         Self::from(outcome as u8)
     }
 }
+
+/// Under this name PostgreSQL shows the sessions of the check.
+const SESSION: &str = "quickcart check";
 
 /// Where settings are put right that come from the environment and the workspace.
 const REMEDY: &str = "Put this right in the environment or in the workspace's .env; .env.ci shows every variable, and \
@@ -84,8 +87,8 @@ fn check_databases(settings: &Settings, deadline: Duration) -> Outcome {
         }
     };
     let findings = [
-        Finding { variable: "DATABASE_URL", url: &settings.database_url, result: main },
-        Finding { variable: "AUDIT_DATABASE_URL", url: &settings.audit_database_url, result: audit },
+        Finding { url: &settings.database_url, result: main },
+        Finding { url: &settings.audit_database_url, result: audit },
     ];
     let mut outcome = Outcome::Fine;
     let mut text = format!("The settings are fine ({}).\n", settings.environment);
@@ -102,8 +105,8 @@ type InspectResult = Result<Inspection, InspectError>;
 /// Asks both databases at once, so that two which don't answer cost one deadline.
 fn inspect_both(settings: &Settings, deadline: Duration) -> io::Result<(InspectResult, InspectResult)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let main = settings.database_url.options();
-    let audit = settings.audit_database_url.options();
+    let main = settings.database_url.options(SESSION);
+    let audit = settings.audit_database_url.options(SESSION);
     let both = runtime.block_on(async {
         let main = tokio::spawn(async move { quickcart_audit::inspect_tables(main, &TABLES, deadline).await });
         let audit = tokio::spawn(quickcart_audit::inspect(audit, deadline));
@@ -116,7 +119,6 @@ fn inspect_both(settings: &Settings, deadline: Duration) -> io::Result<(InspectR
 
 /// What was found at one URL.
 struct Finding<'a> {
-    variable: &'a str,
     url: &'a DatabaseUrl,
     result: InspectResult,
 }
@@ -133,7 +135,8 @@ impl Finding<'_> {
 
 impl fmt::Display for Finding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { variable, url, result } = self;
+        let Self { url, result } = self;
+        let variable = &url.variable;
         write!(f, "{variable}: {url} ")?;
         let inspection = match result {
             Ok(inspection) => inspection,

@@ -1,14 +1,12 @@
-//! Files like `.env`: the workspace's is found, and read line by line.
+//! Files like `.env`: the workspace's is found, and read with all that is wrong in it.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 /// What such a file says, and what is wrong with it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct EnvFile {
     /// The variables. Where one is set twice the first line counts, as everywhere that dotenvy reads the file.
     pub variables: BTreeMap<String, String>,
@@ -20,7 +18,7 @@ impl EnvFile {
     /// Reads the file at `path`. One that doesn't exist is empty.
     pub fn read(path: &Path) -> Self {
         match fs::read(path) {
-            Ok(content) => Self::parse(&content, path),
+            Ok(content) => Self::of(xtask_env::EnvFile::parse(&content), path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
             Err(error) => {
                 Self { problems: vec![format!("{} can't be read: {error}.", path.display())], ..Self::default() }
@@ -37,96 +35,17 @@ impl EnvFile {
             io::ErrorKind::NotFound => format!("There is no file {}.", path.display()),
             _ => format!("{} can't be read: {error}.", path.display()),
         })?;
-        let mut file = Self::parse(&content, path);
-        // dotenvy would put in what the environment has.
-        for line in references(&content) {
-            file.problems.push(format!(
-                "{}: line {line} refers to a variable, which may be the environment's: write the value itself, or \\$ \
-                 where the sign is meant.",
-                path.display()
-            ));
-        }
-        Ok(file)
+        Ok(Self::of(xtask_env::EnvFile::parse_by_itself(&content), path))
     }
 
-    fn parse(content: &[u8], path: &Path) -> Self {
-        let mut file = Self::default();
-        // Windows editors begin a file with a byte order mark, which dotenvy's iterator takes for part of a name.
-        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-        let line = Rc::new(Cell::new(0));
-        for entry in dotenvy::from_read_iter(Lines { rest: content, line: Rc::clone(&line), in_line: false }) {
-            let what = match entry {
-                Ok((name, value)) => {
-                    file.variables.entry(name).or_insert(value);
-                    continue;
-                }
-                Err(dotenvy::Error::LineParse(text, _)) => {
-                    // An open quote makes dotenvy read on to the end of the file: the line to mend is the first.
-                    match text.lines().count().max(1) {
-                        1 => format!("line {}", line.get()),
-                        lines => format!(
-                            "line {} (read on to line {}: is a quote left open?)",
-                            line.get() + 1 - lines,
-                            line.get()
-                        ),
-                    }
-                }
-                Err(_) => {
-                    file.problems.push(format!("{}: line {} is not valid UTF-8.", path.display(), line.get()));
-                    continue;
-                }
-            };
-            file.problems.push(format!(
-                "{}: {what} is malformed: write NAME=value, and quotes around a value that has spaces in it.",
-                path.display()
-            ));
+    fn of(file: xtask_env::EnvFile, path: &Path) -> Self {
+        let sentence = |fault: &xtask_env::Fault| {
+            format!("{}: line {} {}. {}", path.display(), fault.line, fault.what, fault.remedy)
+        };
+        Self {
+            problems: file.faults.iter().map(sentence).collect(),
+            variables: file.values.into_iter().map(|value| (value.name, value.text)).collect(),
         }
-        file
-    }
-}
-
-/// The lines that have a `$` which dotenvy takes for a reference: neither in single quotes nor after a backslash.
-fn references(content: &[u8]) -> Vec<usize> {
-    let mut lines = Vec::new();
-    // A quoted value may go on for several lines.
-    let mut quote = None;
-    for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
-        let mut previous = b' ';
-        for byte in line.iter().copied() {
-            match (quote, byte) {
-                (None, b'#') if previous.is_ascii_whitespace() => break,
-                (None, b'\'' | b'"') if previous != b'\\' => quote = Some(byte),
-                (Some(open), _) if open == byte && (open == b'\'' || previous != b'\\') => quote = None,
-                (None | Some(b'"'), b'$') if previous != b'\\' && lines.last() != Some(&number) => lines.push(number),
-                _ => {}
-            }
-            // An escaped backslash escapes nothing.
-            previous = if (previous, byte) == (b'\\', b'\\') { 0 } else { byte };
-        }
-    }
-    lines
-}
-
-/// Hands out the file one line at a time and counts, because dotenvy's errors say nothing of where they are.
-struct Lines<'a> {
-    rest: &'a [u8],
-    line: Rc<Cell<usize>>,
-    /// Whether the last piece that was handed out stopped in the middle of a line.
-    in_line: bool,
-}
-
-impl Read for Lines<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |newline| newline + 1);
-        let length = end.min(buffer.len());
-        let (piece, rest) = self.rest.split_at(length);
-        buffer[..length].copy_from_slice(piece);
-        if length > 0 && !self.in_line {
-            self.line.set(self.line.get() + 1);
-        }
-        self.in_line = length > 0 && piece.last() != Some(&b'\n');
-        self.rest = rest;
-        Ok(length)
     }
 }
 
@@ -150,51 +69,4 @@ pub fn find_workspace_root(start: &Path) -> Result<Option<PathBuf>, String> {
         }
     }
     Ok(None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn problems(content: &[u8]) -> Vec<String> {
-        EnvFile::parse(content, Path::new(".env")).problems
-    }
-
-    #[test]
-    fn comments_quotes_and_a_byte_order_mark_are_understood() {
-        let file =
-            EnvFile::parse(b"\xef\xbb\xbfA=1\r\n# a comment\n\nexport B=\"two words\" # why\nA=3\n", Path::new(".env"));
-        assert!(file.problems.is_empty(), "{:?}", file.problems);
-        assert_eq!(file.variables, BTreeMap::from([("A".into(), "1".into()), ("B".into(), "two words".into())]));
-    }
-
-    #[test]
-    fn every_malformed_line_is_reported_with_its_number_and_not_quoted() {
-        let mut content =
-            format!("A=1\nKEY={} hunter2\n\n# comment\nnonsense hunter2\n", "x".repeat(20_000)).into_bytes();
-        content.extend_from_slice(b"B=\xff\nC=3\n");
-        let found = problems(&content);
-        assert_eq!(found.len(), 3, "{found:?}");
-        for (problem, line) in found.iter().zip([2, 5, 6]) {
-            assert!(problem.starts_with(&format!(".env: line {line} is ")), "{problem}");
-            assert!(!problem.contains("hunter2"), "{problem}");
-        }
-    }
-
-    #[test]
-    fn references_to_other_variables_are_found_where_dotenvy_would_follow_them() {
-        let content = "A=$HOME\nB=\"x${A}y$B\"\nC='$A'\nD=\\$A\nE=\"\\$A\"\n# $A\nF=x # $A\nG='\n$A\n'\nH=\"'$A\"\n\
-                       I=x\\\\$A\nJ=\"\n$A\"\nK=x#$A\nL=\\'$A\n";
-        // Every name but C to G is a line with one; each quoted newline shifts the rest by one.
-        assert_eq!(references(content.as_bytes()), [1, 2, 11, 12, 14, 15, 16]);
-    }
-
-    #[test]
-    fn an_open_quote_is_reported_where_it_opens() {
-        for end in ["", "\n"] {
-            let found = problems(format!("A=1\n# comment\nB='hunter2\nC=3\nD=4{end}").as_bytes());
-            assert_eq!(found.len(), 1, "{found:?}");
-            assert!(found[0].starts_with(".env: line 3 (read on to line 5"), "{}", found[0]);
-        }
-    }
 }

@@ -2,17 +2,18 @@
 
 use std::fmt;
 
-/// A secret: it has no `Display`, its `Debug` says `[redacted]`, and who needs the value writes [`Secret::expose`].
+/// A secret. It has no `Display`, and its `Debug` output is `[redacted]`. Code that needs the value calls
+/// [`Secret::expose`].
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps `value` from being printed by accident.
+    /// Wraps `value`, so that it can't be printed by accident.
     pub fn new(value: String) -> Self {
         Self(value)
     }
 
-    /// The value itself. Hand it to what needs it, never to a message or a log.
+    /// Returns the value. Never put it into a message or a log.
     pub fn expose(&self) -> &str {
         &self.0
     }

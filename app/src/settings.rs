@@ -8,7 +8,8 @@ use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
-use crate::database_url::DatabaseUrl;
+use xtask_env::{DatabaseUrl, UrlError};
+
 use crate::env_file::{EnvFile, find_workspace_root};
 use crate::secret::Secret;
 
@@ -124,7 +125,7 @@ impl Settings {
                 None => {}
             }
         }
-        Self::read(Reader { variables: &variables, empty_in_environment: empty, problems })
+        Self::read(Reader { variables: &variables, empty_in_environment: empty, in_environment: true, problems })
     }
 
     /// Makes settings of what the file at `path` says by itself, without the process's environment.
@@ -134,7 +135,7 @@ impl Settings {
     pub fn from_file(path: &Path) -> Result<Self, Problems> {
         let EnvFile { variables, problems } =
             EnvFile::read_by_itself(path).map_err(|problem| Problems(vec![problem]))?;
-        Self::read(Reader { variables: &variables, empty_in_environment: Vec::new(), problems })
+        Self::read(Reader::alone(&variables, problems))
     }
 
     /// Makes settings of the variables alone, without the process's environment or a file.
@@ -142,7 +143,7 @@ impl Settings {
     /// # Errors
     /// All that is wrong.
     pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Self, Problems> {
-        Self::read(Reader { variables, empty_in_environment: Vec::new(), problems: Vec::new() })
+        Self::read(Reader::alone(variables, Vec::new()))
     }
 
     fn read(mut reader: Reader<'_>) -> Result<Self, Problems> {
@@ -151,8 +152,8 @@ impl Settings {
         let admin_user_ids = reader.parse("ADMIN_USER_IDS", admin_user_ids);
         let pakasir_api_key = reader.secret("PAKASIR_API_KEY");
         let pakasir_project_slug = reader.parse("PAKASIR_PROJECT_SLUG", |value| Ok(value.to_owned()));
-        let database_url = reader.parse("DATABASE_URL", DatabaseUrl::parse);
-        let audit_database_url = reader.parse("AUDIT_DATABASE_URL", DatabaseUrl::parse);
+        let database_url = reader.database_url("DATABASE_URL");
+        let audit_database_url = reader.database_url("AUDIT_DATABASE_URL");
         let secret_key = reader.parse("SECRET_KEY", key);
         let encryption_key = reader.parse("ENCRYPTION_KEY", key);
         let environment = reader.parse("ENVIRONMENT", environment);
@@ -196,10 +197,17 @@ struct Reader<'a> {
     variables: &'a BTreeMap<String, String>,
     /// The variables that the environment sets to nothing.
     empty_in_environment: Vec<&'a str>,
+    /// Whether the settings are for this process, with its environment.
+    in_environment: bool,
     problems: Vec<String>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Reads the variables as they would be anywhere.
+    fn alone(variables: &'a BTreeMap<String, String>, problems: Vec<String>) -> Self {
+        Self { variables, empty_in_environment: Vec::new(), in_environment: false, problems }
+    }
+
     /// `parse` says what is wrong as the rest of a sentence that begins with the variable's name.
     fn parse<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let problem = match self.variables.get(name).map(|value| value.trim()) {
@@ -215,6 +223,15 @@ impl Reader<'_> {
         };
         self.problems.push(format!("{name} {problem}."));
         None
+    }
+
+    fn database_url(&mut self, name: &str) -> Option<DatabaseUrl> {
+        let in_environment = self.in_environment;
+        self.parse(name, |value| {
+            let url = DatabaseUrl::parse(name, value);
+            let url = if in_environment { url.and_then(DatabaseUrl::in_environment) } else { url };
+            url.map_err(|error: UrlError| error.to_string())
+        })
     }
 
     fn secret(&mut self, name: &str) -> Option<Secret> {

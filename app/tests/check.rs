@@ -1,4 +1,4 @@
-//! Drives `quickcart check` as a user would.
+//! Runs `quickcart check` as a user would.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 #[cfg(unix)]
@@ -15,10 +15,10 @@ use predicates::str::{contains, starts_with};
 use quickcart::settings::VARIABLES;
 use tempfile::TempDir;
 
-/// Every secret of these tests has it in it, so that one look at the output finds any of them.
+/// Every secret of these tests contains this word, so that one search of the output finds any of them.
 const DISTINCTIVE: &str = "distinctive";
 
-/// A workspace with this `.env`.
+/// Makes a workspace with this `.env`.
 fn workspace(env: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("Cargo.toml"), "[workspace]\n").unwrap();
@@ -41,7 +41,7 @@ fn env_file(main: &str, audit: &str) -> String {
     )
 }
 
-/// `quickcart check` in `folder`, with nothing of this process's settings.
+/// Prepares `quickcart check` in `folder`, without the settings of this process's environment.
 fn check(folder: &Path) -> Command {
     let mut command = Command::cargo_bin("quickcart").unwrap();
     command.arg("check").current_dir(folder);
@@ -53,17 +53,17 @@ fn check(folder: &Path) -> Command {
     command
 }
 
-/// The output must be free of secrets whatever else is expected of it.
+/// Accepts an output without secrets.
 fn no_secret() -> impl predicates::Predicate<str> {
     contains(DISTINCTIVE).not()
 }
 
-/// A port on which nothing listens. One that was free a moment ago could be another test's server by now; this one
-/// is never handed out.
+/// A port on which nothing listens. The system never gives this port to a program. A port that was free a moment ago
+/// could belong to another test's server by now.
 const CLOSED_PORT: u16 = 1;
 
 #[test]
-fn all_that_is_wrong_with_the_settings_is_reported_at_once() {
+fn all_mistakes_in_the_settings_are_reported_at_once() {
     let folder = workspace(
         "this line has distinctive words\n\
          TELEGRAM_BOT_TOKEN=\n\
@@ -78,19 +78,66 @@ fn all_that_is_wrong_with_the_settings_is_reported_at_once() {
     );
     let mut assert = check(folder.path()).assert().code(1).stdout("").stderr(no_secret());
     for expected in [
-        ".env: line 1 is malformed",
-        ".env: line 8 is malformed",
+        ".env: line 1 isn't NAME=value. Write NAME=value",
+        ".env: line 8 has a value that can't be read. Put a value with spaces",
         "TELEGRAM_BOT_TOKEN is empty.",
         "ADMIN_USER_IDS has no integer in place 2",
         "PAKASIR_API_KEY is missing.",
         "DATABASE_URL is in SQLAlchemy's form: write `postgres://` where it says `postgresql+asyncpg://`",
-        "AUDIT_DATABASE_URL is not a valid URL",
+        "AUDIT_DATABASE_URL is cut in the wrong place: write `/` as %2F",
         "SECRET_KEY has 11 characters",
         "ENCRYPTION_KEY is missing.",
         "DEBUG is true although ENVIRONMENT is production",
     ] {
         assert = assert.stderr(contains(expected));
     }
+}
+
+/// What is left of a password behind an unencoded character would pass for a database's name or a port.
+#[test]
+fn no_part_of_a_password_is_shown_however_it_is_written() {
+    let audit = format!("postgres://quickcart:x@127.0.0.1:{CLOSED_PORT}/audit");
+    for (main, expected) in [
+        ("postgres://quickcart:2024/distinctive@localhost:5432/shop", "is cut in the wrong place"),
+        ("postgres://quickcart:2024#distinctive@localhost:5432/shop", "is cut in the wrong place"),
+        ("postgres://quickcart:2024?distinctive@localhost:5432/shop", "is cut in the wrong place"),
+        ("postgres://quickcart:20@24/distinctive@localhost:5432/shop", "is cut in the wrong place"),
+        ("postgres://quickcart:x@localhost:distinctive/shop", "is not a valid URL (invalid port number)"),
+        ("postgres://quickcart:2024/distinctive", "names no user"),
+        ("postgres://quickcart:distinctive@localhost/template1", "names a database that PostgreSQL keeps for itself"),
+        ("postgres://quickcart:distinctive@localhost/shop?sslmode=require", "asks for TLS with `sslmode`"),
+    ] {
+        let folder = workspace(&env_file(main, &audit));
+        let expected = contains(format!("DATABASE_URL {expected}"));
+        check(folder.path()).assert().code(1).stdout("").stderr(no_secret()).stderr(expected);
+    }
+}
+
+/// The driver would take what a URL doesn't say from libpq's variables.
+#[test]
+fn what_a_url_does_not_say_is_not_taken_from_the_environment() {
+    let audit = format!("postgres://quickcart:x@127.0.0.1:{CLOSED_PORT}/audit");
+    for (main, name, expected) in [
+        ("postgres://quickcart:x@localhost", "PGDATABASE", "names no database"),
+        ("postgres://localhost/shop", "PGUSER", "names no user"),
+        ("postgres:///shop?user=quickcart", "PGHOST", "names no host"),
+    ] {
+        let folder = workspace(&env_file(main, &audit));
+        let expected = contains(format!("DATABASE_URL {expected}"));
+        check(folder.path()).env(name, DISTINCTIVE).assert().code(1).stderr(no_secret()).stderr(expected);
+    }
+
+    // These would change how each session is. A file by itself has no sessions.
+    let url = |name: &str| format!("postgres://quickcart:x@127.0.0.1:{CLOSED_PORT}/{name}");
+    let folder = workspace(&env_file(&url("shop"), &url("audit")));
+    let refused = contains("DATABASE_URL can't be used while PGOPTIONS is set in the environment");
+    check(folder.path()).env("PGOPTIONS", "-c search_path=distinctive").assert().code(1).stderr(refused);
+    check(folder.path()).args(["--settings", ".env"]).env("PGOPTIONS", "-c x=y").assert().success();
+
+    let remote = "postgres://quickcart:x@db.example/shop";
+    let folder = workspace(&env_file(remote, &url("audit")));
+    let refused = contains("DATABASE_URL says nothing of TLS while PGSSLMODE in the environment asks for it");
+    check(folder.path()).env("PGSSLMODE", "require").assert().code(1).stderr(refused);
 }
 
 #[test]
@@ -109,7 +156,7 @@ fn an_unreachable_database_is_exit_code_6_and_both_are_reported() {
 
 #[test]
 fn a_server_that_never_answers_is_given_up() {
-    // It takes connections, or lets them wait in its queue, and says nothing.
+    // The listener takes connections, or lets them wait in its queue, and sends nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let url = |name: &str| format!("postgres://quickcart:distinctive@127.0.0.1:{port}/{name}");
@@ -133,26 +180,27 @@ fn the_environment_wins_over_the_file() {
     check(folder.path()).assert().code(6).stdout(contains("/from_file can't"));
     let empty = "DATABASE_URL is empty in the environment, which wins over .env";
     check(folder.path()).env("DATABASE_URL", "").assert().code(1).stderr(contains(empty));
-    // Without any file the environment is enough.
+    // Without a file, the environment is enough.
     fs::remove_file(folder.path().join(".env")).unwrap();
     let text = env_file(&url("quickcart"), &url("audit"));
     check(folder.path()).envs(text.lines().map(|line| line.split_once('=').unwrap())).assert().code(6);
 }
 
 #[test]
-fn the_file_is_the_workspaces_and_no_parents() {
+fn the_file_of_the_workspace_is_read_and_no_other() {
     let port = CLOSED_PORT;
     let url = |name: &str| format!("postgres://quickcart:distinctive@127.0.0.1:{port}/{name}");
     let outer = workspace(&env_file(&url("quickcart"), &url("audit")));
 
-    // A member's folder, whose manifest has no [workspace], finds the root's file; its own is not read.
+    // A run in a member's folder, whose manifest has no [workspace], reads the root's file. The member's file isn't
+    // read.
     let member = outer.path().join("member/src");
     fs::create_dir_all(&member).unwrap();
     fs::write(outer.path().join("member/Cargo.toml"), "[package]\nname = \"member\"\n").unwrap();
     fs::write(outer.path().join("member/.env"), "DATABASE_URL=nonsense\n").unwrap();
     check(&member).assert().code(6);
 
-    // A workspace without a .env inside one that has it: all is missing.
+    // A workspace without a .env lies inside a workspace that has one. All its settings are missing.
     let inner = outer.path().join("inner");
     fs::create_dir(&inner).unwrap();
     fs::write(inner.join("Cargo.toml"), "[workspace]\n").unwrap();
@@ -162,7 +210,7 @@ fn the_file_is_the_workspaces_and_no_parents() {
     }
 }
 
-/// The contract of required variables is what db-setup makes a `.env` of: with it alone the app must be satisfied.
+/// db-setup makes `.env` from `.env.ci`, the contract of required variables. The contract alone must satisfy the app.
 #[test]
 fn the_contract_satisfies_the_settings() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.env.ci");
@@ -171,9 +219,10 @@ fn the_contract_satisfies_the_settings() {
     required.sort();
     assert_eq!(contract.into_keys().collect::<Vec<_>>(), required);
 
-    let folder = workspace("nonsense in a file that isn't asked about\n");
+    let folder = workspace("nonsense in a file that isn't checked\n");
     let expected = format!("The settings in {} are fine (testing).\n", path.display());
-    // Neither the environment nor .env counts, and no database is asked: at the contract's there may be one.
+    // Neither the environment nor .env counts. The check connects to no database, although a server may run at the
+    // contract's address.
     check(folder.path()).arg("--settings").arg(&path).env("DEBUG", "x").assert().success().stdout(expected).stderr("");
 }
 
@@ -188,7 +237,7 @@ fn a_file_of_settings_is_checked_by_itself() {
     let text: String = text.lines().filter(|line| !line.starts_with("ADMIN")).map(|line| format!("{line}\n")).collect();
     fs::write(folder.path().join("settings"), text).unwrap();
 
-    // What is missing isn't taken from the environment or from .env.
+    // A missing variable isn't taken from the environment or from .env.
     let mut assert = check(folder.path())
         .args(["--settings", "settings"])
         .env("ADMIN_USER_IDS", "1")
@@ -199,7 +248,7 @@ fn a_file_of_settings_is_checked_by_itself() {
         .stderr(no_secret())
         .stderr(starts_with("The settings in settings are wrong:\n"));
     for expected in [
-        "settings: line 2 is malformed",
+        "settings: line 2 isn't NAME=value",
         "settings: line 3 refers to a variable",
         "ADMIN_USER_IDS is missing.",
         "DATABASE_URL is in SQLAlchemy's form",
@@ -215,7 +264,7 @@ fn a_file_of_settings_is_checked_by_itself() {
 
 #[cfg(unix)]
 #[test]
-fn migrated_databases_are_fine_and_what_is_missing_or_too_many_is_named() {
+fn migrated_databases_are_fine_and_missing_or_additional_tables_are_named() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let Some(cluster) = cluster::Cluster::start().await else {
@@ -238,7 +287,12 @@ fn migrated_databases_are_fine_and_what_is_missing_or_too_many_is_named() {
                 contains("/quickcart_audit is reachable (PostgreSQL ").and(contains("), 3 tables, none missing.\n")),
             );
 
-        // A schema off the search path holds nothing that concerns the check.
+        // The URL has the last word: what it says isn't replaced, and what it doesn't isn't added.
+        let elsewhere =
+            [("PGHOST", "x"), ("PGPORT", "1"), ("PGUSER", "nobody"), ("PGPASSWORD", "x"), ("PGDATABASE", "x")];
+        check(folder.path()).envs(elsewhere).env("PGSSLMODE", "verify-full").assert().success();
+
+        // A schema that isn't on the search path doesn't concern the check.
         cluster.execute("quickcart", "quickcart", "CREATE SCHEMA aside; CREATE TABLE aside.history ()").await;
         check(folder.path()).assert().success();
 
@@ -250,7 +304,7 @@ fn migrated_databases_are_fine_and_what_is_missing_or_too_many_is_named() {
             .stdout(contains("6 tables, missing: voucher_usage_cooldown. `cargo xtask db-setup`"))
             .stdout(contains("4 tables, none missing, not expected: users."));
 
-        // One that isn't there counts for more than one that is wrong.
+        // A database that can't be reached decides the exit code, even if another database has wrong tables.
         let nobody = cluster.url("nobody", "quickcart");
         check(folder.path())
             .env("DATABASE_URL", nobody)

@@ -1,4 +1,4 @@
-//! What the migrations promise, tried on a real PostgreSQL: every rule refuses what it should, under its own name.
+//! Tests of the migrations on a real PostgreSQL: every rule refuses what it should, under its own name.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -11,7 +11,7 @@ use cluster::{Cluster, migrations};
 use sqlx::postgres::{PgConnection, PgDatabaseError};
 use sqlx::{AssertSqlSafe, Connection};
 
-/// Runs the test body on a cluster with both databases, or not at all where there is no PostgreSQL.
+/// Runs the test body on a cluster with both databases. Without PostgreSQL it isn't run.
 fn with_databases<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -22,7 +22,8 @@ fn with_databases<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F) {
     });
 }
 
-/// Runs `sql` in a transaction that is rolled back: what it says is refused by, if anything.
+/// Runs `sql` in a transaction that is rolled back. Returns the name of the rule that refused it, or else the error's
+/// message, or `None` if nothing refused it.
 async fn refused_by(connection: &mut PgConnection, sql: &str) -> Option<String> {
     let mut transaction = connection.begin().await.unwrap();
     let result = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await;
@@ -32,7 +33,7 @@ async fn refused_by(connection: &mut PgConnection, sql: &str) -> Option<String> 
     Some(error.constraint().unwrap_or(error.message()).to_owned())
 }
 
-/// User 1 has the paid order 1 of one unit of product 1, and nothing pending; user 2 has nothing.
+/// User 1 has the paid order 1 of one unit of product 1, and no pending order. User 2 has nothing.
 const SEED: &str = "
     INSERT INTO users (id, name, username, email, bank_id) VALUES
         (1, 'One', 'one', 'one@example.com', '000001'), (2, 'Two', NULL, NULL, '000002');
@@ -141,7 +142,7 @@ fn every_rule_of_the_main_database_refuses_under_its_own_name() {
             tried.insert((*constraint).to_owned());
         }
 
-        // No rule is left untried. Generated keys can only be violated on purpose.
+        // Every rule was tried, except generated keys, which can be violated only on purpose.
         let rules: Vec<String> = sqlx::query_scalar(
             "SELECT c.relname::text FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
              WHERE i.indisunique AND c.relnamespace = 'public'::regnamespace
@@ -157,29 +158,29 @@ fn every_rule_of_the_main_database_refuses_under_its_own_name() {
 }
 
 #[test]
-fn what_the_main_database_must_allow_is_allowed() {
+fn the_main_database_allows_what_it_must_allow() {
     with_databases(|cluster| async move {
         cluster.execute("quickcart", "main", SEED).await;
         let mut connection = cluster.connect("quickcart", "main").await;
         for sql in [
             order("subtotal, voucher_discount, payment_fee, total_bill", "15000, 5000, 380, 10380"),
             order("subtotal, voucher_discount, total_bill", "1000, 1000, 0"),
-            // One pending order for each user, and any number of others.
+            // A user may have one pending order, and any number of other orders.
             format!("{}; {}", order("subtotal, total_bill", "1, 1"), order("subtotal, total_bill, status", "1, 1, 'expired'").replace("NEW", "2")),
-            // A unit released from one order is sold in another.
+            // A unit that one order released can be sold in another order.
             format!(
                 "UPDATE product_stocks SET order_id = NULL, is_sold = false; {}; UPDATE product_stocks SET order_id = 2;
                  INSERT INTO order_items (order_id, product_id, stock_id, price_per_unit)
                  SELECT o.id, 1, s.id, 1 FROM orders o, product_stocks s WHERE o.invoice_id = 'TRX-NEW'",
-                // The key is generated, so that this one is told to be 2 whatever ran before.
+                // The key is generated. Here it is set to 2, whatever ran before.
                 order("subtotal, total_bill, id", "1, 1, 2").replace(") VALUES", ") OVERRIDING SYSTEM VALUE VALUES"),
             ),
             voucher("amount", "1000"),
             voucher("amount", "1000000"),
-            // Products are renumbered, and what belongs to them follows.
+            // A product can be renumbered. The rows that refer to it follow.
             "UPDATE products SET id = 7; SELECT 1 / count(*) FROM product_stocks WHERE product_id = 7;
              SELECT 1 / count(*) FROM order_items WHERE product_id = 7".to_owned(),
-            // The cooldown goes with its user.
+            // The cooldown is deleted with its user.
             "INSERT INTO users (id, name, bank_id) VALUES (3, 'x', '000003');
              INSERT INTO voucher_usage_cooldown (user_id, last_voucher_used, expires_at) VALUES (3, now(), now() + interval '1 s');
              DELETE FROM users WHERE id = 3".to_owned(),
@@ -229,7 +230,7 @@ fn the_audit_database_takes_rows_and_nothing_else() {
             assert_eq!(refused_by(&mut connection, &sql).await.as_deref(), Some(constraint), "{sql}");
         }
 
-        // For a superuser as well, and where no row would be touched.
+        // The rules hold for a superuser as well, and also if no row would be touched.
         for user in ["quickcart", "postgres"] {
             let mut connection = cluster.connect(user, "audit").await;
             for (table, column) in
@@ -259,7 +260,7 @@ fn the_audit_database_takes_rows_and_nothing_else() {
     });
 }
 
-/// Whatever the migrations made, by kind and name.
+/// Returns everything that the migrations made, by kind and name.
 async fn objects(cluster: &Cluster, database: &str) -> Vec<String> {
     let mut connection = cluster.connect("quickcart", database).await;
     sqlx::query_scalar(

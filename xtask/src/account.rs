@@ -1,4 +1,4 @@
-//! The account that PostgreSQL runs as: it refuses root, so root hands over to `postgres`, else to `nobody`.
+//! The account that PostgreSQL runs as. PostgreSQL refuses root, so root runs it as `postgres`, or else as `nobody`.
 
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -10,18 +10,20 @@ use nix::unistd::{User, geteuid};
 
 use crate::problem::Problem;
 
-/// Who owns the cluster's files and runs its server.
+/// The account that owns the cluster's files and runs its server.
 #[derive(Clone, Debug)]
 pub(crate) enum Account {
-    /// Whoever runs this command.
+    /// The user who runs this command.
     Own,
-    /// Root runs this command, and this account the server.
+    /// Root runs this command. This account runs the server.
     Other { name: String, uid: u32, gid: u32 },
 }
 
 impl Account {
+    /// Finds the account.
+    ///
     /// # Errors
-    /// Root runs this, and there is neither a `postgres` nor a `nobody` to hand over to.
+    /// Root runs this command, and the system has neither an account `postgres` nor an account `nobody`.
     pub(crate) fn find() -> Result<Self> {
         if !geteuid().is_root() {
             return Ok(Self::Own);
@@ -32,7 +34,7 @@ impl Account {
             }
         }
         Err(Problem::unavailable(
-            "PostgreSQL refuses to run as root, and there is no account postgres or nobody to run it as.",
+            "PostgreSQL refuses to run as root, and this system has no account postgres or nobody that could run it.",
         )
         .remedy("useradd --system postgres")
         .remedy("or run this command as an ordinary user.")
@@ -43,14 +45,14 @@ impl Account {
         matches!(self, Self::Other { .. })
     }
 
-    /// Makes a command run as this account. The standard library drops root's groups along with the user.
+    /// Makes a command run as this account. The standard library also drops root's groups when it changes the user.
     pub(crate) fn apply(&self, command: &mut Command) {
         if let Self::Other { uid, gid, .. } = self {
             command.uid(*uid).gid(*gid);
         }
     }
 
-    /// Hands a file or folder over to this account.
+    /// Makes this account the owner of a file or folder.
     pub(crate) fn own(&self, path: &Path) -> std::io::Result<()> {
         match self {
             Self::Own => Ok(()),
@@ -58,8 +60,8 @@ impl Account {
         }
     }
 
-    /// Whether this account can get to a folder that is, or would be, at `path`: each folder above has to let it
-    /// pass. A checkout below `/root` doesn't.
+    /// Returns whether this account can reach a folder that is, or would be, at `path`. Each folder above it must let
+    /// the account pass. `/root` lets no other account pass.
     pub(crate) fn can_reach(&self, path: &Path) -> bool {
         let Self::Other { uid, gid, .. } = self else {
             return true;

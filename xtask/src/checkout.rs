@@ -1,5 +1,5 @@
-//! What belongs to this checkout on this machine: a folder for its private cluster, a cache shared by all
-//! checkouts of this user, and a lock that two runs in one checkout take in turn.
+//! The files that a checkout has on this machine: a folder for its private cluster, a cache that all checkouts of this
+//! user share, and a lock that lets one run at a time set up the checkout.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -12,10 +12,10 @@ use crate::interrupt::Interrupt;
 use crate::problem::Problem;
 use crate::report::Reporter;
 
-/// Overrides the folder of this checkout's state.
+/// The variable that overrides the folder of this checkout's state.
 const STATE_VARIABLE: &str = "XTASK_STATE_DIR";
 
-/// Overrides the folder of the cache.
+/// The variable that overrides the folder of the cache.
 const CACHE_VARIABLE: &str = "XTASK_CACHE_DIR";
 
 /// The folder of this checkout's state: `.xtask` at its root, unless `XTASK_STATE_DIR` says otherwise.
@@ -23,12 +23,13 @@ pub(crate) fn state_dir(root: &Path) -> PathBuf {
     chosen(STATE_VARIABLE).unwrap_or_else(|| root.join(".xtask"))
 }
 
-/// Whether the user chose the folder, so that no other may be taken in its place.
+/// Returns whether the user chose the folder. Then no other folder may replace it.
 pub(crate) fn state_dir_is_chosen() -> bool {
     chosen(STATE_VARIABLE).is_some()
 }
 
-/// What is made once for all checkouts of a user: `XTASK_CACHE_DIR`, else the user's cache folder.
+/// The folder for files that are made once for all checkouts of a user: `XTASK_CACHE_DIR`, else the user's cache
+/// folder.
 pub(crate) fn cache_dir(as_root: bool) -> PathBuf {
     let home = || chosen("HOME").map_or_else(std::env::temp_dir, |home| home.join(".cache"));
     chosen(CACHE_VARIABLE).unwrap_or_else(|| {
@@ -39,14 +40,14 @@ pub(crate) fn cache_dir(as_root: bool) -> PathBuf {
 
 fn chosen(variable: &str) -> Option<PathBuf> {
     let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
-    // Children run elsewhere: a relative folder is meant from here.
+    // Child processes run in other folders, so a relative folder is resolved here.
     std::path::absolute(value).ok()
 }
 
-/// Makes the folder of the checkout's state; git ignores it also where `.gitignore` doesn't name it.
+/// Makes the folder of the checkout's state. Git ignores it even if the checkout's `.gitignore` doesn't name it.
 ///
 /// # Errors
-/// It can't be made.
+/// The folder can't be made.
 pub(crate) fn make_state_dir(root: &Path) -> Result<PathBuf> {
     let dir = state_dir(root);
     let made = std::fs::create_dir_all(&dir).and_then(|()| {
@@ -55,21 +56,22 @@ pub(crate) fn make_state_dir(root: &Path) -> Result<PathBuf> {
     });
     made.map_err(|error| {
         Problem::failed(format!("The folder {} can't be made: {error}.", dir.display()))
-            .remedy(format!("Make it writable, or name another one: {STATE_VARIABLE}=/some/folder"))
+            .remedy(format!("Make the folder writable, or name another one: {STATE_VARIABLE}=/some/folder"))
     })?;
     Ok(dir)
 }
 
-/// Held while `.env` or a server is made. The system lets go of it when the process ends, however it ends.
+/// The lock that a run holds while it makes `.env` or a server. The system releases it when the process ends in any
+/// way.
 pub(crate) struct CheckoutLock {
     _file: File,
 }
 
 impl CheckoutLock {
-    /// Waits for it for as long as `patience`, with a notice that names the holder.
+    /// Waits for the lock for at most `patience`, with a notice that names the holder.
     ///
     /// # Errors
-    /// The folder can't be written to, or the holder kept it for too long.
+    /// The folder can't be written to, or the holder keeps the lock for too long.
     pub(crate) fn take(root: &Path, patience: Duration, reporter: &Reporter, interrupt: &Interrupt) -> Result<Self> {
         let path = make_state_dir(root)?.join("lock");
         let failed = |error: std::io::Error| Problem::failed(format!("{} can't be locked: {error}.", path.display()));
@@ -89,10 +91,10 @@ impl CheckoutLock {
                 if holder.trim().is_empty() { "another run".to_owned() } else { format!("process {}", holder.trim()) };
             if Instant::now() >= deadline {
                 return Err(Problem::failed(format!(
-                    "{holder} has been setting up this checkout for {} s; it was not waited for any longer.",
+                    "This checkout is locked: {holder} is setting it up, and did not end within {} s.",
                     patience.as_secs()
                 ))
-                .remedy("Wait for it to end, or end it, and type the command again.")
+                .remedy("Wait until that run ends, or stop it. Then run this command again.")
                 .into());
             }
             if !told {
@@ -107,8 +109,8 @@ impl CheckoutLock {
     }
 }
 
-/// A name for what this checkout has outside its own folder: the folder's name, for people, and a hash of its
-/// path, so that two checkouts of one name don't share it.
+/// The name of everything that this checkout has outside its own folder. It consists of the folder's name, for people,
+/// and a hash of the folder's path, so that two checkouts with the same name share nothing.
 pub(crate) fn unique_name(root: &Path) -> String {
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
     let name = root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -118,8 +120,8 @@ pub(crate) fn unique_name(root: &Path) -> String {
     format!("{}-{:08x}", if plain.is_empty() { "checkout" } else { plain }, hash >> 32)
 }
 
-/// The FNV-1a hash, <http://www.isthe.com/chongo/tech/comp/fnv/>: names have to stay the same with every release of
-/// Rust, which its own hashers don't promise.
+/// The FNV-1a hash, <http://www.isthe.com/chongo/tech/comp/fnv/>. Names must stay the same with every release of Rust,
+/// and the hashers of the standard library don't promise that.
 pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -12,7 +12,7 @@ use crate::problem::{Problem, Problems};
 pub(crate) struct Compiled {
     /// The errors of the compilers, each once.
     pub(crate) problems: Problems,
-    /// What was printed besides.
+    /// All other output.
     pub(crate) text: String,
     /// The programs that were built, by name.
     pub(crate) executables: BTreeMap<String, PathBuf>,
@@ -38,11 +38,11 @@ struct Target {
 
 #[derive(Deserialize)]
 struct Profile {
-    /// A program's own tests have the program's name as well, and aren't it.
+    /// Set for the tests of a program, which have the program's name as well.
     test: bool,
 }
 
-/// rustc's: <https://doc.rust-lang.org/rustc/json.html>.
+/// A message of rustc: <https://doc.rust-lang.org/rustc/json.html>.
 #[derive(Deserialize)]
 struct Diagnostic {
     message: String,
@@ -63,7 +63,7 @@ struct Span {
     line_start: usize,
     column_start: usize,
     is_primary: bool,
-    /// The call of the macro that it stands in.
+    /// The call of the macro that the code comes from.
     expansion: Option<Expansion>,
 }
 
@@ -73,8 +73,8 @@ struct Expansion {
 }
 
 impl Span {
-    /// The place in a file of the workspace: what a macro of somebody else's says is said where it is called. Paths
-    /// of the workspace's own files are relative.
+    /// The place in a file of the workspace. An error inside a macro of another package is reported where the macro is
+    /// called. Only the workspace's own files have relative paths.
     fn place(&self) -> &Self {
         match &self.expansion {
             Some(Expansion { span })
@@ -94,7 +94,7 @@ pub(crate) fn read(stdout: &str, stderr: &str) -> Compiled {
     for line in stdout.lines() {
         match serde_json::from_str(line) {
             Ok(Message::Said { message }) if message.level.starts_with("error") => {
-                // A library and its tests are compiled each: what is in both is found twice.
+                // A library and its tests are compiled separately, so an error in both is found twice.
                 let problem = message.problem();
                 let text = problem.to_string();
                 if let (Some(problem), false) = (message.is_about_code().then_some(problem), seen.contains(&text)) {
@@ -108,7 +108,7 @@ pub(crate) fn read(stdout: &str, stderr: &str) -> Compiled {
                 found.executables.insert(target.name, path);
             }
             Ok(_) => {}
-            // What a build script or a driver prints besides.
+            // Other lines are output of a build script or a driver.
             Err(_) => found.text.push_str(&format!("{line}\n")),
         }
     }
@@ -116,7 +116,8 @@ pub(crate) fn read(stdout: &str, stderr: &str) -> Compiled {
 }
 
 impl Diagnostic {
-    /// The last messages of a failed crate only count the ones before.
+    /// Returns whether the message is about code. The last message of a failed crate only counts the messages before
+    /// it.
     fn is_about_code(&self) -> bool {
         !self.spans.is_empty() || !self.message.starts_with("aborting due to")
     }
@@ -127,7 +128,7 @@ impl Diagnostic {
         if let Some(span) = self.spans.iter().find(|span| span.is_primary).map(Span::place) {
             problem = problem.at(&span.file_name, span.line_start, Some(span.column_start));
         }
-        // The first line says again what the problem is called.
+        // The first line only repeats the message.
         let rendered = self.rendered.as_deref().unwrap_or_default().trim_end();
         problem.details(rendered.lines().skip(1).map(str::to_owned))
     }

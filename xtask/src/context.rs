@@ -1,10 +1,10 @@
-//! What every part of a command has at hand.
+//! The values that every part of a command needs.
 
 use crate::interrupt::Interrupt;
 use crate::report::Reporter;
 use crate::workspace::Workspace;
 
-/// The workspace that a command works on, where it reports to, and whether somebody asked it to end.
+/// The workspace that a command works on, the reporter that shows its events, and the signal that asks it to end.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) workspace: &'a Workspace,

@@ -7,8 +7,10 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::Result;
+pub(crate) use xtask_env::Value;
+use xtask_env::{EnvFile, Fault};
 
-use crate::database_url::{Address, DatabaseUrl};
+use crate::database_url::{self, Address, DatabaseUrl};
 use crate::problem::{Problem, Problems};
 use crate::target::Target;
 use crate::workspace::Workspace;
@@ -37,20 +39,6 @@ pub(crate) struct Settings<'w> {
     written: Option<String>,
 }
 
-/// A file's variables and what is wrong with its lines.
-struct Parsed {
-    values: BTreeMap<String, String>,
-    problems: Vec<Problem>,
-}
-
-/// A variable of the contract.
-pub(crate) struct Value {
-    pub(crate) name: String,
-    pub(crate) text: String,
-    /// Where it stands, from one.
-    pub(crate) line: usize,
-}
-
 /// What the contract says.
 pub(crate) struct Contract {
     pub(crate) values: Vec<Value>,
@@ -58,22 +46,22 @@ pub(crate) struct Contract {
     pub(crate) problems: Vec<Problem>,
 }
 
-/// The contract; `None` if there is none.
+/// The contract; `None` if there is none. It has to say the same whatever the process's environment is.
 ///
 /// # Errors
 /// The file can't be read.
 pub(crate) fn contract(root: &Path) -> Result<Option<Contract>, Problem> {
-    let Some(text) = read(root, CONTRACT)? else { return Ok(None) };
-    let Parsed { values, problems } = parse(CONTRACT, &text);
-    let values = values.into_iter().map(|(name, value)| {
-        let is_its = |line: &str| {
-            let line = line.trim_start().trim_start_matches('\u{feff}');
-            let rest = line.strip_prefix("export ").unwrap_or(line).trim_start().strip_prefix(name.as_str());
-            rest.is_some_and(|rest| rest.trim_start().starts_with('='))
-        };
-        Value { line: text.lines().position(is_its).map_or(1, |at| at + 1), name, text: value }
-    });
-    Ok(Some(Contract { values: values.collect(), problems }))
+    let Some(content) = read(root, CONTRACT)? else { return Ok(None) };
+    let EnvFile { values, faults } = EnvFile::parse_by_itself(&content);
+    Ok(Some(Contract { values, problems: problems_in(CONTRACT, &faults).collect() }))
+}
+
+/// What is wrong with a file's lines.
+fn problems_in(file: &str, faults: &[Fault]) -> impl Iterator<Item = Problem> {
+    let problem = move |fault: &Fault| {
+        Problem::failed(format!("This line {}.", fault.what)).at(file, fault.line, None).remedy(fault.remedy)
+    };
+    faults.iter().map(problem)
 }
 
 impl<'w> Settings<'w> {
@@ -101,24 +89,23 @@ impl<'w> Settings<'w> {
             None
         });
         let new_file = match (&file, &contract) {
-            (None, Some(text)) if !file_exists(root) => Some(NewFile { text: text.clone() }),
+            (None, Some(content)) if !file_exists(root) => {
+                Some(NewFile { text: String::from_utf8_lossy(content).into_owned() })
+            }
             _ => None,
         };
-        let contract_values = contract.as_deref().map(|text| parse(CONTRACT, text));
-        let parsed = match &file {
-            Some(text) => parse(FILE, text),
-            None => contract.as_deref().map_or_else(Parsed::none, |text| parse(CONTRACT, text)),
-        };
-        problems.0.extend(parsed.problems);
+        let (used, content) = if file.is_some() { (FILE, &file) } else { (CONTRACT, &contract) };
+        let EnvFile { values, faults } = content.as_deref().map(EnvFile::parse).unwrap_or_default();
+        problems.0.extend(problems_in(used, &faults));
 
-        let required: Vec<&str> = contract_values
+        let contract = contract.as_deref().map(EnvFile::parse);
+        let in_contract = |variable: &&str| contract.as_ref().is_some_and(|contract| contract.get(variable).is_some());
+        let required: Vec<&str> = contract
             .iter()
-            .flat_map(|contract| contract.values.keys().map(String::as_str))
-            .chain(url_variables.iter().copied().filter(|variable| {
-                contract_values.as_ref().is_none_or(|contract| !contract.values.contains_key(*variable))
-            }))
+            .flat_map(|contract| contract.values.iter().map(|value| value.name.as_str()))
+            .chain(url_variables.iter().copied().filter(|variable| !in_contract(variable)))
             .collect();
-        let values = under_environment(&required, parsed.values);
+        let values = under_environment(&required, values.into_iter().map(|value| (value.name, value.text)).collect());
         missing_or_empty(&required, &values, file.is_some(), contract.is_some(), problems);
 
         let mut targets = Vec::new();
@@ -126,7 +113,7 @@ impl<'w> Settings<'w> {
             let variable = &database.url_variable;
             // What is missing or empty is among the problems already.
             let value = values.get(variable).filter(|value| !value.trim().is_empty());
-            match value.map(|value| DatabaseUrl::parse(variable, value)) {
+            match value.map(|value| database_url::parse(variable, value)) {
                 Some(Ok(url)) => targets.push(Target { root, database, url }),
                 Some(Err(problem)) => problems.0.push(problem),
                 None => {}
@@ -151,9 +138,9 @@ impl<'w> Settings<'w> {
     pub(crate) fn set_port(&mut self, from: &Address, port: u16) {
         let Some(new_file) = &mut self.new_file else { return };
         for url in self.targets.iter_mut().map(|target| &mut target.url).filter(|url| url.address.same_server(from)) {
-            let value = parse(CONTRACT, &new_file.text).values.remove(&url.variable).unwrap_or_default();
+            let contract = EnvFile::parse(new_file.text.as_bytes());
             url.set_port(port);
-            new_file.replace(&url.variable, &value, url.with_password());
+            new_file.replace(&url.variable, contract.get(&url.variable).unwrap_or_default(), url.with_password());
         }
     }
 
@@ -196,12 +183,6 @@ impl<'w> Settings<'w> {
             .map_err(|error| failed(error.to_string()))?;
         self.written = Some(new_file.text.clone());
         Ok(())
-    }
-}
-
-impl Parsed {
-    fn none() -> Self {
-        Self { values: BTreeMap::new(), problems: Vec::new() }
     }
 }
 
@@ -269,69 +250,13 @@ fn file_exists(root: &Path) -> bool {
     root.join(FILE).symlink_metadata().is_ok()
 }
 
-/// A file's text; `None` if it isn't there.
-fn read(root: &Path, name: &str) -> Result<Option<String>, Problem> {
+/// A file's content; `None` if it isn't there.
+fn read(root: &Path, name: &str) -> Result<Option<Vec<u8>>, Problem> {
     match std::fs::read(root.join(name)) {
-        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
-            Problem::failed("This line isn't UTF-8.").at(name, line, None).remedy("Save the file as UTF-8.")
-        }),
+        Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == ErrorKind::NotFound && root.join(name).symlink_metadata().is_err() => Ok(None),
         Err(error) => Err(Problem::failed(format!("{} can't be read: {error}.", root.join(name).display()))),
     }
-}
-
-/// Parses with dotenvy, a statement at a time, so that every bad line is found and has its number.
-fn parse(name: &str, text: &str) -> Parsed {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if is_well_formed(text) {
-        return Parsed { values: values_of(text), problems: Vec::new() };
-    }
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let mut good = String::new();
-    let mut problems = Vec::new();
-    let mut first = 0;
-    while first < lines.len() {
-        // A quoted value may go on for several lines: the shortest run of lines that parses is a statement.
-        let complete = (first + 1..=lines.len())
-            .take_while(|end| *end == first + 1 || lines[first].contains(['"', '\'']))
-            .find(|end| is_well_formed(&lines[first..*end].concat()));
-        if let Some(end) = complete {
-            good.push_str(&lines[first..end].concat());
-            if !good.ends_with('\n') {
-                good.push('\n');
-            }
-            first = end;
-        } else {
-            // The line itself may hold a secret: only its number and its name are shown.
-            let key = lines[first].split_once('=').map(|(key, _)| key.trim().trim_start_matches("export ").trim());
-            let named = |key: &&str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            let what = key.filter(named).map_or_else(
-                || "This line isn't NAME=value.".to_owned(),
-                |key| format!("The value of {key} can't be read."),
-            );
-            problems.push(
-                Problem::failed(what)
-                    .at(name, first + 1, None)
-                    .remedy("A value with spaces, # or quotes has to stand in quotes: NAME=\"a value\"."),
-            );
-            first += 1;
-        }
-    }
-    Parsed { values: values_of(&good), problems }
-}
-
-fn is_well_formed(text: &str) -> bool {
-    dotenvy::from_read_iter(text.as_bytes()).all(|item| item.is_ok())
-}
-
-fn values_of(text: &str) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::new();
-    for (key, value) in dotenvy::from_read_iter(text.as_bytes()).flatten() {
-        // The first one counts, as for dotenvy itself.
-        values.entry(key).or_insert(value);
-    }
-    values
 }
 
 /// The values that count: those of the process's environment win.
@@ -385,8 +310,7 @@ fn example(variable: &str, has_contract: bool) -> String {
 /// Two variables that name one database would have both sets of migrations applied to it.
 fn same_database(targets: &[Target<'_>], problems: &mut Problems) {
     for (index, Target { url, .. }) in targets.iter().enumerate() {
-        let same = |other: &&DatabaseUrl| other.database == url.database && other.address.same_server(&url.address);
-        if let Some(other) = targets[..index].iter().map(|target| &target.url).find(same) {
+        if let Some(other) = targets[..index].iter().map(|other| &other.url).find(|other| other.is_same_database(url)) {
             problems.0.push(
                 Problem::failed(format!(
                     "{} and {} name the same database, \"{}\" at {}.",

@@ -1,7 +1,7 @@
-//! Ctrl-C and the signals that ask to end.
+//! Ctrl-C, and the signals that ask a process to end.
 //!
-//! The first one ends the command in order: children are stopped, statements are cancelled on the server and
-//! the exit code is 130. The second one ends the process at once.
+//! The first signal ends the command in order: child processes are stopped, statements are cancelled on the server, and
+//! the exit code is 130. The second signal ends the process at once.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -13,11 +13,11 @@ use anyhow::{Context, Result};
 
 use crate::problem::{Exit, Problem};
 
-/// How often work that waits is interrupted by a look at the flag. Tokio's own signals would do without, and would have
-/// tokio built twice: sqlx's macros, which are built for this machine as well, ask for it without them.
+/// How often work that waits checks the flag. Tokio's own signals would need no check, but tokio would be compiled
+/// twice: sqlx's macros run in the compiler, and they use tokio without signals.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Whether somebody asked to end.
+/// Knows whether the user, or this program itself, asked the work to end.
 #[derive(Clone)]
 pub(crate) struct Interrupt {
     asked: Arc<AtomicBool>,
@@ -25,7 +25,7 @@ pub(crate) struct Interrupt {
     stop: Stop,
 }
 
-/// Ends work before its time, as Ctrl-C does.
+/// Ends a part of the work early, as Ctrl-C ends all of it.
 #[derive(Clone, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
@@ -35,7 +35,7 @@ impl Stop {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was asked.
+    /// Returns whether the work was asked to end.
     pub(crate) fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -45,11 +45,11 @@ impl Interrupt {
     /// Starts to listen.
     ///
     /// # Errors
-    /// When the handlers can't be installed.
+    /// The handlers can't be installed.
     pub(crate) fn listen() -> Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in ending_signals() {
-            // In this order: a second signal finds the flag set and ends the process.
+            // The order matters: a second signal finds the flag set and ends the process.
             signal_hook::flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, Arc::clone(&asked))
                 .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&asked)))
                 .context("the handler for Ctrl-C can't be installed")?;
@@ -57,21 +57,22 @@ impl Interrupt {
         Ok(Self { asked, stop: Stop::default() })
     }
 
-    /// For loops that wait without a runtime.
+    /// Fails if the work was asked to end. Loops that wait without a runtime call it.
     pub(crate) fn check(&self) -> Result<(), Problem> {
         if self.asked.load(Ordering::Relaxed) || self.stop.is_asked() { Err(interrupted()) } else { Ok(()) }
     }
 
-    /// For work that is to end also when this program wants it to.
+    /// Returns an interrupt for work that this program may end by itself, and the handle that ends it.
     pub(crate) fn with_stop(&self) -> (Self, Stop) {
         let stop = Stop::default();
         (Self { asked: Arc::clone(&self.asked), stop: stop.clone() }, stop)
     }
 
-    /// Runs `work` until it is done or somebody asks to end; then `work` is dropped where it stands.
+    /// Runs `work` until it is done. If it is asked to end before that, `work` is dropped at the point that it has
+    /// reached.
     ///
     /// # Errors
-    /// Those of `work`, or a [`Problem`] with [`Exit::Interrupted`].
+    /// The errors of `work`, or a [`Problem`] with [`Exit::Interrupted`].
     pub(crate) async fn guard<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let mut work = pin!(work);
         let mut ticks = tokio::time::interval(LOOK);
@@ -85,7 +86,7 @@ impl Interrupt {
     }
 }
 
-/// Whether an error says that somebody asked to end.
+/// Returns whether an error says that the work was asked to end.
 pub(crate) fn is_interruption(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Problem>().is_some_and(|problem| problem.exit == Exit::Interrupted)
 }

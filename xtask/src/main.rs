@@ -22,6 +22,7 @@ mod runtime;
 mod server;
 mod setup;
 mod target;
+mod tool;
 mod workspace;
 
 use std::process::ExitCode;
@@ -37,5 +38,5 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     let reporter = Reporter::new(cli.format, cli.quiet);
-    ExitCode::from(commands::run(&cli.command, &reporter))
+    ExitCode::from(commands::run(&cli, &reporter))
 }

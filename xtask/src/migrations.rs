@@ -1,7 +1,7 @@
 //! The migration files of a database: `NNN_name.up.sql` with `NNN_name.down.sql`, or plain `NNN_name.sql`.
 //!
-//! sqlx silently ignores a file whose name it does not understand, so the names are checked here, all of them;
-//! what is in the files is read by sqlx, so that checksums are the ones that its own tools compute.
+//! sqlx silently ignores a file whose name it does not understand, so this module checks all names. sqlx itself reads
+//! the contents of the files, so that the checksums are those of its own tools.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::problem::{Problem, Problems};
 
-/// A migration that is applied going up.
+/// A migration: the file that applies it, and the file that undoes it.
 #[derive(Clone)]
 pub(crate) struct MigrationFile {
     /// Relative to the workspace root.
     pub(crate) file: PathBuf,
     pub(crate) migration: Migration,
-    /// What undoes it, if it can be undone.
+    /// The file that undoes it, if there is one.
     pub(crate) down: Option<DownFile>,
-    /// Characters that don't count for the checksum.
+    /// The characters that the checksum leaves out.
     ignored: Vec<char>,
 }
 
-/// What undoes a migration.
+/// The file that undoes a migration.
 #[derive(Clone)]
 pub(crate) struct DownFile {
     /// Relative to the workspace root.
@@ -32,19 +32,19 @@ pub(crate) struct DownFile {
 }
 
 impl MigrationFile {
-    /// The file's name without its ending: `003_orders`.
+    /// The file's name without its extension: `003_orders`.
     pub(crate) fn stem(&self) -> String {
         stem(&self.file)
     }
 
-    /// Whether the file has this checksum but for its line endings: with CRLF throughout, or with LF.
+    /// Returns whether the file would have this checksum if all of its line endings were CRLF, or all of them LF.
     pub(crate) fn differs_in_endings_only(&self, checksum: &[u8]) -> bool {
         let lf = self.migration.sql.as_str().replace("\r\n", "\n");
         let crlf = lf.replace('\n', "\r\n");
         [lf, crlf].into_iter().any(|text| self.checksum_of(&text) == checksum)
     }
 
-    /// The checksum that sqlx gives to a text.
+    /// The checksum that sqlx computes for a text.
     fn checksum_of(&self, text: &str) -> Vec<u8> {
         let text: String = text.chars().filter(|c| !self.ignored.contains(c)).collect();
         let sql = AssertSqlSafe(text).into_sql_str();
@@ -52,14 +52,14 @@ impl MigrationFile {
     }
 }
 
-/// A migration file's name without its ending. `003_orders.down` is the way down of `003_orders`.
+/// The name of a migration file without its extension. The way down of `003_orders` has the name `003_orders.down`.
 pub(crate) fn stem(file: &Path) -> String {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     name.trim_end_matches(".sql").trim_end_matches(".up").to_owned()
 }
 
-/// The migrations in `dir`, in the order of their versions. What is wrong with the folder or with a
-/// file is added to `problems`.
+/// Reads the migrations in `dir`, in the order of their versions. Problems with the folder or with a file are added to
+/// `problems`.
 pub(crate) fn read(root: &Path, dir: &Path, config: &ResolveConfig, problems: &mut Problems) -> Vec<MigrationFile> {
     let before = problems.0.len();
     check_names(root, dir, problems);
@@ -91,7 +91,7 @@ pub(crate) fn read(root: &Path, dir: &Path, config: &ResolveConfig, problems: &m
         .collect()
 }
 
-/// What a migration file's name says.
+/// The parts of a migration file's name.
 struct Name<'a> {
     version: i64,
     description: &'a str,
@@ -131,7 +131,7 @@ fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
             problems.0.push(
                 Problem::failed(format!("The migrations folder {} is missing.", shown.display()))
                     .remedy(format!("git checkout -- {}", shown.display()))
-                    .remedy("or name the folder that there is in sqlx.toml, [migrate] migrations-dir."),
+                    .remedy("or name the right folder in sqlx.toml: [migrate] migrations-dir."),
             );
             return;
         }
@@ -141,7 +141,7 @@ fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
             return;
         }
     };
-    // A README or a hidden file is nobody's migration; what looks like one has to be one.
+    // A README or a hidden file is no migration. A file that looks like a migration must be one.
     names.retain(|name| {
         let sql = Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"));
         !name.starts_with('.') && (sql || name.starts_with(|c: char| c.is_ascii_digit()))
@@ -158,7 +158,7 @@ fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
         match parse_name(name) {
             Some(parsed) => versions.entry(parsed.version).or_default().push((name, parsed)),
             None => problems.0.push(
-                Problem::failed(format!("{} isn't named as a migration.", shown.join(name).display()))
+                Problem::failed(format!("{} isn't named like a migration.", shown.join(name).display()))
                     .detail("A migration is NNN_name.up.sql with NNN_name.down.sql, where NNN is its version.")
                     .remedy("Rename it, or move it out of the folder."),
             ),
@@ -169,7 +169,7 @@ fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
     }
 }
 
-/// One version is one migration: an up with its down, or a simple file.
+/// Checks that one version is one migration: an up file with its down file, or a simple file.
 fn check_version(shown: &Path, files: &[(&str, Name<'_>)], problems: &mut Problems) {
     let of = |kind| files.iter().filter(move |(_, name)| name.kind == kind);
     let path = |name: &str| shown.join(name).display().to_string();
@@ -178,20 +178,20 @@ fn check_version(shown: &Path, files: &[(&str, Name<'_>)], problems: &mut Proble
     if going_up.len() > 1 || of(Kind::Down).count() > 1 || !one_name {
         let all: Vec<_> = files.iter().map(|(file, _)| path(file)).collect();
         problems.0.push(
-            Problem::failed(format!("Version {} is there more than once: {}.", files[0].1.version, all.join(", ")))
+            Problem::failed(format!("Version {} is used more than once: {}.", files[0].1.version, all.join(", ")))
                 .remedy("Give the newer migration the next free number."),
         );
     } else if let (Some((up, _)), None) = (of(Kind::Up).next(), of(Kind::Down).next()) {
         let down = path(&up.replace(".up.sql", ".down.sql"));
         problems.0.push(
             Problem::failed(format!("{} has no {down} beside it.", path(up)))
-                .remedy(format!("Write {down}: the statements that undo it.")),
+                .remedy(format!("Write {down}, with the statements that undo the migration.")),
         );
     } else if let (Some((down, _)), None) = (of(Kind::Down).next(), of(Kind::Up).next()) {
         let up = path(&down.replace(".down.sql", ".up.sql"));
         problems.0.push(
             Problem::failed(format!("{} has no {up} beside it.", path(down)))
-                .remedy(format!("git checkout -- {up}, or delete the lone file.")),
+                .remedy(format!("git checkout -- {up}, or delete the other file.")),
         );
     }
 }

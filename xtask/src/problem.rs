@@ -1,21 +1,21 @@
-//! What went wrong, as sentences for somebody who has never seen this project.
+//! Errors, as sentences for a reader who has never seen this project.
 //!
-//! A [`Problem`] is made where the knowledge is: what failed and where, what state things are in, and what to
-//! type next. It carries the exit code, so that every command answers alike.
+//! The code that knows most about an error makes its [`Problem`]. It says what failed and where, what state things are
+//! in, and what to type next. It carries the exit code, so that all commands use the same codes.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-/// The exit codes, the same for every command. When several problems are met, the highest one is answered.
+/// The exit codes, the same for every command. If there are several problems, the command ends with the highest code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
-    /// Everything asked for is done.
+    /// The command did everything that it was asked for.
     Done = 0,
     /// Something failed that has no code of its own.
     Failed = 1,
-    /// The command line can't be used. What the command line's own rules find, clap answers with the same code.
+    /// The command line can't be used. clap uses the same code for the errors that it finds.
     Usage = 2,
     /// Migrations are pending.
     Pending = 3,
@@ -23,16 +23,16 @@ pub(crate) enum Exit {
     SchemaDiffers = 4,
     /// The history of applied migrations is not what the repository says: modified, missing or out of order.
     HistoryDiffers = 5,
-    /// The server or a database is not there, or does not let us in.
+    /// The server or a database is not available, or it refuses the login.
     Unavailable = 6,
-    /// Ctrl-C, or a signal that asks to end.
+    /// Ctrl-C, or a signal that asks the process to end.
     Interrupted = 130,
 }
 
-/// A place in a file. Line and column count from one, the column in characters.
+/// A place in a file. Lines and columns count from one. Columns count characters.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Location {
-    /// Relative to the workspace root where it lies below it.
+    /// Relative to the workspace root, if the file lies below it.
     pub(crate) file: PathBuf,
     pub(crate) line: usize,
     pub(crate) column: Option<usize>,
@@ -45,19 +45,19 @@ impl fmt::Display for Location {
     }
 }
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Problem {
     #[serde(rename = "exit_code", serialize_with = "as_number")]
     pub(crate) exit: Exit,
-    /// What failed, in one sentence.
+    /// One sentence that says what failed.
     pub(crate) what: String,
-    /// Where, if it is in a file.
+    /// The place, if it is in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) location: Option<Location>,
-    /// What there is to know beyond that, a line each.
+    /// More facts, one on each line.
     pub(crate) details: Vec<String>,
-    /// What mends it: each a sentence or a command to type.
+    /// The ways to fix it. Each is a sentence or a command to type.
     pub(crate) remedies: Vec<String>,
 }
 
@@ -76,12 +76,12 @@ impl Problem {
         Self::new(Exit::Failed, what)
     }
 
-    /// The command line can't be used.
+    /// A problem with the command line.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::new(Exit::Usage, what)
     }
 
-    /// The server or a database is not there.
+    /// A problem with a server or a database that is not available.
     pub(crate) fn unavailable(what: impl Into<String>) -> Self {
         Self::new(Exit::Unavailable, what)
     }
@@ -107,17 +107,17 @@ impl Problem {
     }
 }
 
-/// Everything that is wrong, as one error.
+/// All problems, as one error.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Problems(pub(crate) Vec<Problem>);
 
 impl Problems {
-    /// `Ok` if there is none.
+    /// Returns `Ok` if there is no problem.
     pub(crate) fn into_result(self) -> Result<(), Self> {
         if self.0.is_empty() { Ok(()) } else { Err(self) }
     }
 
-    /// What an error says: its problems, or the error itself as one.
+    /// Returns the problems in an error, or the error itself as one problem.
     pub(crate) fn of(error: anyhow::Error) -> Self {
         match error.downcast::<Self>() {
             Ok(problems) => problems,

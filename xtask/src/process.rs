@@ -1,6 +1,6 @@
-//! Child processes: a deadline, a process group of their own, no stdin, and a command line that errors can show.
+//! Child processes. Each has a deadline, its own process group, no stdin, and a command line that errors can show.
 //!
-//! Command lines carry no secrets: those go through the environment.
+//! A command line never holds a secret. Secrets go through the environment.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ use crate::problem::Problem;
 /// How long a child that was asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How often a child is looked at: first often, since most end soon, then seldom.
+/// The pause between two looks at a child. It begins short, because most children end soon.
 const POLL: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(20);
 
 /// A command to run.
@@ -45,10 +45,10 @@ pub(crate) struct Ended {
 impl Child {
     /// A command with a deadline, counted from its start.
     ///
-    /// `program` is a path, or a name to be found on PATH.
+    /// `program` is a path, or a name that is looked up on PATH.
     pub(crate) fn new(program: impl Into<PathBuf>, deadline: Duration) -> Self {
         let program = program.into();
-        // To duct a bare name in a `PathBuf` is a file in the current folder.
+        // duct takes a bare name in a `PathBuf` for a file in the current folder.
         let program =
             if program.components().count() == 1 { which::which(&program).unwrap_or(program) } else { program };
         Self {
@@ -63,8 +63,8 @@ impl Child {
         }
     }
 
-    /// Cargo, the one that runs this program. What cargo says of this package to the process that it runs is taken
-    /// away: it would have other packages' build scripts run again.
+    /// A command of the cargo that runs this program. Cargo describes this package in the environment of this process.
+    /// The command doesn't get these variables, because they would make the build scripts of other packages run again.
     pub(crate) fn cargo(deadline: Duration) -> Self {
         let child = Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), deadline);
         said_by_cargo().fold(child, Self::env_remove)
@@ -90,18 +90,18 @@ impl Child {
         self
     }
 
-    /// The account that it runs as.
+    /// Sets the account that the command runs as.
     #[cfg(unix)]
     pub(crate) fn account(mut self, account: Account) -> Self {
         self.account = Some(account);
         self
     }
 
-    /// Runs it to its end, whatever its exit status.
+    /// Runs the command to its end, whatever its exit status is.
     ///
     /// # Errors
-    /// It can't be started, did not end before its deadline (then it and its children are killed), or somebody
-    /// pressed Ctrl-C (likewise).
+    /// The command can't be started, it does not end before its deadline, or the user presses Ctrl-C. In the last two
+    /// cases it is stopped with all of its children.
     pub(crate) fn run(&self, interrupt: &Interrupt) -> Result<Ended> {
         #[cfg(unix)]
         let account = self.account.clone();
@@ -144,7 +144,7 @@ impl Child {
                     return Ok(());
                 }
                 let seconds = self.deadline.as_secs();
-                Err(Problem::failed(format!("`{self}` did not end within {seconds} s; it was stopped.")).into())
+                Err(Problem::failed(format!("`{self}` did not end within {seconds} s, so it was stopped.")).into())
             });
             if let Err(reason) = ended {
                 stop(&handle);
@@ -161,14 +161,14 @@ impl fmt::Display for Child {
     }
 }
 
-/// The variables in which cargo tells a process that it runs about that process's own package.
+/// The names of the variables in which cargo describes a process's package to that process.
 pub(crate) fn said_by_cargo() -> impl Iterator<Item = OsString> {
     let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CFG_", "CARGO_BIN_"];
     let is_own = move |name: &OsString| prefixes.iter().any(|own| name.to_string_lossy().starts_with(own));
     std::env::vars_os().map(|(name, _)| name).filter(is_own)
 }
 
-/// An argument as a shell takes it.
+/// An argument, quoted for a shell.
 pub(crate) fn quoted(arg: &str) -> Cow<'_, str> {
     if arg.is_empty() || arg.contains(|c: char| c.is_whitespace() || "'\"$\\`*?&|;<>(){}#~!".contains(c)) {
         Cow::Owned(format!("'{}'", arg.replace('\'', r"'\''")))
@@ -177,7 +177,8 @@ pub(crate) fn quoted(arg: &str) -> Cow<'_, str> {
     }
 }
 
-/// A group of its own: Ctrl-C on the terminal reaches us alone, and we end the child with all its children.
+/// Gives the child its own group. Ctrl-C on the terminal then reaches only this program, which ends the child with all
+/// of its children.
 #[cfg(unix)]
 fn own_group(command: &mut std::process::Command) {
     use std::os::unix::process::CommandExt;
@@ -187,12 +188,13 @@ fn own_group(command: &mut std::process::Command) {
 #[cfg(not(unix))]
 fn own_group(_command: &mut std::process::Command) {}
 
-/// Ends the child and its children: first politely, then for good.
+/// Asks the child and its children to end, and kills them if they don't.
 fn stop(handle: &duct::Handle) {
-    // Asked a second time, a test runner kills its tests, which are in groups of their own and out of reach from here.
+    // A test runner that is asked a second time kills its tests. They are in other groups, which this program can't
+    // reach.
     for kill in [false, false, true] {
         signal_group(handle, kill);
-        // What still holds the pipe after SIGKILL to the whole group left the group; it isn't waited for.
+        // A process that still holds the pipe after SIGKILL has left the group. The loop doesn't wait for it.
         if handle.wait_timeout(GRACE).is_ok_and(|output| output.is_some()) {
             return;
         }

@@ -1,4 +1,4 @@
-//! Setting up: from whatever there is to every database migrated and proven. `db-setup` does it, and so does `ci`.
+//! Sets everything up, until every database is migrated and proven. The commands `db-setup` and `ci` share it.
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ pub(crate) struct Setup<'a> {
     pub(crate) context: Context<'a>,
     /// Where PostgreSQL comes from.
     pub(crate) choice: Choice,
-    /// How long a server, and another run, is waited for.
+    /// How long this run waits for a server, and for another run.
     pub(crate) patience: Duration,
     /// Whether databases may be made and migrated on a host that isn't this machine.
     pub(crate) allow_remote: bool,
-    /// Whether a database that is what the migrations make is good enough, although the committed schema file says
-    /// something else.
+    /// Whether a database that equals the result of the migrations is accepted, even if the committed schema file is
+    /// stale.
     pub(crate) accept_stale_file: bool,
 }
 
 impl Setup<'_> {
-    /// Sets everything up. Where everything is as it should be, nothing is written and no lock is taken.
+    /// Sets everything up. If everything is set up already, nothing is written and no lock is taken.
     ///
     /// # Errors
     /// All problems of all databases, and the state that each of them is in.
@@ -42,14 +42,14 @@ impl Setup<'_> {
         if result.as_ref().is_err_and(interrupt::is_interruption) && !touched.is_empty() {
             return Err(cancel(&touched, &run)
                 .await
-                .detail("No migration is half applied: each is there with its row in the history, or not at all.")
-                .remedy("Type it again, and it goes on from there: cargo xtask db-setup")
+                .detail("No migration is half applied: each one is applied with its row in the history, or not at all.")
+                .remedy("Run it again to continue from there: cargo xtask db-setup")
                 .into());
         }
         result
     }
 
-    /// `touched` is set before the first statement that writes: from then on there is something to cancel.
+    /// Sets `touched` before the first statement that writes, because Ctrl-C must cancel statements from then on.
     async fn steps<'w>(&'w self, run: &str, touched: &mut Vec<Target<'w>>) -> Result<()> {
         let Context { workspace, reporter, interrupt } = self.context;
         let root = workspace.root.as_path();
@@ -76,10 +76,10 @@ impl Setup<'_> {
         Ok(())
     }
 
-    /// Says what [`Setup::run`] would do, and does nothing.
+    /// Shows what [`Setup::run`] would do, and changes nothing.
     ///
     /// # Errors
-    /// Those that [`Setup::run`] would meet before it changes anything.
+    /// The errors that [`Setup::run`] would meet before it changes anything.
     pub(crate) async fn plan(&self) -> Result<()> {
         self.context.interrupt.guard(self.plan_steps()).await
     }
@@ -106,8 +106,7 @@ impl Setup<'_> {
                 for Target { database, url, .. } in &settings.targets {
                     let (name, count) = (&url.database, database.migrations.len());
                     let what = format!(
-                        "would make {name} unless it is there, and apply those of its {count} migrations that are \
-                         pending"
+                        "would make {name} unless it exists, and apply the pending ones of its {count} migrations"
                     );
                     reporter.step(&database.name).end(Outcome::Done, &what);
                 }
@@ -116,8 +115,8 @@ impl Setup<'_> {
         }
     }
 
-    /// Reads the settings, and looks whether everything is there and proven already: then that is shown, and there is
-    /// nothing to go on with.
+    /// Reads the settings, and looks whether everything is set up and proven already. If so, it shows the databases and
+    /// returns `None`.
     async fn begin(&self) -> Result<Option<Begun<'_>>> {
         let Context { workspace, reporter, .. } = self.context;
         let mut settings_step = reporter.step("settings");
@@ -146,20 +145,20 @@ impl Setup<'_> {
         settings.new_file.is_none() && matches!(self.choice, Choice::Auto | Choice::Running)
     }
 
-    /// A host that isn't this machine is only ever used: nothing is made or changed there unasked.
+    /// Refuses to make or change anything on a host that isn't this machine, unless the user allowed it.
     fn refuse_remote(&self, settings: &Settings<'_>) -> Result<()> {
         let remote: Vec<_> = settings.urls().filter(|url| !url.address.is_loopback()).collect();
         let Some(first) = remote.first().filter(|_| !self.allow_remote) else { return Ok(()) };
         let names: Vec<_> = remote.iter().map(|url| format!("{} ({})", url.variable, url.address)).collect();
         Err(Problem::unavailable(format!("{} isn't this machine, and its databases aren't ready.", first.address.host))
-            .detail(format!("Named by {}. Nothing was made or changed there.", names.join(" and ")))
-            .remedy("To set up databases there all the same: cargo xtask db-setup --allow-remote")
-            .remedy("or let the URLs name localhost.")
+            .detail(format!("The host is named by {}. Nothing was made or changed there.", names.join(" and ")))
+            .remedy("To set up databases there anyway: cargo xtask db-setup --allow-remote")
+            .remedy("or change the URLs to localhost.")
             .into())
     }
 }
 
-/// The settings of databases that aren't as they should be yet, and the steps that are under way.
+/// The settings of a run that has something to do, and its steps that are under way.
 struct Begun<'a> {
     settings: Settings<'a>,
     settings_step: Step<'a>,

@@ -8,7 +8,7 @@ use crate::workspace::Database;
 /// A database of the workspace, and where it is.
 #[derive(Clone)]
 pub(crate) struct Target<'w> {
-    /// The workspace's root, which the paths of the database's files are relative to.
+    /// The root of the workspace. The paths of the database's files are relative to it.
     pub(crate) root: &'w Path,
     /// The database as the repository describes it.
     pub(crate) database: &'w Database,

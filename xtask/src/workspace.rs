@@ -1,7 +1,7 @@
 //! The workspace root, and the databases that its `sqlx.toml` files describe.
 //!
-//! A database is a workspace member with a `sqlx.toml`. sqlx's macros, sqlx-cli and this program all read that
-//! one file. A workspace without any, but with a plain `migrations/`, is one database on `DATABASE_URL`.
+//! A database is a workspace member with a `sqlx.toml`. sqlx's macros, sqlx-cli and this program all read that file. A
+//! workspace without a `sqlx.toml`, but with a folder `migrations/`, has one database, on `DATABASE_URL`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,11 @@ use crate::problem::{Problem, Problems};
 pub(crate) struct Workspace {
     /// The folder of the workspace's `Cargo.toml`.
     pub(crate) root: PathBuf,
-    /// In the order of the workspace's members. Where nothing is wrong with the files, there is at least one.
+    /// In the order of the workspace's members. There is at least one, unless the files have problems.
     pub(crate) databases: Vec<Database>,
-    /// What the manifest says in `[workspace.metadata.xtask]`.
+    /// The manifest's table `[workspace.metadata.xtask]`.
     pub(crate) metadata: Metadata,
-    /// Everything that is wrong with the files of the databases. The databases that it hides aren't in the list.
+    /// All problems with the files of the databases. A database whose `sqlx.toml` can't be used isn't in `databases`.
     pub(crate) wrong_files: Problems,
 }
 
@@ -29,7 +29,8 @@ pub(crate) struct Workspace {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Metadata {
-    /// A program of the workspace, with arguments, that checks the settings in the file that is added to them.
+    /// A program of the workspace, with its arguments. It checks the settings in a file, whose path is added as an
+    /// argument.
     pub(crate) env_check: Option<String>,
 }
 
@@ -40,19 +41,19 @@ pub(crate) struct Database {
     /// The variable that holds its URL.
     pub(crate) url_variable: String,
     pub(crate) history: HistoryTable,
-    /// The folder of the package with its `sqlx.toml`, relative to the root: empty for the root itself.
+    /// The folder of the package with its `sqlx.toml`, relative to the root. It is empty for the root itself.
     pub(crate) package_dir: PathBuf,
-    /// The folder of its migrations, relative to the root where it lies below it.
+    /// The folder of its migrations, relative to the root if the folder lies below it.
     pub(crate) migrations_dir: PathBuf,
     /// In the order of their versions.
     pub(crate) migrations: Vec<MigrationFile>,
-    /// What new migrations are to be: `[migrate.defaults]`.
+    /// The kind and the numbering of new migrations: `[migrate.defaults]`.
     pub(crate) migration_defaults: MigrationDefaults,
-    /// What its schema has to be: `schema/<name>.sql`, relative to the root.
+    /// The file with its committed schema: `schema/<name>.sql`, relative to the root.
     pub(crate) schema_file: PathBuf,
 }
 
-/// Where a database records the migrations that were applied to it.
+/// The table in which a database records the migrations that were applied to it.
 pub(crate) struct HistoryTable {
     /// As `sqlx.toml` writes it: `_sqlx.migrations`.
     pub(crate) name: String,
@@ -61,7 +62,7 @@ pub(crate) struct HistoryTable {
 }
 
 impl HistoryTable {
-    /// Schema and table, without quotes.
+    /// The schema and the table, without quotes.
     pub(crate) fn parts(&self) -> (Option<&str>, &str) {
         let bare = |part| str::trim_matches(part, '"');
         match self.name.split_once('.') {
@@ -95,8 +96,8 @@ struct MetadataTable {
 }
 
 impl Workspace {
-    /// The workspace that the current folder belongs to. What is wrong with the files of its databases is no error
-    /// here: some commands don't need them.
+    /// Finds the workspace that the current folder belongs to. Problems with the files of its databases are no error
+    /// here, because some commands don't need those files.
     ///
     /// # Errors
     /// There is no workspace, its manifest can't be read, or it describes no database.
@@ -123,11 +124,11 @@ impl Workspace {
         Ok(Self { root, databases, metadata, wrong_files: problems })
     }
 
-    /// The database of that name.
+    /// Finds a database by its name.
     ///
     /// # Errors
-    /// The workspace has no such database. The error lists the databases that it has, after what is wrong with the files,
-    /// which may hide the one that was meant.
+    /// The workspace has no database with this name. The error first lists the problems with the files, because a file
+    /// with a problem may describe the database. Then it lists the databases that the workspace has.
     pub(crate) fn database(&self, name: &str) -> Result<&Database, Problems> {
         self.databases.iter().find(|database| database.name == name).ok_or_else(|| {
             let known: Vec<_> = self.databases.iter().map(|database| database.name.as_str()).collect();
@@ -146,8 +147,8 @@ impl Workspace {
     }
 }
 
-/// The nearest folder, from `start` upwards, whose `Cargo.toml` has a `[workspace]`; without any, the nearest
-/// with a `Cargo.toml`.
+/// Finds the nearest folder, from `start` upwards, whose `Cargo.toml` has a `[workspace]`. If there is none, it finds
+/// the nearest folder with a `Cargo.toml`.
 fn find_root(start: &Path) -> Result<(PathBuf, Manifest), Problem> {
     let mut nearest = None;
     for dir in start.ancestors() {
@@ -165,7 +166,7 @@ fn find_root(start: &Path) -> Result<(PathBuf, Manifest), Problem> {
         nearest.get_or_insert((dir.to_owned(), manifest));
     }
     nearest.ok_or_else(|| {
-        Problem::failed(format!("There is no Cargo.toml in {} or any folder above it.", start.display()))
+        Problem::failed(format!("There is no Cargo.toml in {} or in any folder above it.", start.display()))
             .remedy("Change to a folder of the checkout and try again.")
     })
 }
@@ -180,7 +181,7 @@ fn members(root: &Path, manifest: &Manifest) -> Result<Vec<PathBuf>, Problem> {
         return Ok(dirs);
     };
     for member in &workspace.members {
-        // The root is not part of the pattern: its own path may hold characters that patterns give a meaning.
+        // The root is escaped, because its path may hold characters that have a meaning in a pattern.
         let pattern = format!("{}/{member}", glob::Pattern::escape(&root.to_string_lossy()));
         let found = glob::glob(&pattern).map_err(|error| {
             Problem::failed(format!("The workspace member \"{member}\" isn't a valid pattern: {error}.")).at(
@@ -205,16 +206,16 @@ impl Database {
         })
     }
 
-    /// The database that a `sqlx.toml` describes.
+    /// Reads the database that a `sqlx.toml` describes.
     fn read(root: &Path, member: &Path, file: &Path, problems: &mut Problems) -> Result<Self, Problem> {
         let shown = file.strip_prefix(root).unwrap_or(file);
         let config = Config::try_from_path(file.to_owned()).map_err(|error| {
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             Problem::failed(format!("{} can't be used: {}", shown.display(), cause.trim_end()))
-                .remedy("The format: https://docs.rs/sqlx/0.9/sqlx/_config/_reference/index.html")
+                .remedy("See the format: https://docs.rs/sqlx/0.9/sqlx/_config/_reference/index.html")
         })?;
         let migrations_dir = member.join(config.migrate.migrations_dir());
-        // `..` is taken away by hand: the folder may be missing, and links are the user's own affair.
+        // `..` is removed from the text of the path, because the folder may be missing. Links aren't resolved.
         let migrations_dir = without_parents(&migrations_dir);
         let name = database_name(root, &migrations_dir);
         let history = HistoryTable {
@@ -234,7 +235,7 @@ impl Database {
         })
     }
 
-    /// The one database of a workspace without `sqlx.toml`.
+    /// Reads the one database of a workspace without a `sqlx.toml`.
     fn plain(root: &Path, problems: &mut Problems) -> Result<Self, Problem> {
         let config = Config::default();
         let migrations_dir = root.join(config.migrate.migrations_dir());
@@ -262,8 +263,8 @@ impl Database {
     }
 }
 
-/// The migrations folder's name. One that is only called `migrations` says nothing: then it's the name of the
-/// folder that it is in, and `main` at the root.
+/// The name of a database, which is the name of its migrations folder. A folder `migrations` tells nothing, so the
+/// folder above it gives the name. At the root the name is then `main`.
 fn database_name(root: &Path, migrations_dir: &Path) -> String {
     let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     match last(migrations_dir) {
@@ -280,11 +281,11 @@ fn same_names(databases: &[Database], problems: &mut Problems) {
     for (name, variables) in variables.into_iter().filter(|(_, variables)| variables.len() > 1) {
         problems.0.push(
             Problem::failed(format!(
-                "{} databases are called \"{name}\" (on {}): a database has the name of its migrations folder.",
+                "{} databases are called \"{name}\" (on {}), because a database has the name of its migrations folder.",
                 variables.len(),
                 variables.join(" and ")
             ))
-            .remedy("Give each a folder of its own: [migrate] migrations-dir in its sqlx.toml."),
+            .remedy("Give each database its own folder: [migrate] migrations-dir in its sqlx.toml."),
         );
     }
 }

@@ -1,4 +1,4 @@
-//! How much everybody who clones has to compile before the first command runs.
+//! The number of crates that a new user has to compile before the first command runs.
 
 #![allow(clippy::expect_used)]
 
@@ -11,12 +11,12 @@ const CRATES: usize = 145;
 #[test]
 fn xtask_needs_few_crates() {
     let crates = crates("{p}");
-    assert!(crates.iter().any(|name| name.starts_with("sqlx v")), "that is no list of crates: {crates:?}");
-    assert!(crates.len() <= CRATES, "{} crates, {CRATES} allowed:\n{crates:#?}", crates.len());
+    assert!(crates.iter().any(|name| name.starts_with("sqlx v")), "this isn't a list of crates: {crates:?}");
+    assert!(crates.len() <= CRATES, "xtask needs {} crates, and {CRATES} are allowed:\n{crates:#?}", crates.len());
 }
 
-/// sqlx's macros run in the compiler, so sqlx is built for them as well: the same build serves both only if each crate
-/// has the same features on both sides.
+/// sqlx's macros run in the compiler, so cargo builds sqlx for them as well. One build serves both sides only if each
+/// crate has the same features on both.
 #[test]
 fn no_crate_is_built_twice_for_its_features() {
     let (crates, with_features) = (crates("{p}"), crates("{p} {f}"));
@@ -25,10 +25,10 @@ fn no_crate_is_built_twice_for_its_features() {
         .map(|name| with_features.iter().filter(|line| line.starts_with(name.as_str())).collect::<Vec<_>>())
         .filter(|lines| lines.len() > 1)
         .collect();
-    assert!(twice.is_empty(), "{twice:#?}");
+    assert!(twice.is_empty(), "these crates are built twice, with different features: {twice:#?}");
 }
 
-/// The crates that xtask is built from, in cargo tree's `format`.
+/// Returns the crates that xtask is built from, in cargo tree's `format`.
 fn crates(format: &str) -> BTreeSet<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -37,7 +37,7 @@ fn crates(format: &str) -> BTreeSet<String> {
     command.args(["--format", format]);
     let output = command.output().expect("cargo tree starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // A crate that comes up again is marked with an asterisk.
+    // cargo tree marks a crate that it has already shown with an asterisk.
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .map(|line| line.trim_end_matches("(*)").trim_end().to_owned())

@@ -1,6 +1,6 @@
-//! The layers of xtask's modules: a module imports modules of lower layers, and none of its own layer or above.
+//! The layers of xtask's modules. A module imports modules of lower layers only, and none of its own layer.
 //!
-//! That keeps every module readable with nothing but what lies below it in mind, and it rules out cycles.
+//! So a reader of a module has to know only the layers below it, and there are no cycles.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 12] = [
     &["queries", "setup"],
     &["database", "server"],
     &["connection"],
-    &["env_file"],
+    &["env_file", "tool"],
     &["context", "target"],
     &["checkout", "process", "workspace"],
     &["account", "compiler", "database_url", "interrupt", "migrations", "report"],
@@ -43,9 +43,9 @@ fn modules_import_lower_layers_only() {
         }
     }
     let gone = LAYERS.concat().into_iter().filter(|module| !imports.contains_key(*module));
-    wrong.extend(gone.map(|module| format!("{module} is in LAYERS, and there is no such module.")));
+    wrong.extend(gone.map(|module| format!("{module} is in LAYERS, but there is no module of that name.")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // The reader of imports reads something.
+    // This shows that the imports were really read.
     assert!(imports["commands"].contains("setup") && imports["main"].contains("cli"), "{imports:?}");
 }
 
@@ -53,7 +53,7 @@ fn layer_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// The modules at the top of the crate, each with the ones that its files name as `crate::MODULE`.
+/// Returns the top-level modules of the crate, each with the modules that its files name as `crate::MODULE`.
 fn imports(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in files(source) {
@@ -65,7 +65,7 @@ fn imports(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
             for (at, _) in line.match_indices("crate::") {
                 let name: String = line[at + "crate::".len()..].chars().take_while(|c| is_in_name(*c)).collect();
                 // A list of modules in braces would hide their names.
-                assert!(!name.is_empty(), "{}: import each module in a line of its own: {line}", relative.display());
+                assert!(!name.is_empty(), "{}: import each module on its own line: {line}", relative.display());
                 module.insert(name);
             }
         }

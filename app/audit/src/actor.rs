@@ -1,18 +1,18 @@
-//! Who did what is recorded.
+//! The user, admin or program that did the recorded action.
 
-/// Who did it. Only the system may do without an id, and so only the system has none.
+/// The user, admin or program that acted. The table requires an id for users and admins. The system has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
-    /// A customer or reseller, by the Telegram user id.
+    /// A customer or reseller, with the Telegram user id.
     User(i64),
-    /// An admin, by the Telegram user id.
+    /// An admin, with the Telegram user id.
     Admin(i64),
-    /// The shop itself: the expiry sweep, the gateway's webhook.
+    /// The shop itself, for example the expiry sweep or the gateway's webhook.
     System,
 }
 
 impl Actor {
-    /// The Telegram user id, unless it was the system.
+    /// Returns the Telegram user id. The system has none.
     pub fn id(self) -> Option<i64> {
         match self {
             Self::User(id) | Self::Admin(id) => Some(id),
@@ -28,7 +28,7 @@ impl Actor {
         }
     }
 
-    /// Puts the two columns together; the table's own check doesn't let an id be missing.
+    /// Makes an actor of the two columns. The table's own check guarantees that users and admins have an id.
     pub(crate) fn from_columns(kind: ActorType, id: Option<i64>) -> Self {
         match (kind, id) {
             (ActorType::User, Some(id)) => Self::User(id),
@@ -38,7 +38,7 @@ impl Actor {
     }
 }
 
-/// The column `actor_type`.
+/// A value of the column `actor_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Decode)]
 #[sqlx(rename_all = "lowercase")]
 pub(crate) enum ActorType {

@@ -1,4 +1,4 @@
-//! The table `admin_action_audit`: the commands that admins gave, failed ones too.
+//! The table `admin_action_audit`: the commands that admins gave, including the failed ones.
 
 use std::net::IpAddr;
 
@@ -13,23 +13,23 @@ use crate::{DatabaseError, Entity, Recorded};
 pub struct AdminAction {
     /// The admin's Telegram user id.
     pub admin_id: i64,
-    /// The command's name, as in `addstock`. At most 50 characters.
+    /// The command's name, for example `addstock`. It has at most 50 characters.
     pub command: String,
-    /// What it was about, if it was about one thing.
+    /// The thing that the command was about, if it was one thing.
     pub target: Option<Entity>,
-    /// What it was given; the contents of units are to be left out.
+    /// The arguments of the command. They must not include the contents of units.
     pub parameters: Option<Value>,
-    /// How it ended: what was done, or why nothing was.
+    /// The result: the change that was made, or the reason why none was made.
     pub result: String,
-    /// Where it came from, if that is known.
+    /// The address that the command came from, if it is known.
     pub ip_address: Option<IpAddr>,
 }
 
 impl AdminAction {
-    /// Records it, and returns the row's key.
+    /// Records the command, and returns the row's key.
     ///
     /// # Errors
-    /// The database couldn't be reached, or refused the row: nothing was recorded.
+    /// The database couldn't be reached, or it refused the row. Nothing was recorded.
     pub async fn record(&self, connection: &mut PgConnection) -> Result<i64, DatabaseError> {
         let id = query_scalar!(
             "INSERT INTO admin_action_audit
@@ -49,16 +49,16 @@ impl AdminAction {
         Ok(id)
     }
 
-    /// The latest commands about `target`, the newest first, at most `limit` of them.
+    /// Returns the latest commands about `target`, at most `limit` of them, the newest first.
     ///
     /// # Errors
-    /// The database couldn't be reached, or refused the query.
+    /// The database couldn't be reached, or it refused the query.
     pub async fn latest(
         connection: &mut PgConnection,
         target: &Entity,
         limit: u32,
     ) -> Result<Vec<Recorded<Self>>, DatabaseError> {
-        // host(): a cast to text would give the address a netmask.
+        // A cast to text would add a netmask to the address, and host() doesn't.
         let rows = query!(
             r#"SELECT id, "timestamp", admin_id, command, parameters, result, host(ip_address) AS ip_address
                FROM admin_action_audit WHERE target_entity = $1 AND target_id = $2

@@ -1,4 +1,4 @@
-//! The table `audit_logs`: what happens to users, balances, products, stock and vouchers.
+//! The table `audit_logs`: the changes to users, balances, products, stock and vouchers.
 
 use std::net::IpAddr;
 
@@ -9,30 +9,30 @@ use sqlx::{query, query_scalar};
 use crate::actor::{Actor, ActorType};
 use crate::{DatabaseError, Entity, Recorded};
 
-/// One thing that happened.
+/// One change to an entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditLog {
-    /// Who did it.
+    /// The user, admin or program that made the change.
     pub actor: Actor,
-    /// What it happened to.
+    /// The entity that was changed.
     pub entity: Entity,
-    /// What happened, as in `ban`. At most 50 characters.
+    /// The name of the change, for example `ban`. It has at most 50 characters.
     pub action: String,
-    /// What the entity was like before. `None` where there was none.
+    /// The state of the entity before the change. `None` means that the entity didn't exist.
     pub before: Option<Value>,
-    /// What it is like now. `None` where there is none any more.
+    /// The state of the entity after the change. `None` means that the entity no longer exists.
     pub after: Option<Value>,
-    /// Anything else that explains it.
+    /// Further data that explains the change.
     pub context: Option<Value>,
-    /// Where it was done from, if it is known.
+    /// The address that the change was made from, if it is known.
     pub ip_address: Option<IpAddr>,
 }
 
 impl AuditLog {
-    /// Records it, and returns the row's key.
+    /// Records the change, and returns the row's key.
     ///
     /// # Errors
-    /// The database couldn't be reached, or refused the row: nothing was recorded.
+    /// The database couldn't be reached, or it refused the row. Nothing was recorded.
     pub async fn record(&self, connection: &mut PgConnection) -> Result<i64, DatabaseError> {
         let id = query_scalar!(
             "INSERT INTO audit_logs
@@ -54,16 +54,16 @@ impl AuditLog {
         Ok(id)
     }
 
-    /// The latest entries about `entity`, the newest first, at most `limit` of them.
+    /// Returns the latest entries about `entity`, at most `limit` of them, the newest first.
     ///
     /// # Errors
-    /// The database couldn't be reached, or refused the query.
+    /// The database couldn't be reached, or it refused the query.
     pub async fn latest(
         connection: &mut PgConnection,
         entity: &Entity,
         limit: u32,
     ) -> Result<Vec<Recorded<Self>>, DatabaseError> {
-        // host(): a cast to text would give the address a netmask.
+        // A cast to text would add a netmask to the address, and host() doesn't.
         let rows = query!(
             r#"SELECT id, "timestamp", actor_id, actor_type AS "actor_type: ActorType", action,
                       before_state, after_state, context, host(ip_address) AS ip_address

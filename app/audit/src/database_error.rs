@@ -1,22 +1,23 @@
-//! An error of the database or of the way to it, fit to be shown.
+//! An error of the database, or of the connection to it, that is safe to show.
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-/// What went wrong between us and PostgreSQL.
+/// An error of PostgreSQL, or of the connection to it.
 ///
-/// Neither its message nor its `Debug` output quotes a row: the detail that PostgreSQL sends with a refused row is the
-/// whole row, and with a unit of stock that is the key that is sold. For the same reason it has no `source`.
+/// Neither the message nor the `Debug` output quotes a row. With a refused row, PostgreSQL sends the whole row as the
+/// detail of the error. The row of a unit of stock contains the key that the shop sells. For the same reason the error
+/// has no `source`.
 pub struct DatabaseError(sqlx::Error);
 
 impl DatabaseError {
-    /// PostgreSQL's code for what it refused, as in `23505`.
+    /// Returns PostgreSQL's error code, for example `23505`.
     pub fn code(&self) -> Option<Cow<'_, str>> {
         self.0.as_database_error().and_then(sqlx::error::DatabaseError::code)
     }
 
-    /// The constraint or unique index that refused a row.
+    /// Returns the constraint or unique index that refused a row.
     pub fn constraint(&self) -> Option<&str> {
         self.0.as_database_error().and_then(sqlx::error::DatabaseError::constraint)
     }

@@ -1,40 +1,40 @@
-//! What an entry is about.
+//! The things that entries are about.
 
 /// A thing of the shop that entries are about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entity {
-    /// What kind of thing it is.
+    /// The kind of thing.
     pub kind: EntityType,
-    /// Which one: its key in the main database. At most 50 characters.
+    /// The thing's key in the main database. It has at most 50 characters.
     pub id: String,
 }
 
 impl Entity {
-    /// The thing of this kind with this key.
+    /// Makes an entity of this kind with this key.
     pub fn new(kind: EntityType, id: impl Into<String>) -> Self {
         Self { kind, id: id.into() }
     }
 }
 
-/// The kinds of things that entries are about.
+/// The kinds of things that entries are about, each with its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntityType {
-    /// Somebody's account, by the Telegram user id.
+    /// A user's account. The key is the Telegram user id.
     User,
-    /// The money in somebody's account, by the Telegram user id.
+    /// The money in a user's account. The key is the Telegram user id.
     Balance,
-    /// A product, by its number.
+    /// A product. The key is its number.
     Product,
-    /// A unit of stock, by its id. Never by its content.
+    /// A unit of stock. The key is its id, never its content.
     Stock,
-    /// An order, by its invoice id.
+    /// An order. The key is its invoice id.
     Order,
-    /// A voucher, by its key. Not by its code, which is worth money until it is used.
+    /// A voucher. The key is the key of its row, never its code. The code is worth money until the voucher is used.
     Voucher,
 }
 
 impl EntityType {
-    /// As it is written in the database.
+    /// Returns the value as the database stores it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",

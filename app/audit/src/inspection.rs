@@ -1,6 +1,6 @@
-//! What a database holds, compared with what it should hold.
+//! Compares the tables of a database with the expected ones.
 //!
-//! The shop's package asks the same of the main database; it depends on this one, so the question lives here.
+//! The shop's package does this with the main database. It depends on this package, so the code is here.
 
 use std::error::Error;
 use std::fmt;
@@ -11,22 +11,22 @@ use sqlx::{ConnectOptions, Connection, query_scalar};
 
 use crate::database_error::DatabaseError;
 
-/// What a database was found to hold.
+/// The result of an inspection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// The server's version, as in `15.8`.
+    /// The server's version, for example `15.8`.
     pub server_version: String,
     /// Every table that psql's `\dt` would list, in alphabetical order.
     pub tables: Vec<String>,
-    /// The expected tables that aren't there.
+    /// The expected tables that don't exist.
     pub missing: Vec<String>,
-    /// The tables that are there and aren't expected. A check that only looks for the expected names would pass a
-    /// database that holds another one's tables as well.
+    /// The tables that exist and aren't expected. A check for the expected names alone would accept a database that
+    /// has the tables of another database as well.
     pub unexpected: Vec<String>,
 }
 
 impl Inspection {
-    /// Whether the database holds the expected tables and no others.
+    /// Returns whether the database has the expected tables and no others.
     pub fn is_as_expected(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty()
     }
@@ -38,29 +38,30 @@ impl Inspection {
             .map(ToString::to_string)
             .collect();
         let unexpected = tables.iter().filter(|table| !expected.contains(&table.as_str())).cloned().collect();
-        // Distributions append their own: "15.8 (Debian 15.8-0+deb12u1)".
+        // Distributions append their own version: "15.8 (Debian 15.8-0+deb12u1)".
         let server_version = server_version.split_whitespace().next().unwrap_or("unknown").to_owned();
         Self { server_version, tables, missing, unexpected }
     }
 }
 
-/// Why a database couldn't be inspected. Its message contains nothing of the password.
+/// The reason why a database couldn't be inspected. The message contains no part of the password.
 #[derive(Debug)]
 pub enum InspectError {
     /// The server gave no answer within this time.
     Deadline(Duration),
-    /// The server refused the login (wrong password, no such role, not let in from here).
+    /// The server refused the login: the password is wrong, the role doesn't exist, or the server allows no login from
+    /// this address.
     LoginRefused(DatabaseError),
-    /// The server has no such database.
+    /// The server has no database with this name.
     NoSuchDatabase(DatabaseError),
-    /// Anything else: nothing listens there, the connection was cut, the query failed.
+    /// Any other error: no server listens at the address, the connection was cut, or the query failed.
     Other(DatabaseError),
 }
 
 impl fmt::Display for InspectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Deadline(deadline) => write!(f, "no answer within {} s", deadline.as_secs_f64()),
+            Self::Deadline(deadline) => write!(f, "the server gave no answer within {} s", deadline.as_secs_f64()),
             Self::LoginRefused(error) | Self::NoSuchDatabase(error) | Self::Other(error) => write!(f, "{error}"),
         }
     }
@@ -80,16 +81,16 @@ impl From<sqlx::Error> for InspectError {
     }
 }
 
-/// Connects, and compares the tables that psql's `\dt` would list with the `expected` ones.
+/// Connects, and compares the tables that psql's `\dt` would list with `expected`.
 ///
 /// # Errors
-/// The database couldn't be reached, or gave no answer, within `deadline`.
+/// The database couldn't be reached or refused the query, or it gave no answer within `deadline`.
 pub async fn inspect_tables(
     options: PgConnectOptions,
     expected: &[&str],
     deadline: Duration,
 ) -> Result<Inspection, InspectError> {
-    // The deadline covers the queries too: a server may take a connection and then never answer.
+    // The deadline includes the queries, because a server may accept a connection and then never answer.
     let answer = tokio::time::timeout(deadline, ask(options)).await;
     let (server_version, tables) = answer.map_err(|_| InspectError::Deadline(deadline))??;
     Ok(Inspection::new(&server_version, tables, expected))
@@ -99,8 +100,8 @@ async fn ask(options: PgConnectOptions) -> Result<(String, Vec<String>), sqlx::E
     let mut connection: PgConnection = options.connect().await?;
     let version =
         query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#).fetch_one(&mut connection).await?;
-    // What `\dt` asks: the tables that are found without naming their schema. Both databases are asked this, though
-    // the macro checks it against one: it reads nothing but the catalog.
+    // This is the query of `\dt`: the tables that are found without the name of their schema. The macro checks it
+    // against one database only. It works in both, because it reads nothing but the catalog.
     let tables = query_scalar!(
         r#"SELECT c.relname::text AS "name!"
            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -110,7 +111,7 @@ async fn ask(options: PgConnectOptions) -> Result<(String, Vec<String>), sqlx::E
     )
     .fetch_all(&mut connection)
     .await?;
-    // The answer is here: a connection that doesn't close in good order makes no difference to it.
+    // The answer has arrived, so an error of the closing connection doesn't matter.
     let _ = connection.close().await;
     Ok((version, tables))
 }
@@ -124,14 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn the_expected_tables_and_no_others_are_as_expected() {
+    fn a_database_with_exactly_the_expected_tables_is_as_expected() {
         let inspection = Inspection::new("15.8 (Debian 15.8-0+deb12u1)", tables(&["a", "b"]), &["a", "b"]);
         assert!(inspection.is_as_expected());
         assert_eq!(inspection.server_version, "15.8");
     }
 
     #[test]
-    fn a_table_too_few_and_a_table_too_many_are_named() {
+    fn missing_and_unexpected_tables_are_named() {
         let inspection = Inspection::new("18.0", tables(&["a", "x"]), &["a", "b"]);
         assert_eq!(
             (inspection.missing.as_slice(), inspection.unexpected.as_slice()),

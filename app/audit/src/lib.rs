@@ -1,11 +1,12 @@
-//! QuickCart's audit trail: a database of its own, to which rows are added and in which nothing is ever changed.
+//! QuickCart's audit trail. It is a separate database. Rows are added to it, and they are never changed.
 //!
-//! Its tables are made by `migrations/audit`. There is a type for a row of each, with a function that records it and
-//! one that reads the latest rows back: [`AuditLog`], [`AdminAction`] and [`PaymentLog`]. Rows are kept forever, so
-//! nothing goes into them that a customer paid for or that lets anybody in: no unit's content, no token, no key.
+//! `migrations/audit` makes its tables. Each table has a type for its rows: [`AuditLog`], [`AdminAction`] or
+//! [`PaymentLog`]. The type has a function that records a row, and one that reads the latest rows. Rows are kept
+//! forever. So they must not contain goods that a customer paid for, or anything that gives access: no content of a
+//! unit, no token, no key.
 //!
-//! The trail is written after the shop's own transaction has ended. Where that fails, the order is safe all the same;
-//! whoever called is told by a [`DatabaseError`] and must not drop it.
+//! The trail is written after the shop's own transaction has ended. If that fails, the order is safe nevertheless. The
+//! caller gets a [`DatabaseError`] and must not ignore it.
 
 mod actor;
 mod admin_action;
@@ -28,24 +29,24 @@ pub use entity::{Entity, EntityType};
 pub use inspection::{InspectError, Inspection, inspect_tables};
 pub use payment_log::{PaymentLog, PaymentStatus};
 
-/// The tables that the audit database holds, in alphabetical order: these and no others.
+/// The tables of the audit database, in alphabetical order. It has these tables and no others.
 pub const TABLES: [&str; 3] = ["admin_action_audit", "audit_logs", "payment_audit_logs"];
 
 /// A row of the trail, as it was recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded<T> {
-    /// The row's key: later rows have a greater one.
+    /// The row's key. Later rows have greater keys.
     pub id: i64,
-    /// When it was recorded, by the database's clock.
+    /// The time at which the row was recorded, by the database's clock.
     pub timestamp: DateTime<Utc>,
-    /// What was recorded.
+    /// The recorded entry.
     pub entry: T,
 }
 
-/// Connects to the audit database and says what is there.
+/// Connects to the audit database, and compares its tables with [`TABLES`].
 ///
 /// # Errors
-/// The database couldn't be reached, or gave no answer, within `deadline`.
+/// The database couldn't be reached or refused the query, or it gave no answer within `deadline`.
 pub async fn inspect(options: PgConnectOptions, deadline: Duration) -> Result<Inspection, InspectError> {
     inspect_tables(options, &TABLES, deadline).await
 }

@@ -1,4 +1,4 @@
-//! The table `payment_audit_logs`: payment attempts and changes of status, with the gateway's own words.
+//! The table `payment_audit_logs`: payment attempts and changes of status, with the gateway's replies.
 
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -10,40 +10,40 @@ use crate::{DatabaseError, Recorded};
 /// A payment attempt, or a change of a payment's status.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PaymentLog {
-    /// The order's invoice id: what customers and the gateway call it.
+    /// The order's invoice id, which customers and the gateway use.
     pub invoice_id: String,
     /// The customer's Telegram user id.
     pub user_id: i64,
-    /// Rupiah.
+    /// The amount in rupiah.
     pub amount: Decimal,
-    /// How it was or was to be paid; what the gateway names may be none of the shop's own methods.
+    /// The payment method. The gateway may name a method that the shop doesn't have.
     pub payment_method: String,
-    /// How it stands.
+    /// The status of the payment.
     pub status: PaymentStatus,
     /// The gateway's reply, unchanged.
     pub gateway_response: Option<Value>,
-    /// Anything else that explains it.
+    /// Further data that explains the entry.
     pub metadata: Option<Value>,
 }
 
-/// How a payment stands.
+/// The status of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Decode)]
 #[sqlx(rename_all = "lowercase")]
 pub enum PaymentStatus {
-    /// The order is placed and the payment waited for.
+    /// The order is placed, and it waits for its payment.
     Pending,
-    /// The money is there.
+    /// The money has arrived.
     Paid,
-    /// It didn't come in time.
+    /// The money didn't arrive in time.
     Expired,
-    /// The order was called off.
+    /// The order was cancelled.
     Cancelled,
-    /// An attempt that came to nothing; the order is what it was.
+    /// An attempt failed. The order is unchanged.
     Failed,
 }
 
 impl PaymentStatus {
-    /// As it is written in the database.
+    /// Returns the value as the database stores it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -56,10 +56,10 @@ impl PaymentStatus {
 }
 
 impl PaymentLog {
-    /// Records it, and returns the row's key.
+    /// Records the entry, and returns the row's key.
     ///
     /// # Errors
-    /// The database couldn't be reached, or refused the row: nothing was recorded.
+    /// The database couldn't be reached, or it refused the row. Nothing was recorded.
     pub async fn record(&self, connection: &mut PgConnection) -> Result<i64, DatabaseError> {
         let id = query_scalar!(
             "INSERT INTO payment_audit_logs
@@ -79,10 +79,10 @@ impl PaymentLog {
         Ok(id)
     }
 
-    /// The latest entries about the order with this invoice id, the newest first, at most `limit` of them.
+    /// Returns the latest entries about the order with this invoice id, at most `limit` of them, the newest first.
     ///
     /// # Errors
-    /// The database couldn't be reached, or refused the query.
+    /// The database couldn't be reached, or it refused the query.
     pub async fn latest(
         connection: &mut PgConnection,
         invoice_id: &str,

@@ -8,15 +8,15 @@ pub const LETTERS_AND_DIGITS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789
 /// Digits, as in a bank id.
 pub const DIGITS: &[u8; 10] = b"0123456789";
 
-/// How many characters a code has.
+/// The number of characters of a code.
 const LENGTH: usize = 6;
 
-/// Makes six characters of `alphabet` out of a random UUID, which PostgreSQL's `gen_random_uuid()` gives.
+/// Makes a code of six characters of `alphabet` from a random UUID of PostgreSQL's `gen_random_uuid()`.
 ///
-/// All codes are equally likely, but for less than one part in a thousand million.
+/// The probabilities of any two codes differ by less than one part in a thousand million.
 pub fn six_of(alphabet: &[u8], random: Uuid) -> String {
     let letters = alphabet.len() as u64;
-    // The upper half says in fixed places which version of UUID it is; the lower one does only in its two upper bits.
+    // The two highest bits of the lower half are fixed. The upper half has fixed bits in its middle, so it isn't used.
     let mut rest = random.as_u64_pair().1 & (u64::MAX >> 2);
     let mut code = String::with_capacity(LENGTH);
     for _ in 0..LENGTH {
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_is_made_of_the_random_bits_and_no_others() {
+    fn the_code_depends_on_the_random_bits_alone() {
         let fixed_bits = Uuid::from_u64_pair(u64::MAX, 0b11 << 62);
         assert_eq!(six_of(DIGITS, fixed_bits), "000000");
         assert_eq!(six_of(DIGITS, Uuid::from_u64_pair(0, 123_456)), "654321");

@@ -1,4 +1,4 @@
-//! What customers and the payment gateway call an order.
+//! Invoice ids, which customers and the payment gateway use for orders.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,18 +10,18 @@ use super::code;
 
 const PREFIX: &str = "TRX";
 
-/// An invoice id: `TRX`, the day as YYYYMMDD, and six of A–Z0–9.
+/// An invoice id: `TRX`, the day as YYYYMMDD, and six characters of A–Z and 0–9.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, sqlx::Decode)]
 #[sqlx(transparent)]
 pub struct InvoiceId(String);
 
 impl InvoiceId {
-    /// Makes one for an order of this day.
+    /// Makes an invoice id for an order of this day.
     pub fn new(day: NaiveDate, random: Uuid) -> Self {
         Self(format!("{PREFIX}{}{}", day.format("%Y%m%d"), code::six_of(code::LETTERS_AND_DIGITS, random)))
     }
 
-    /// As it is written.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -33,13 +33,13 @@ impl fmt::Display for InvoiceId {
     }
 }
 
-/// The text is no invoice id.
+/// The error for a text that isn't an invoice id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoInvoiceId;
 
 impl fmt::Display for NoInvoiceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("this is no invoice id: it is TRX, a day as YYYYMMDD, and six of A-Z and 0-9")
+        f.write_str("this isn't an invoice id, which is TRX, a day as YYYYMMDD, and six characters of A-Z and 0-9")
     }
 }
 
@@ -48,10 +48,10 @@ impl std::error::Error for NoInvoiceId {}
 impl FromStr for InvoiceId {
     type Err = NoInvoiceId;
 
-    /// For what comes from outside: a customer's message, the gateway's webhook.
+    /// Reads an id that comes from outside, from a customer's message or the gateway's webhook.
     fn from_str(text: &str) -> Result<Self, NoInvoiceId> {
         let (day, code) = text.strip_prefix(PREFIX).and_then(|rest| rest.split_at_checked(8)).ok_or(NoInvoiceId)?;
-        // chrono would take a sign or spaces for a part of the number.
+        // chrono would accept a sign or spaces as a part of the number.
         let is_day = day.bytes().all(|byte| byte.is_ascii_digit()) && NaiveDate::parse_from_str(day, "%Y%m%d").is_ok();
         let is_code = code.len() == 6 && code.bytes().all(|byte| code::LETTERS_AND_DIGITS.contains(&byte));
         if is_day && is_code { Ok(Self(text.to_owned())) } else { Err(NoInvoiceId) }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_that_is_made_is_one_that_is_read() {
+    fn a_new_id_is_read_back_unchanged() {
         let day = NaiveDate::from_ymd_opt(2025, 1, 9).unwrap();
         for random in [Uuid::nil(), Uuid::max()] {
             let id = InvoiceId::new(day, random);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn any_other_text_is_refused() {
         for text in [
             "",
             "TRX",

@@ -1,4 +1,4 @@
-//! What a unit costs whom.
+//! The price of a unit for each kind of member.
 
 use rust_decimal::Decimal;
 
@@ -7,14 +7,14 @@ use super::status::MemberStatus;
 /// A product's prices for one unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prices {
-    /// For everybody.
+    /// The usual price.
     pub customer: Decimal,
-    /// For resellers, where it is set.
+    /// The price for resellers, if the product has one.
     pub reseller: Option<Decimal>,
 }
 
 impl Prices {
-    /// The price for a user of this status.
+    /// Returns the price for a user with this status.
     pub fn for_member(self, status: MemberStatus) -> Decimal {
         match status {
             MemberStatus::Reseller => self.reseller.unwrap_or(self.customer),
@@ -28,13 +28,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_resellers_pay_the_resellers_price_and_only_where_there_is_one() {
+    fn only_resellers_pay_the_resellers_price_if_there_is_one() {
         let price = |reseller: Option<i64>, status| {
             Prices { customer: 15_000.into(), reseller: reseller.map(Decimal::from) }.for_member(status)
         };
         assert_eq!(price(Some(12_000), MemberStatus::Reseller), 12_000.into());
         assert_eq!(price(None, MemberStatus::Reseller), 15_000.into());
-        // Free is a price as well.
+        // Zero is a price as well.
         assert_eq!(price(Some(0), MemberStatus::Reseller), 0.into());
         for status in [MemberStatus::Customer, MemberStatus::Admin] {
             assert_eq!(price(Some(12_000), status), 15_000.into());

@@ -1,4 +1,4 @@
-//! What the shop offers.
+//! The products that the shop offers.
 
 use quickcart_audit::DatabaseError;
 use rust_decimal::Decimal;
@@ -11,25 +11,25 @@ use super::status::MemberStatus;
 /// A product as one kind of member sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
-    /// Its number.
+    /// The product's number.
     pub product_id: i32,
-    /// Its name.
+    /// The product's name.
     pub name: String,
-    /// What is to be said of it.
+    /// The product's description, if it has one.
     pub description: Option<String>,
-    /// Where it belongs.
+    /// The product's category.
     pub category: String,
-    /// What a unit costs this member.
+    /// The price of a unit for this member.
     pub price: Decimal,
-    /// How many units are neither sold nor reserved.
+    /// The number of units that are neither sold nor reserved.
     pub available: u64,
 }
 
-/// The products that are for sale, by category and name, as a member of this status sees them; those of which no unit
-/// is left as well.
+/// Returns the products that are for sale, with the prices for a member of this status, sorted by category and name.
+/// Products without available units are included.
 ///
 /// # Errors
-/// The database couldn't be reached, or refused the query.
+/// The database couldn't be reached, or it refused the query.
 pub async fn offers(connection: &mut PgConnection, member: MemberStatus) -> Result<Vec<Offer>, DatabaseError> {
     let rows = query!(
         r#"SELECT p.id, p.name, p.description, p.category, p.customer_price, p.reseller_price, stock.available AS "available!"

@@ -1,38 +1,38 @@
-//! The values that the schema allows, and what may become of an order.
+//! The values that the schema allows, and the changes of status that an order may make.
 
 use chrono::TimeDelta;
 use quickcart_audit::PaymentStatus;
 
-/// How long an order may wait for its payment.
+/// The time that an order may wait for its payment.
 pub const EXPIRES_AFTER: TimeDelta = TimeDelta::minutes(10);
 
-/// How long a user has to wait after a voucher before the next one.
+/// The time that a user has to wait between two vouchers.
 pub const VOUCHER_COOLDOWN: TimeDelta = TimeDelta::seconds(300);
 
-/// What kind of member a user is.
+/// The kinds of members. Each user is of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Decode)]
 #[sqlx(rename_all = "snake_case")]
 pub enum MemberStatus {
-    /// Pays the usual price.
+    /// A customer pays the usual price.
     Customer,
-    /// Pays the resellers' price where a product has one.
+    /// A reseller pays the resellers' price if a product has one.
     Reseller,
-    /// May use the admin commands, and pays the usual price.
+    /// An admin may use the admin commands, and pays the usual price.
     Admin,
 }
 
-/// How an order is paid.
+/// The payment method of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Decode)]
 #[sqlx(rename_all = "snake_case")]
 pub enum PaymentMethod {
-    /// A QR code of the payment gateway's.
+    /// A QR code of the payment gateway.
     Qris,
     /// The balance of the user's account.
     AccountBalance,
 }
 
 impl PaymentMethod {
-    /// As it is written in the database.
+    /// Returns the value as the database stores it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Qris => "qris",
@@ -41,33 +41,33 @@ impl PaymentMethod {
     }
 }
 
-/// Where an order stands.
+/// The status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Decode)]
 #[sqlx(rename_all = "snake_case")]
 pub enum OrderStatus {
-    /// Its units are reserved, and the payment is waited for.
+    /// The order waits for its payment. Its units are reserved.
     Pending,
-    /// Its units are sold.
+    /// The order is paid. Its units are sold.
     Paid,
-    /// The payment didn't come in time; the units are for sale again.
+    /// The payment didn't come in time. The units are for sale again.
     Expired,
-    /// It was called off; the units are for sale again.
+    /// The order was cancelled. The units are for sale again.
     Cancelled,
 }
 
-/// What it means for an order to be told to become something.
+/// The result of a request to change the status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
-    /// It becomes that.
+    /// The status changes.
     Change,
-    /// It is that already: nothing is to be done, as for a repeated webhook.
+    /// The order has that status already, for example because a webhook is repeated. Nothing changes.
     Nothing,
-    /// It has become something else, for good.
+    /// The order has another status, which is final.
     Refused,
 }
 
 impl OrderStatus {
-    /// As it is written in the database.
+    /// Returns the value as the database stores it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -77,7 +77,7 @@ impl OrderStatus {
         }
     }
 
-    /// What it means for an order that stands here to be told to become `next`.
+    /// Returns the result of a request to change from this status to `next`.
     pub fn transition(self, next: Self) -> Transition {
         match self {
             _ if self == next => Transition::Nothing,
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pending_order_becomes_something_once() {
+    fn a_pending_order_changes_its_status_once() {
         use OrderStatus::{Cancelled, Expired, Paid, Pending};
         let changes = [(Pending, Paid), (Pending, Expired), (Pending, Cancelled)];
         for from in [Pending, Paid, Expired, Cancelled] {

@@ -1,4 +1,4 @@
-//! The people who talk to the bot.
+//! The users of the bot.
 
 use std::error::Error;
 use std::fmt;
@@ -12,52 +12,52 @@ use sqlx::{query_as, query_scalar};
 use super::code;
 use super::status::MemberStatus;
 
-/// How often another bank id is tried where one is taken. With half of the million given away, all of them are taken
-/// once in a million times.
+/// The number of bank ids that are tried. If half of the million ids are taken, all tries fail once in a million times.
 const ATTEMPTS: usize = 20;
 
-/// Somebody who has an account.
+/// A user who has an account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct User {
     /// The Telegram user id.
     pub id: i64,
-    /// What they call themselves.
+    /// The user's own name.
     pub name: String,
-    /// Their name at Telegram, without the `@`.
+    /// The Telegram username, without the `@`.
     pub username: Option<String>,
-    /// What kind of member they are.
+    /// The kind of member that the user is.
     pub member_status: MemberStatus,
-    /// Six digits that stand for the account.
+    /// Six digits that identify the account.
     pub bank_id: String,
-    /// Rupiah.
+    /// The balance in rupiah.
     pub account_balance: Decimal,
-    /// Whether they may not buy any more.
+    /// Whether the user is banned from buying.
     pub is_banned: bool,
-    /// When they registered.
+    /// The time of the registration.
     pub created_at: DateTime<Utc>,
 }
 
-/// Somebody who is to have an account.
+/// A user who gets an account.
 #[derive(Debug, Clone)]
 pub struct NewUser<'a> {
     /// The Telegram user id.
     pub id: i64,
-    /// What they call themselves.
+    /// The user's own name.
     pub name: &'a str,
-    /// Their name at Telegram, without the `@`.
+    /// The Telegram username, without the `@`.
     pub username: Option<&'a str>,
 }
 
-/// Why an account wasn't made. Nothing was changed.
+/// The reason why an account wasn't made. Nothing was changed.
 #[derive(Debug)]
 pub enum RegisterError {
-    /// They have one.
+    /// The user has an account already.
     AlreadyRegistered,
-    /// Somebody else has this name. Names at Telegram are handed on, so that the other one's may be out of date.
+    /// Another user has this username. A Telegram username can move to another person, so the stored one may be out
+    /// of date.
     UsernameTaken,
-    /// Every bank id that was tried is taken: nearly all of the million are.
+    /// Every bank id that was tried is taken. This means that nearly all of the million ids are taken.
     NoBankIdLeft,
-    /// The database couldn't be reached, or refused it.
+    /// The database couldn't be reached, or it refused the account.
     Database(DatabaseError),
 }
 
@@ -85,10 +85,10 @@ impl From<sqlx::Error> for RegisterError {
     }
 }
 
-/// Makes an account, with a bank id that nobody has.
+/// Makes an account, with a bank id that is still free.
 ///
 /// # Errors
-/// None was made.
+/// No account was made. [`RegisterError`] names the reasons.
 pub async fn register(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<User, RegisterError> {
     for _ in 0..ATTEMPTS {
         let random = query_scalar!(r#"SELECT gen_random_uuid() AS "random!""#).fetch_one(&mut *connection).await?;
@@ -112,10 +112,10 @@ pub async fn register(connection: &mut PgConnection, new: &NewUser<'_>) -> Resul
     Err(RegisterError::NoBankIdLeft)
 }
 
-/// The user with this id.
+/// Returns the user with this id.
 ///
 /// # Errors
-/// The database couldn't be reached, or refused the query.
+/// The database couldn't be reached, or it refused the query.
 pub async fn find(connection: &mut PgConnection, id: i64) -> Result<Option<User>, DatabaseError> {
     let user = query_as!(
         User,

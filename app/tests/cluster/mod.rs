@@ -1,4 +1,5 @@
-//! A private PostgreSQL for a test: made from nothing, on a free port of the loopback interface, gone afterwards.
+//! A private PostgreSQL for a test. It is made from nothing, on a free port of the loopback interface, and is deleted
+//! afterwards.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -11,7 +12,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 use tempfile::TempDir;
 
-/// A running PostgreSQL, stopped and removed when it is dropped.
+/// A running PostgreSQL. It is stopped and deleted when this value is dropped.
 pub(crate) struct Cluster {
     server: Child,
     programs: Programs,
@@ -21,7 +22,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts one, or says why that can't be done here and gives `None`. With XTASK_NO_SKIP set that is a failure.
+    /// Starts a cluster. If this machine has no PostgreSQL, it says so and returns `None`, or fails if XTASK_NO_SKIP is
+    /// set.
     pub(crate) async fn start() -> Option<Self> {
         let Some(programs) = Programs::find() else {
             let why = "PostgreSQL's initdb and postgres are neither on PATH nor in /usr/lib/postgresql/*/bin";
@@ -36,7 +38,8 @@ impl Cluster {
         let data = folder.path().join("data");
         programs.initdb(folder.path(), &data);
 
-        // Below the ports that the system hands out by itself, which may be taken again before they are used.
+        // The port is below the range from which the system chooses ports by itself. A port of that range could be
+        // taken before it is used.
         let mut ports = (std::process::id()..).map(|number| 32_000 + (number % 768) as u16);
         let port = ports.find(|port| net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
@@ -60,7 +63,7 @@ impl Cluster {
         let started = Instant::now();
         loop {
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            // Its own word first: on this port another server may answer.
+            // The log is read first, because another server may answer on this port.
             let ready = log.contains("ready to accept connections");
             if ready && PgConnection::connect(&self.url("postgres", "postgres")).await.is_ok() {
                 return;
@@ -71,7 +74,7 @@ impl Cluster {
         }
     }
 
-    /// The URL of a database. Any password would do.
+    /// Returns the URL of a database. The server accepts any password.
     pub(crate) fn url(&self, user: &str, database: &str) -> String {
         format!("postgres://{user}:distinctive-password@127.0.0.1:{}/{database}", self.port)
     }
@@ -97,7 +100,7 @@ impl Cluster {
     }
 }
 
-/// The files of `migrations/<name>` that end in `suffix`, in order.
+/// Returns the files of `migrations/<name>` that end in `suffix`, in order.
 pub(crate) fn migrations(name: &str, suffix: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(name);
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -107,8 +110,8 @@ pub(crate) fn migrations(name: &str, suffix: &str) -> Vec<PathBuf> {
     files
 }
 
-/// In memory where there is room for some servers' files, unless TMPDIR says otherwise: a disk's file system (ext4 for
-/// one) gets slow when thousands of files are made and deleted again and again.
+/// Makes a folder, in memory if there is room for the files of several servers and TMPDIR isn't set. The file system of
+/// a disk, such as ext4, gets slow when thousands of files are made and deleted again and again.
 fn temporary_folder() -> TempDir {
     #[cfg(target_os = "linux")]
     if env::var_os("TMPDIR").is_none()
@@ -135,7 +138,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Where PostgreSQL's programs are, and the user and group to run them as when this process is root.
+/// The folder of PostgreSQL's programs. If this process is root, also the user and the group that they run as.
 struct Programs {
     folder: PathBuf,
     owner: Option<(u32, u32)>,
@@ -153,8 +156,8 @@ impl Programs {
         Some(Self { folder, owner: unprivileged_user() })
     }
 
-    /// Makes a data folder: a copy of one that was made before, where there is one. initdb takes a second each time, and
-    /// some test runners start a process for each test.
+    /// Makes a data folder, as a copy of an earlier one if there is one. initdb takes a second each time, and some test
+    /// runners start a process for each test.
     fn initdb(&self, folder: &Path, data: &Path) {
         let version = self.command("postgres", folder).arg("--version").output().unwrap().stdout;
         let version: String =
@@ -171,7 +174,7 @@ impl Programs {
             .output()
             .unwrap();
         assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
-        // Whole or not at all; another test may have been quicker.
+        // The rename makes the copy visible as a whole. It fails if another test was quicker.
         let aside = made.with_extension(std::process::id().to_string());
         if !copy(data, &aside) || fs::rename(&aside, &made).is_err() {
             let _ = fs::remove_dir_all(&aside);
@@ -180,7 +183,7 @@ impl Programs {
 
     fn command(&self, program: &str, folder: &Path) -> Command {
         let mut command = Command::new(self.folder.join(program));
-        // A folder that the server's user may enter, whatever the test's own is.
+        // The server's user may enter this folder, but perhaps not the test's working directory.
         command.current_dir(folder).stdin(Stdio::null());
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
@@ -189,12 +192,13 @@ impl Programs {
     }
 }
 
-/// Copies a folder with its owners and modes. Returns whether all of it was.
+/// Copies a folder with its owners and modes. Returns whether everything was copied.
 fn copy(from: &Path, to: &Path) -> bool {
     Command::new("cp").arg("-Rp").args([from, to]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// PostgreSQL refuses root: then the user `postgres`, else `nobody`.
+/// Returns the user and the group of `postgres`, or else of `nobody`, if this process is root. PostgreSQL refuses to
+/// run as root.
 fn unprivileged_user() -> Option<(u32, u32)> {
     let id = Command::new("id").arg("-u").output().unwrap();
     if id.stdout.trim_ascii() != b"0" {

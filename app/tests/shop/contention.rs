@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::{Databases, ask, new_order, run, seeded, stock, with_databases};
 
-/// Lets somebody else order, and returns when they wait for a lock.
+/// Lets another buyer order, and returns when that buyer waits for a lock.
 async fn waiting_buyer(
     databases: &Databases,
     observer: &mut PgConnection,
@@ -21,10 +21,10 @@ async fn waiting_buyer(
     placing
 }
 
-/// Returns when the task, whose connection is this process of the server's, waits for a lock.
+/// Returns when the task waits for a lock. `process` is the server's process for the task's connection.
 pub(crate) async fn until_it_waits<T>(observer: &mut PgConnection, process: &str, task: &JoinHandle<T>) {
     while ask(observer, &format!("cardinality(pg_blocking_pids({process})) > 0")).await != "true" {
-        assert!(!task.is_finished(), "the second one didn't wait for the first");
+        assert!(!task.is_finished(), "the second task didn't wait for the first");
     }
 }
 
@@ -34,7 +34,7 @@ fn of_two_buyers_who_want_the_last_unit_one_gets_it() {
         let mut connection = seeded(databases).await;
         run(&mut connection, "DELETE FROM product_stocks WHERE content <> 'content A'").await;
 
-        // The first one changes their mind: the unit is the second one's.
+        // The first buyer's transaction is rolled back, so the second buyer gets the unit.
         let mut first = databases.main().await;
         let mut transaction = first.begin().await.unwrap();
         place(&mut transaction, new_order(1, 1)).await.unwrap();
@@ -57,7 +57,7 @@ fn of_two_buyers_who_want_the_last_unit_one_gets_it() {
 }
 
 #[test]
-fn who_waits_for_a_unit_takes_another_one_if_there_is_one() {
+fn a_buyer_who_waits_for_a_unit_takes_another_one_if_there_is_one() {
     with_databases(async |databases| {
         let mut connection = seeded(databases).await;
         let mut first = databases.main().await;

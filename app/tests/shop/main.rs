@@ -1,4 +1,4 @@
-//! The shop's core and the audit trail, tried on a real PostgreSQL.
+//! Tests of the shop's core and of the audit trail on a real PostgreSQL.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -22,12 +22,12 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
-/// The server of the tests that run in this process at the moment. The last of them stops it.
+/// The server of the tests that run in this process at the moment. The last test stops it.
 static SERVER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
-/// A test's own databases, migrated, on a server that it may share.
+/// The migrated databases of one test, on a server that other tests may share.
 struct Databases {
     cluster: Arc<Cluster>,
     number: u32,
@@ -39,7 +39,7 @@ impl Databases {
         self.cluster.connect("quickcart", &format!("main_{}", self.number)).await
     }
 
-    /// Makes the audit database as well. To be asked for once.
+    /// Makes the audit database and connects to it. A test may call this once.
     async fn audit(&self) -> PgConnection {
         let name = format!("audit_{}", self.number);
         self.cluster.migrate("audit", &name).await;
@@ -47,11 +47,11 @@ impl Databases {
     }
 }
 
-/// Runs the test on databases of its own, or not at all where there is no PostgreSQL.
+/// Runs the test on its own databases. Without PostgreSQL it isn't run.
 fn with_databases(test: impl AsyncFnOnce(&Databases)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let cluster = {
-        // A test that failed to start one makes no difference to the next.
+        // A test that failed to start a server doesn't affect the next test.
         let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(cluster) = server.upgrade().or_else(|| runtime.block_on(Cluster::start()).map(Arc::new)) else {
             return;
@@ -66,8 +66,8 @@ fn with_databases(test: impl AsyncFnOnce(&Databases)) {
     });
 }
 
-/// Users 1 to 8 are customers. Product 1 costs 15,000 and has the units A, B and C, A being the oldest; product 2 isn't
-/// for sale any more, and product 3 has no unit.
+/// Users 1 to 8 are customers. Product 1 costs 15,000 and has the units A, B and C, of which A is the oldest. Product 2
+/// is no longer for sale. Product 3 has no unit.
 const SEED: &str = "
     INSERT INTO users (id, name, bank_id) SELECT id, 'User ' || id, lpad(id::text, 6, '0') FROM generate_series(1, 8) id;
     INSERT INTO products (id, name, customer_price, reseller_price, is_active) VALUES
@@ -86,12 +86,12 @@ async fn run(connection: &mut PgConnection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
 }
 
-/// The one value that `sql` asks for, as text.
+/// Returns the one value that `sql` asks for, as text.
 async fn ask(connection: &mut PgConnection, sql: &str) -> String {
     sqlx::query_scalar(AssertSqlSafe(format!("SELECT ({sql})::text"))).fetch_one(connection).await.unwrap()
 }
 
-/// All rows of the main database, to see that nothing was changed.
+/// Returns all rows of the main database, so that a test can see that nothing was changed.
 async fn contents(connection: &mut PgConnection) -> Vec<Value> {
     let mut tables = Vec::new();
     for table in TABLES {
@@ -101,7 +101,7 @@ async fn contents(connection: &mut PgConnection) -> Vec<Value> {
     tables
 }
 
-/// How many units of product 1 are available, reserved and sold.
+/// Returns how many units of product 1 are available, reserved and sold.
 async fn stock(connection: &mut PgConnection) -> (i64, i64, i64) {
     sqlx::query_as(
         "SELECT count(*) FILTER (WHERE order_id IS NULL), count(*) FILTER (WHERE order_id IS NOT NULL AND NOT is_sold),

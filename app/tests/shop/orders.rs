@@ -1,4 +1,4 @@
-//! What becomes of an order.
+//! The life of an order.
 
 use quickcart::secret::Secret;
 use quickcart::shop::invoice::InvoiceId;
@@ -29,7 +29,7 @@ fn an_order_is_placed_and_paid_and_a_repeated_payment_changes_nothing() {
                      FROM order_items i JOIN product_stocks s ON s.id = i.stock_id AND s.order_id = i.order_id";
         assert_eq!(ask(&mut connection, items).await, "content A 15000.00, content B 15000.00");
 
-        // Neither another amount nor an order that isn't paid gets anybody a unit.
+        // A payment of another amount is refused, and an unpaid order has no units to hand out.
         let placed = contents(&mut connection).await;
         for amount in [30_000, 30_521] {
             let error = pay(&mut connection, &order.invoice_id, amount.into()).await.unwrap_err();
@@ -55,8 +55,8 @@ fn an_order_is_placed_and_paid_and_a_repeated_payment_changes_nothing() {
         assert!(matches!(error, SettleError::Final(OrderStatus::Paid)), "{error}");
         assert_eq!(contents(&mut connection).await, after);
 
-        let nobodys: InvoiceId = "TRX20250101AAAAAA".parse().unwrap();
-        let error = pay(&mut connection, &nobodys, 30_520.into()).await.unwrap_err();
+        let unknown: InvoiceId = "TRX20250101AAAAAA".parse().unwrap();
+        let error = pay(&mut connection, &unknown, 30_520.into()).await.unwrap_err();
         assert!(matches!(error, SettleError::NoSuchOrder), "{error}");
     });
 }
@@ -81,7 +81,7 @@ fn a_second_pending_order_is_refused_until_the_first_is_cancelled() {
         assert!(matches!(error, SettleError::Final(OrderStatus::Cancelled)), "{error}");
         assert_eq!(contents(&mut connection).await, after);
 
-        // The same units go into the next order, and the first one's items stay.
+        // The next order takes the same units, and the items of the first order stay.
         let second = place(&mut connection, new_order(1, 3)).await.unwrap();
         pay(&mut connection, &second.invoice_id, second.total_bill).await.unwrap();
         assert_eq!(stock(&mut connection).await, (0, 0, 3));
@@ -100,7 +100,7 @@ fn an_order_that_is_not_paid_in_time_expires() {
         }
         assert_eq!(expire_overdue(&mut connection).await.unwrap(), []);
 
-        // The third is overdue as well, and somebody is at it.
+        // The third order is overdue as well, but another transaction is paying it.
         run(
             &mut connection,
             "UPDATE orders SET created_at = now() - CASE user_id WHEN 2 THEN interval '9 min 30 s' ELSE '10 min' END",
@@ -110,7 +110,7 @@ fn an_order_that_is_not_paid_in_time_expires() {
         let mut paying = other.begin().await.unwrap();
         let third = orders[2].invoice_id.clone();
         pay(&mut paying, &third, orders[2].total_bill).await.unwrap();
-        // A sweep that waited for the other would wait for ever.
+        // If the sweep waited for that transaction, it would wait forever.
         run(&mut connection, "SET lock_timeout = '20 s'").await;
         let expired = expire_overdue(&mut connection).await.unwrap();
         assert_eq!(expired.len(), 1, "{expired:?}");
@@ -132,7 +132,7 @@ fn an_order_that_is_not_paid_in_time_expires() {
 }
 
 #[test]
-fn what_cannot_be_ordered_is_refused_and_reserves_nothing() {
+fn an_order_that_cannot_be_placed_is_refused_and_reserves_nothing() {
     with_databases(async |databases| {
         let mut connection = seeded(databases).await;
         run(&mut connection, "UPDATE users SET is_banned = true WHERE id = 2").await;
@@ -143,15 +143,15 @@ fn what_cannot_be_ordered_is_refused_and_reserves_nothing() {
         for (new, expected) in [
             (new_order(9, 1), "this user isn't registered"),
             (new_order(2, 1), "this user is banned"),
-            (of(9), "no such product is for sale"),
-            (of(2), "no such product is for sale"),
+            (of(9), "this product isn't for sale"),
+            (of(2), "this product isn't for sale"),
             (of(3), "only 0 units are available"),
             (new_order(1, 4), "only 3 units are available"),
         ] {
             assert_eq!(place(&mut connection, new).await.unwrap_err().to_string(), expected);
             assert_eq!(contents(&mut other).await, before, "{expected}");
         }
-        // What the last one had locked is free, although its connection has done nothing since.
+        // The rows that the last refused order locked are free, although its connection has done nothing since.
         place(&mut other, new_order(3, 3)).await.unwrap();
         assert_eq!(stock(&mut other).await, (0, 3, 0));
     });

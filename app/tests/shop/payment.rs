@@ -25,7 +25,7 @@ fn an_order_is_paid_from_the_balance_once_and_only_if_that_is_enough() {
         let placed = contents(&mut connection).await;
         let error = pay_from_balance(&mut connection, &order.invoice_id).await.unwrap_err();
         assert!(matches!(error, SettleError::Balance), "{error}");
-        // The gateway has nothing to say about it.
+        // The gateway can't pay this order.
         let error = pay(&mut connection, &order.invoice_id, order.total_bill).await.unwrap_err();
         assert!(matches!(error, SettleError::Method(PaymentMethod::AccountBalance)), "{error}");
         assert_eq!(contents(&mut connection).await, placed);
@@ -86,7 +86,7 @@ fn a_voucher_is_used_when_the_order_is_paid_and_not_before() {
         );
         assert_eq!(refused(&mut connection, 2, &ten).await, VoucherError::Held);
 
-        // An order that comes to nothing gives it back, and doesn't make anybody wait.
+        // An order that is cancelled or expires gives the voucher back, and starts no cooldown.
         cancel(&mut connection, &order.invoice_id).await.unwrap();
         let order = place(&mut connection, new).await.unwrap();
         run(&mut connection, "UPDATE orders SET created_at = now() - interval '11 min'").await;
@@ -97,7 +97,7 @@ fn a_voucher_is_used_when_the_order_is_paid_and_not_before() {
             "0"
         );
 
-        // It was claimed in time, however late the payment is.
+        // The order claimed the voucher in time, so a late payment still uses it.
         let order = place(&mut connection, new).await.unwrap();
         run(&mut connection, "UPDATE vouchers SET expires_at = now() - interval '1 s' WHERE code = 'TEN'").await;
         pay(&mut connection, &order.invoice_id, 5_345.into()).await.unwrap();
@@ -107,14 +107,14 @@ fn a_voucher_is_used_when_the_order_is_paid_and_not_before() {
         pay(&mut connection, &order.invoice_id, 5_345.into()).await.unwrap();
         assert_eq!(refused(&mut connection, 2, &ten).await, VoucherError::Used);
 
-        // The next one has to wait for 300 seconds; somebody else's doesn't.
+        // The user has to wait for 300 seconds before the next voucher. Another user doesn't.
         let error = refused(&mut connection, 1, &more).await;
         assert_eq!(contents(&mut connection).await, after);
         let wait = "SELECT expires_at - last_voucher_used FROM voucher_usage_cooldown WHERE user_id = 1";
         assert!(matches!(error, VoucherError::Cooldown { .. }), "{error}");
         assert_eq!(ask(&mut connection, wait).await, "00:05:00");
         let other = place(&mut connection, NewOrder { voucher: Some(&more), ..new_order(2, 1) }).await.unwrap();
-        // Never more than the units cost.
+        // The discount is never more than the units cost.
         assert_eq!([other.voucher_discount, other.total_bill], [15_000, 310].map(Decimal::from));
         cancel(&mut connection, &other.invoice_id).await.unwrap();
         run(
@@ -129,7 +129,7 @@ fn a_voucher_is_used_when_the_order_is_paid_and_not_before() {
 }
 
 #[test]
-fn of_two_who_use_one_voucher_at_once_one_has_it() {
+fn of_two_users_who_use_one_voucher_at_once_one_gets_it() {
     with_databases(async |databases| {
         let mut connection = with_vouchers(databases).await;
         let ten = Secret::new("TEN".into());

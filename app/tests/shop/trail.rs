@@ -1,4 +1,4 @@
-//! The audit trail: what is written is read back, and stays.
+//! The audit trail: its rows are read back as they were written, and can't be changed.
 
 use quickcart::shop::orders::{Settled, find, pay, place};
 use quickcart_audit::{Actor, AdminAction, AuditLog, Entity, EntityType, PaymentStatus, Recorded};
@@ -13,7 +13,7 @@ fn entries<T>(recorded: Vec<Recorded<T>>) -> Vec<T> {
 }
 
 #[test]
-fn what_happens_is_recorded_and_read_back() {
+fn events_are_recorded_and_read_back() {
     with_databases(async |databases| {
         let mut audit = databases.audit().await;
         let full = AuditLog {
@@ -37,7 +37,7 @@ fn what_happens_is_recorded_and_read_back() {
         for log in &logs {
             log.record(&mut audit).await.unwrap();
         }
-        // Somebody else's, and something else of the same number.
+        // One row is about another user, and one is about another entity with the same number.
         for entity in [Entity::new(EntityType::User, "2"), Entity::new(EntityType::Balance, "1")] {
             AuditLog { entity, ..full.clone() }.record(&mut audit).await.unwrap();
         }
@@ -62,7 +62,7 @@ fn what_happens_is_recorded_and_read_back() {
         assert_eq!(entries(AdminAction::latest(&mut audit, &target, 10).await.unwrap()), [action]);
         assert_eq!(ask(&mut audit, "SELECT count(*) FROM admin_action_audit WHERE target_id IS NULL").await, "1");
 
-        // A row that is refused is an error, and no row.
+        // A refused row is an error, and isn't recorded.
         let error = AuditLog { action: "x".repeat(51), ..full.clone() }.record(&mut audit).await.unwrap_err();
         assert_eq!(error.code().as_deref(), Some("22001"));
         assert_eq!(ask(&mut audit, "SELECT count(*) FROM audit_logs").await, "5");
@@ -78,7 +78,7 @@ fn an_orders_payments_are_in_the_trail_and_an_order_outlives_a_trail_that_fails(
         let settled = pay(&mut main, &order.invoice_id, order.total_bill).await.unwrap();
         let Settled::Now(paid) = settled else { panic!("{settled:?}") };
 
-        // The trail can't be written to now; what is paid stays paid.
+        // The trail can't be written to now. The order stays paid.
         let reply = json!({"transaction": {"amount": 15_415, "status": "completed"}});
         let log = paid.payment_log(Some(reply.clone()));
         run(&mut audit, "SET default_transaction_read_only = on").await;

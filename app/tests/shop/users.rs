@@ -1,4 +1,4 @@
-//! Who may buy, and what they see.
+//! The registration of users, and the offers that they see.
 
 use quickcart::shop::orders::place;
 use quickcart::shop::products::offers;
@@ -36,7 +36,7 @@ fn a_user_is_registered_once_with_a_bank_id_of_six_digits() {
 fn a_bank_id_that_is_taken_is_not_given_again() {
     with_databases(async |databases| {
         let mut connection = databases.main().await;
-        // A function of this name that is found first gives the same "random" numbers every time.
+        // PostgreSQL finds this function first. It returns the same "random" numbers every time.
         run(
             &mut connection,
             "CREATE SCHEMA fixed; CREATE SEQUENCE fixed.draws;

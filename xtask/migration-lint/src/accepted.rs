@@ -1,8 +1,8 @@
 //! The list of rules that are off and of findings that are accepted, each with its reason.
 //!
-//! A finding is recognised by its file, its rule and the text of the line where it begins, not by the line's number:
-//! it stays accepted when other lines come or go, and the next finding of the same rule in the same file does not pass
-//! along with it. What the list gets wrong, or says in vain, is a finding of its own.
+//! A finding is recognised by its file, its rule and the text of the line where it begins, not by the line's number. So
+//! it stays accepted when other lines are added or deleted. A new finding of the same rule in the same file is not
+//! accepted with it. A mistake in the list, or an entry that matches nothing, is a finding too.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,10 +13,10 @@ use toml::Spanned;
 use crate::finding::{Finding, Position};
 use crate::rule::{NameError, Rule};
 
-/// The list, as far as it can be used; without a file, an empty one.
+/// The entries of the list that can be used, and the mistakes in the others. Without a file, the list is empty.
 #[derive(Default)]
 pub(crate) struct List {
-    /// As it is shown.
+    /// The path of the list's file, in the form that is shown.
     path: String,
     text: String,
     off: Vec<Off>,
@@ -27,7 +27,7 @@ pub(crate) struct List {
 /// A rule that is off.
 struct Off {
     rule: Rule,
-    /// Only in the files of one direction.
+    /// The direction, if the rule is off in one direction only.
     direction: Option<Direction>,
 }
 
@@ -54,7 +54,7 @@ impl Direction {
     }
 }
 
-/// What stands in the file. All that an entry needs may be missing, so that each gap can be reported at its place.
+/// The content of the file. Every field of an entry may be missing, so that each gap can be reported at its place.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -84,14 +84,17 @@ struct AcceptedEntry {
 }
 
 impl List {
-    /// The list in a file; a finding if it isn't TOML, or not of this form.
+    /// Reads the list from the text of a file.
+    ///
+    /// # Errors
+    /// A finding, if the text isn't TOML or doesn't have this form.
     pub(crate) fn parse(path: &str, text: &str) -> Result<Self, Finding> {
         let mut list = Self { path: path.to_owned(), text: text.to_owned(), ..Self::default() };
         let document: Document = toml::from_str(text).map_err(|error| {
             let why = error.message().trim().replace('\n', "; ");
             let message = format!("The list can't be read, so nothing was linted: {why}.");
-            let help = "It holds [[off]] with rules, reason and perhaps direction = \"up\" or \"down\", and [[accepted]] \
-                        with file, rule, lines and reason.";
+            let help = "The list consists of [[off]], with rules, reason and optionally direction = \"up\" or \"down\", \
+                        and of [[accepted]], with file, rule, lines and reason.";
             list.finding(Rule::AcceptedInvalid, error.span().unwrap_or_default(), message, help)
         })?;
         for entry in document.off {
@@ -103,13 +106,13 @@ impl List {
         Ok(list)
     }
 
-    /// The rules that are off in a file.
+    /// Returns the rules that are off in a file.
     pub(crate) fn off_in(&self, file: &str) -> impl Iterator<Item = Rule> {
         let direction = Direction::of(file);
         self.off.iter().filter(move |off| off.direction.is_none_or(|only| only == direction)).map(|off| off.rule)
     }
 
-    /// The findings in a file that the list doesn't accept. Each line of it accepts one.
+    /// Returns the findings in a file that the list doesn't accept. Each line of an entry accepts one finding.
     pub(crate) fn not_accepted(&mut self, file: &str, text: &str, findings: Vec<Finding>) -> Vec<Finding> {
         let mut remaining = Vec::new();
         for mut finding in findings {
@@ -124,7 +127,7 @@ impl List {
                 accepted.used = true;
                 continue;
             }
-            // What PostgreSQL refuses isn't a matter of opinion.
+            // PostgreSQL refuses the statement even if the finding is accepted.
             if !self.path.is_empty() && finding.rule != Rule::NeedsNoTransaction {
                 finding.help.push(format!("Or accept it, with a reason, in {}.", self.path));
             }
@@ -133,8 +136,8 @@ impl List {
         remaining
     }
 
-    /// What is wrong with the list itself, once each file's findings were held against it. An entry for a file that
-    /// is there, and wasn't to be linted, may be right.
+    /// Returns the mistakes in the list itself. [`Self::not_accepted`] must have seen each file's findings before. An
+    /// unused entry is no mistake if its file exists but wasn't linted.
     pub(crate) fn mistakes(mut self, root: &Path, linted: impl Fn(&str) -> bool) -> Vec<Finding> {
         let mut mistakes = std::mem::take(&mut self.mistakes);
         for Accepted { file, rule, line, .. } in self.accepted.iter().filter(|accepted| !accepted.used) {
@@ -144,15 +147,18 @@ impl List {
                 let message = format!("{rule} is off for {name}, so there is nothing to accept.");
                 mistakes.push(stale(line.span(), message, "Delete the entry."));
             } else if linted(name) {
-                let message =
-                    format!("Nothing in {name} is found by {rule} on a line that reads {:?}.", line.get_ref());
-                mistakes.push(stale(line.span(), message, "Delete the line, and the entry if it was the last one."));
+                let message = format!("{rule} finds nothing in {name} on a line that reads {:?}.", line.get_ref());
+                mistakes.push(stale(
+                    line.span(),
+                    message,
+                    "Delete the line. If it is the last one of the entry, delete the entry.",
+                ));
             } else if !root.join(name).is_file() {
                 let message = format!("{name:?} isn't a file below the root.");
                 mistakes.push(stale(file.span(), message, "Correct the path, or delete the entry."));
             }
         }
-        // Several lines of one entry share its file.
+        // All lines of an entry share its file, so a wrong path would be reported once for each line.
         mistakes.sort_by_key(|finding| finding.position);
         mistakes.dedup_by(|a, b| a.position == b.position && a.message == b.message);
         mistakes
@@ -163,14 +169,14 @@ impl List {
         let OffEntry { rules, direction, reason } = entry.into_inner();
         self.check_reason(&place, reason);
         if rules.is_empty() {
-            self.invalid(place, "The entry names no rule.".into(), "Add them: rules = [\"…\"].");
+            self.invalid(place, "The entry names no rule.".into(), "Add the rules: rules = [\"…\"].");
         }
         for name in rules {
             let Some(rule) = self.rule(&name) else { continue };
-            // Off for the same files, or for some of them already.
+            // An entry above already switches the rule off for all files of this entry.
             let twice = |off: &Off| off.rule == rule && (off.direction.is_none() || off.direction == direction);
             if self.off.iter().any(twice) {
-                self.invalid(name.span(), format!("{rule} is off already."), "Delete it here or above.");
+                self.invalid(name.span(), format!("{rule} is already off."), "Delete it here or above.");
             }
             self.off.push(Off { rule, direction });
         }
@@ -181,13 +187,13 @@ impl List {
         let AcceptedEntry { file, rule, lines, reason } = entry.into_inner();
         self.check_reason(&place, reason);
         if file.is_none() {
-            self.invalid(place.clone(), "The entry names no file.".into(), "Add it: file = \"…\", from the root.");
+            self.invalid(place.clone(), "The entry names no file.".into(), "Add its path from the root: file = \"…\".");
         }
         if rule.is_none() {
-            self.invalid(place.clone(), "The entry names no rule.".into(), "Add it: rule = \"…\".");
+            self.invalid(place.clone(), "The entry names no rule.".into(), "Add the rule: rule = \"…\".");
         }
         if lines.is_empty() {
-            let help = "Add them: lines = [\"…\"], the text of each line where a finding begins.";
+            let help = "Add the text of each line where a finding begins: lines = [\"…\"].";
             self.invalid(place, "The entry names no line.".into(), help);
         }
         let rule = rule.and_then(|name| self.rule(&name));
@@ -197,9 +203,9 @@ impl List {
         }
     }
 
-    /// An entry without a reason is reported. It accepts all the same: what it accepts needn't be reported as well.
+    /// Reports an entry without a reason. The entry still has its effect, so that its findings aren't reported as well.
     fn check_reason(&mut self, entry: &Range<usize>, reason: Option<Spanned<String>>) {
-        let help = "Say why, for whoever reads it next: reason = \"…\".";
+        let help = "Add the reason, for the next reader of the list: reason = \"…\".";
         match reason {
             None => self.invalid(entry.clone(), "The entry gives no reason.".into(), help),
             Some(reason) if reason.get_ref().trim().is_empty() => {
@@ -209,20 +215,20 @@ impl List {
         }
     }
 
-    /// The rule of a name; a name that can't stand here is reported.
+    /// Returns the rule of this name. Reports a name that can't be used in the list.
     fn rule(&mut self, name: &Spanned<String>) -> Option<Rule> {
         let (message, help) = match name.get_ref().parse() {
             Ok(rule) => return Some(rule),
             Err(NameError::Unknown) => (
                 format!("{:?} isn't a rule.", name.get_ref()),
-                "A finding says its rule; squawk's are listed at https://squawkhq.com/docs/rules.".into(),
+                "Each finding names its rule. squawk's rules are listed at https://squawkhq.com/docs/rules.".into(),
             ),
             Err(NameError::NotRun { instead }) if instead.is_empty() => {
-                (format!("{} isn't run here.", name.get_ref()), "Delete it.".into())
+                (format!("The rule {} isn't run here.", name.get_ref()), "Delete the name.".into())
             }
             Err(NameError::NotRun { instead }) => (
-                format!("No finding is reported under {}.", name.get_ref()),
-                format!("Name instead: {}.", instead.join(", ")),
+                format!("No finding is reported under the name {}.", name.get_ref()),
+                format!("Write instead: {}.", instead.join(", ")),
             ),
         };
         self.invalid(name.span(), message, &help);

@@ -13,13 +13,13 @@ pub(crate) struct Finding {
     #[serde(flatten)]
     pub(crate) position: Position,
     pub(crate) rule: Rule,
-    /// What is wrong, in a sentence.
+    /// The problem, in one sentence.
     pub(crate) message: String,
-    /// What mends it, a sentence each.
+    /// The remedies, each in one sentence.
     pub(crate) help: Vec<String>,
 }
 
-/// Line and column, from one, the column in characters.
+/// A line and a column. Both count from one. The column counts characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Position {
     pub(crate) line: usize,
@@ -27,14 +27,14 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// Where the byte at `offset` is. Lines end with LF or CRLF.
+    /// Returns the position of the byte at `offset`. Lines end with LF or CRLF.
     pub(crate) fn of(text: &str, offset: usize) -> Self {
         let before = &text[..text.floor_char_boundary(offset)];
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         Self { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
 
-    /// The line's text, without what surrounds it.
+    /// Returns the line's text, without the blanks around it.
     pub(crate) fn line_of(self, text: &str) -> &str {
         text.lines().nth(self.line - 1).unwrap_or_default().trim()
     }

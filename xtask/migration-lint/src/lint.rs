@@ -1,4 +1,4 @@
-//! One migration through squawk.
+//! Lints one migration with squawk.
 
 use squawk_linter::{Linter, Version, ignore};
 use squawk_syntax::syntax_error::SyntaxError;
@@ -9,7 +9,7 @@ use crate::finding::{Finding, Position};
 use crate::rule::{REPLACED, Rule};
 use crate::transaction;
 
-/// What is wrong with a migration, but for the rules that are off, in the order of the text.
+/// Returns the findings in a migration in the order of the text, except those of rules that are off.
 pub(crate) fn findings(file: &str, text: &str, postgres: Version, list: &List) -> Vec<Finding> {
     let finding = |rule, offset, message: String, help: Vec<String>| Finding {
         file: file.to_owned(),
@@ -23,14 +23,15 @@ pub(crate) fn findings(file: &str, text: &str, postgres: Version, list: &List) -
     for error in first_of_each_statement(&parse) {
         let message =
             format!("squawk's parser doesn't understand this statement: {}.", error.message().trim_end_matches('.'));
-        let help = "If PostgreSQL does, look through the statement yourself: the rules can't see all of it.".to_owned();
+        let help = "If PostgreSQL understands it, look through the statement yourself: the rules can't see all of it."
+            .to_owned();
         findings.push(finding(Rule::SyntaxError, error.range().start().into(), message, vec![help]));
     }
 
     let comments = squawk_comments(&parse);
     for comment in &comments {
         let message = "A comment that silences squawk has no effect here.".to_owned();
-        let help = "Leave it out: once the migration is applied, it couldn't be taken back.".to_owned();
+        let help = "Leave it out: once the migration is applied, the comment can't be removed.".to_owned();
         findings.push(finding(Rule::SquawkComment, comment.text_range().start().into(), message, vec![help]));
     }
 
@@ -38,7 +39,7 @@ pub(crate) fn findings(file: &str, text: &str, postgres: Version, list: &List) -
         findings.push(finding(Rule::NeedsNoTransaction, refused.offset, refused.message, vec![refused.help]));
     }
 
-    // One for each file: it keeps the findings of the last one, and its offsets.
+    // Each file needs a new linter, because a linter keeps the findings and the offsets of its last file.
     let mut linter = Linter::with_rules(&[], &[REPLACED]);
     linter.settings.pg_version = postgres;
     linter.settings.assume_in_transaction = !transaction::is_without(text);
@@ -53,16 +54,16 @@ pub(crate) fn findings(file: &str, text: &str, postgres: Version, list: &List) -
     findings
 }
 
-/// What the parser doesn't understand. Whatever follows in the same statement follows from it.
+/// Returns the first syntax error of each statement. The other errors in the statement are consequences of the first.
 fn first_of_each_statement(parse: &Parse<SourceFile>) -> Vec<SyntaxError> {
-    // The tree of a statement that isn't understood may be in several pieces; its semicolon stays one.
+    // The parser may split a statement that it doesn't understand, but the statement has only one semicolon.
     let ends: Vec<_> = tokens(parse, SyntaxKind::SEMICOLON).map(|token| token.text_range().start()).collect();
     let mut errors = parse.errors();
     errors.dedup_by_key(|error| ends.partition_point(|end| *end < error.range().start()));
     errors
 }
 
-/// The comments by which squawk lets itself be silenced, or told that there is no transaction.
+/// Returns the comments that would silence squawk, or would tell squawk that there is no transaction.
 fn squawk_comments(parse: &Parse<SourceFile>) -> Vec<SyntaxToken> {
     tokens(parse, SyntaxKind::COMMENT).filter(obeyed_by_squawk).collect()
 }
@@ -77,7 +78,7 @@ fn obeyed_by_squawk(comment: &SyntaxToken) -> bool {
     ignore::ignore_rule_info(comment).is_some() || body.starts_with("squawk-disable-assume-in-transaction")
 }
 
-/// The text with blanks in place of the comments, so that every offset stays what it is.
+/// Returns the text with blanks in place of the comments, so that no offset changes.
 fn without(text: &str, comments: &[SyntaxToken]) -> String {
     let mut blanked = text.to_owned();
     for comment in comments {

@@ -1,8 +1,8 @@
 //! Lints migrations with squawk, for `cargo xtask ci`.
 //!
-//! squawk knows which statements lock a table that is in use, rewrite it, or break the clients of the schema. What is
-//! squawk's is left to it; around it are the two things that it can't know: how sqlx runs a migration
-//! ([`transaction`]), and what this repository has decided ([`accepted`]).
+//! squawk knows which statements lock a table that is in use, rewrite it, or break the clients of the schema. This
+//! program adds the two things that squawk can't know: how sqlx runs a migration ([`transaction`]), and which findings
+//! this repository accepts ([`accepted`]).
 
 mod accepted;
 mod finding;
@@ -20,7 +20,7 @@ use clap::{Parser, ValueEnum};
 use crate::accepted::List;
 use crate::finding::Finding;
 
-/// Lint SQL migrations: what would lock a table that is in use, break clients, or fail
+/// Find the statements in SQL migrations that would lock a table in use, break clients, or fail
 #[derive(Parser)]
 #[command(name = "xtask-migration-lint", max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 no finding, 1 findings, 2 usage, or a file that can't be read.")]
@@ -56,14 +56,14 @@ enum Format {
 }
 
 fn postgres_version(text: &str) -> Result<squawk_linter::Version, String> {
-    text.parse().map_err(|_| "a version of PostgreSQL, such as 15 or 15.4".into())
+    text.parse().map_err(|_| "give a version of PostgreSQL, such as 15 or 15.4".into())
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let (findings, unreadable) = findings(&cli);
     if let Err(error) = show(&findings, cli.format) {
-        eprintln!("The findings can't be written: {error}.");
+        eprintln!("The findings can't be written to standard output: {error}.");
         return ExitCode::from(2);
     }
     for sentence in &unreadable {
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// All that is wrong: the findings, and a sentence for each file that can't be read.
+/// Returns the findings, and a sentence for each file that can't be read.
 fn findings(cli: &Cli) -> (Vec<Finding>, Vec<String>) {
     let mut unreadable = Vec::new();
     let mut read = |file: &Path| {
@@ -85,14 +85,14 @@ fn findings(cli: &Cli) -> (Vec<Finding>, Vec<String>) {
         text.map_err(|error| unreadable.push(sentence(error))).ok()
     };
 
-    // By name: a file that is given twice is one file.
+    // The map is keyed by name, so that a file that is given twice is linted once.
     let migrations: BTreeMap<String, String> =
         cli.files.iter().filter_map(|file| Some((shown(file), read(file)?))).collect();
     let list = match &cli.accepted {
         None => Ok(List::default()),
         Some(path) => match read(path) {
             Some(text) => List::parse(&shown(path), &text),
-            // Without the list every finding that is in it would be reported.
+            // Without the list, every accepted finding would be reported.
             None => return (Vec::new(), unreadable),
         },
     };
@@ -121,7 +121,7 @@ fn show(findings: &[Finding], format: Format) -> std::io::Result<()> {
     out.flush()
 }
 
-/// A path as it is shown and compared: with `/`, and without `./`.
+/// Returns a path in the form that is shown and compared: with `/`, and without `./`.
 fn shown(path: &Path) -> String {
     let parts = path.components().filter(|part| !matches!(part, Component::CurDir));
     parts.collect::<PathBuf>().to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")

@@ -1,4 +1,4 @@
-//! The rules by name: squawk's, and those of this program.
+//! The rules by name: squawk's rules, and those of this program.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 /// A rule, by the name that it is reported under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// One of squawk's.
+    /// One of squawk's rules.
     Squawk(squawk_linter::Rule),
     /// squawk's parser doesn't understand the text.
     SyntaxError,
@@ -25,8 +25,8 @@ pub(crate) enum Rule {
 /// The rules of this program that can be switched off or accepted.
 const OWN: [Rule; 3] = [Rule::SyntaxError, Rule::NeedsNoTransaction, Rule::SquawkComment];
 
-/// squawk's rule that [`Rule::NeedsNoTransaction`] takes the place of: it knows one statement only, and takes a file
-/// with nothing beside that one for a file without a transaction.
+/// squawk's rule that [`Rule::NeedsNoTransaction`] replaces. squawk's rule knows one statement only. It also takes a
+/// file with nothing but that statement for a file without a transaction.
 pub(crate) const REPLACED: squawk_linter::Rule = squawk_linter::Rule::BanConcurrentIndexCreationInTransaction;
 
 impl fmt::Display for Rule {
@@ -53,9 +53,9 @@ impl Serialize for Rule {
 pub(crate) enum NameError {
     /// Nothing has this name.
     Unknown,
-    /// squawk knows it, and no finding is ever reported under it.
+    /// squawk knows the name, but no finding is reported under it.
     NotRun {
-        /// What to name instead, if there is anything.
+        /// The names to write instead, if there are any.
         instead: Vec<String>,
     },
 }

@@ -1,24 +1,26 @@
-//! How sqlx runs a migration: in a transaction, unless the file begins with `-- no-transaction`. Without one,
-//! PostgreSQL still makes one transaction of all statements that it is sent together.
+//! The statements that can't run in a migration's transaction.
+//!
+//! sqlx runs a migration in a transaction, unless the file begins with `-- no-transaction`. Even then, PostgreSQL makes
+//! one transaction of all statements that it receives together.
 
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{Parse, SourceFile, SyntaxNode};
 
-/// Whether sqlx runs the file without a transaction.
+/// Returns whether sqlx runs the file without a transaction.
 pub(crate) fn is_without(text: &str) -> bool {
-    // The very test that sqlx makes.
+    // sqlx makes exactly this test.
     text.starts_with("-- no-transaction")
 }
 
 /// A statement that PostgreSQL will refuse, because it would run in a transaction.
 pub(crate) struct Refused {
-    /// Where the statement begins, in bytes.
+    /// The offset of the statement, in bytes.
     pub(crate) offset: usize,
     pub(crate) message: String,
     pub(crate) help: String,
 }
 
-/// The statements of a file that PostgreSQL will refuse, because they would run in a transaction.
+/// Returns the statements of a file that PostgreSQL will refuse, because they would run in a transaction.
 pub(crate) fn refused(text: &str, parse: &Parse<SourceFile>) -> Vec<Refused> {
     let is_empty = |statement: &ast::Stmt| matches!(statement, ast::Stmt::EmptyStmt(_));
     let statements: Vec<_> = parse.tree().stmts().filter(|statement| !is_empty(statement)).collect();
@@ -27,10 +29,12 @@ pub(crate) fn refused(text: &str, parse: &Parse<SourceFile>) -> Vec<Refused> {
         (true, true) => return Vec::new(),
         (true, false) => (
             "PostgreSQL makes one transaction of a file with several statements",
-            "Give it a file of its own that begins with `-- no-transaction`.",
+            "Move it to a file of its own that begins with `-- no-transaction`.",
         ),
         (false, true) => ("this file runs in one", "Begin the file with the line `-- no-transaction`."),
-        (false, false) => ("this file runs in one", "Give it a file of its own that begins with `-- no-transaction`."),
+        (false, false) => {
+            ("this file runs in one", "Move it to a file of its own that begins with `-- no-transaction`.")
+        }
     };
     let refused = |statement: ast::Stmt| {
         let what = refuses_transaction(&statement)?;
@@ -40,8 +44,9 @@ pub(crate) fn refused(text: &str, parse: &Parse<SourceFile>) -> Vec<Refused> {
     statements.into_iter().filter_map(refused).collect()
 }
 
-/// What PostgreSQL calls a statement that it refuses in a transaction; none if it doesn't. What no migration is for,
-/// such as DISCARD ALL, is left out, and so is what it refuses only for some objects.
+/// Returns PostgreSQL's name for a statement that it refuses in a transaction, or `None` for any other statement.
+/// Statements that no migration needs, such as DISCARD ALL, are left out. So are statements that PostgreSQL refuses
+/// only for some objects.
 fn refuses_transaction(statement: &ast::Stmt) -> Option<&'static str> {
     match statement {
         ast::Stmt::CreateIndex(index) => index.concurrently_token().map(|_| "CREATE INDEX CONCURRENTLY"),
@@ -76,7 +81,7 @@ fn every_table(cluster: &ast::Cluster) -> bool {
     cluster.table_name_ref().is_none() && cluster.cluster_legacy().is_none()
 }
 
-/// Where a statement begins, without the comments before it.
+/// Returns the offset of a statement, without the comments before it.
 fn start_of(statement: &SyntaxNode) -> usize {
     let first = statement.children_with_tokens().find(|child| !child.kind().is_trivia());
     first.map_or_else(|| statement.text_range().start(), |child| child.text_range().start()).into()

@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::findings::{self, Found, Totals};
-use super::machine::Tool;
 use crate::interrupt::Interrupt;
 use crate::problem::{Problem, Problems};
 use crate::process::{Child, quoted};
+use crate::tool::Tool;
 
 /// A command line.
 pub(crate) struct CommandLine {

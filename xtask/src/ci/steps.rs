@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::checks::{self, Check};
 use super::command::{CommandLine, Reading};
-use super::machine::{self, MIGRATION_LINT, TOOLS, Tool, WORKFLOW_LINT};
+use super::machine;
 use super::selection::Selection;
 use super::step::{Step, Work};
 use crate::env_file::CONTRACT;
 use crate::server::OLDEST;
+use crate::tool::{MIGRATION_LINT, TOOLS, Tool, WORKFLOW_LINT};
 use crate::workspace::{Database, Workspace};
 
 /// The names of the steps. Those that can begin do so in this order: the tests take longest, so what they wait for comes
@@ -91,7 +92,7 @@ impl Pipeline<'_> {
             "tools" => Step {
                 name: "tools",
                 proves: "the tools behind the front door compile",
-                doing: "compiling sqlx-cli and the linters of SQL and workflows",
+                doing: "compiling sqlx-cli, the linters and the benchmarks",
                 needs: &[],
                 compiles: true,
                 reads_migrations: false,

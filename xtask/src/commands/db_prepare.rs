@@ -1,4 +1,4 @@
-//! `cargo xtask db-prepare`: sqlx's offline data made anew, from scratch databases migrated from nothing.
+//! `cargo xtask db-prepare`: regenerates sqlx's offline data from freshly migrated scratch databases.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::queries;
 use crate::report::Outcome;
 
-/// Returns what may be typed next.
+/// Runs the command. Returns lines that say what to type next.
 pub(crate) fn run(options: &DbPrepare, context: Context<'_>) -> Result<Vec<String>> {
     context.workspace.wrong_files.clone().into_result()?;
     let step = context.reporter.step("queries");

@@ -1,4 +1,4 @@
-//! `cargo xtask db-setup`: from a fresh clone to every database migrated and proven.
+//! `cargo xtask db-setup`: sets up a fresh clone, until every database is migrated and proven.
 
 use anyhow::Result;
 
@@ -6,7 +6,7 @@ use crate::cli::DbSetup;
 use crate::context::Context;
 use crate::setup::Setup;
 
-/// Returns what may be typed next.
+/// Runs the command. Returns lines that say what to type next.
 pub(crate) async fn run(options: &DbSetup, context: Context<'_>) -> Result<Vec<String>> {
     let DbSetup { server: choice, timeout: patience, allow_remote, dry_run } = *options;
     let setup = Setup { context, choice, patience, allow_remote, accept_stale_file: false };
@@ -16,8 +16,8 @@ pub(crate) async fn run(options: &DbSetup, context: Context<'_>) -> Result<Vec<S
     }
     setup.run().await?;
     Ok(vec![
-        "Next: cargo xtask ci           everything that CI runs".into(),
-        "      cargo xtask db-verify    the live schemas against the committed ones".into(),
-        "      cargo xtask db-stop      stop the server, if db-setup started it; the data is kept".into(),
+        "Next: cargo xtask ci           runs everything that CI runs".into(),
+        "      cargo xtask db-verify    compares the live schemas with the committed ones".into(),
+        "      cargo xtask db-stop      stops the server if db-setup started it, and keeps its data".into(),
     ])
 }

@@ -10,17 +10,17 @@ use crate::server::compose::Compose;
 use crate::server::local::Cluster;
 use crate::server::{Provider, Record};
 
-/// How long another run in this checkout is waited for.
+/// How long this run waits for another run in this checkout.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Returns what may be typed next.
+/// Runs the command. Returns lines that say what to type next.
 pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
-    // A server can be stopped whatever is wrong with the migrations.
+    // The server can be stopped even if the migration files have problems.
     let Context { workspace, reporter, interrupt } = context;
     let root = workspace.root.as_path();
     let step = reporter.step("server");
     let Some(recorded) = Record::read(root) else {
-        step.end(Outcome::Unchanged, "db-setup has started no server for this checkout; one that runs is left alone");
+        step.end(Outcome::Unchanged, "db-setup has started no server for this checkout, so no server was stopped");
         return Ok(Vec::new());
     };
     let _lock = CheckoutLock::take(root, PATIENCE, reporter, interrupt)?;
@@ -29,14 +29,14 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
     {
         let cluster = Cluster::locate(root)?;
         if cluster.stop(interrupt).await? {
-            stopped.push(format!("the private cluster is stopped; its data stays in {}", cluster.dir().display()));
+            stopped.push(format!("the private cluster is stopped, and its data stays in {}", cluster.dir().display()));
         }
     }
     if recorded == Provider::Compose {
         match Compose::find(root, interrupt)? {
             Ok(compose) => {
                 if compose.stop(interrupt)? {
-                    stopped.push("the container is stopped; its volume is kept".to_owned());
+                    stopped.push("the container is stopped, and its volume is kept".to_owned());
                 }
             }
             Err(unusable) => {
@@ -45,7 +45,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
         }
     }
     if stopped.is_empty() {
-        step.end(Outcome::Unchanged, "nothing of this checkout's runs");
+        step.end(Outcome::Unchanged, "no server of this checkout was running");
     } else {
         step.end(Outcome::Done, &stopped.join(", "));
     }

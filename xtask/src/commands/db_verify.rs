@@ -1,4 +1,4 @@
-//! `cargo xtask db-verify`: the live schemas against the committed ones, object by object.
+//! `cargo xtask db-verify`: compares the live schemas with the committed ones, object by object.
 
 use anyhow::Result;
 use futures_util::future::join_all;
@@ -16,7 +16,7 @@ use crate::problem::{Exit, Problem, Problems};
 use crate::report::{Outcome, count};
 use crate::target::Target;
 
-/// Returns what may be typed next.
+/// Runs the command. Returns lines that say what to type next.
 pub(crate) async fn run(options: &DbVerify, context: Context<'_>) -> Result<Vec<String>> {
     let run = session::name_of_run(session::READER);
     let targets = Settings::of(context.workspace)?.targets;
@@ -26,7 +26,7 @@ pub(crate) async fn run(options: &DbVerify, context: Context<'_>) -> Result<Vec<
     });
     let result = context.interrupt.guard(async { Ok(join_all(each).await) }).await;
     if result.as_ref().is_err_and(interrupt::is_interruption) {
-        // Scratch databases may have been made.
+        // The run may have made scratch databases, which have to be dropped.
         return Err(cancel(&targets, &run).await.into());
     }
     let mut problems = Problems::default();
@@ -37,7 +37,7 @@ pub(crate) async fn run(options: &DbVerify, context: Context<'_>) -> Result<Vec<
     Ok(Vec::new())
 }
 
-/// One database, and what there is to do with it.
+/// The work on one database.
 struct One<'a> {
     options: &'a DbVerify,
     context: Context<'a>,
@@ -76,19 +76,19 @@ impl One<'_> {
         let (name, file) = (&url.database, database.schema_file.display());
         if differences.is_empty() {
             let tables = count(measured.tables.len(), "table");
-            step.end(Outcome::Unchanged, &format!("{name} is what {file} says, object by object ({tables})"));
+            step.end(Outcome::Unchanged, &format!("{name} equals {file}, object by object ({tables})"));
             return Ok(());
         }
         if !self.may_write() {
             let host = &url.address.host;
-            let what = format!("{}: {name} isn't what {file} says.", database.name);
+            let what = format!("{}: {name} differs from {file}.", database.name);
             return Err(Problem::new(Exit::SchemaDiffers, what)
                 .details(differences.iter().map(ToString::to_string))
                 .detail(format!(
-                    "A scratch database would tell which of the two is wrong. None was made, since {host} isn't this \
+                    "A scratch database would show which of the two is wrong. None was made, because {host} isn't this \
                      machine."
                 ))
-                .remedy("To have one made there: cargo xtask db-verify --allow-remote")
+                .remedy("To make one there: cargo xtask db-verify --allow-remote")
                 .into());
         }
         Err(proof::explain(self.target, &measured, &differences, self.run).await.into())
@@ -101,7 +101,7 @@ impl One<'_> {
         if !self.may_write() {
             let host = &url.address.host;
             return Err(Problem::unavailable(format!(
-                "{host} isn't this machine; no scratch database is made there unasked."
+                "{host} isn't this machine, so no scratch database is made there."
             ))
             .remedy("cargo xtask db-verify --write --allow-remote")
             .into());
@@ -111,7 +111,7 @@ impl One<'_> {
         let (file, text) = (root.join(&database.schema_file), catalog.to_sql());
         let shown = database.schema_file.display();
         if std::fs::read_to_string(&file).is_ok_and(|old| old == text) {
-            step.end(Outcome::Unchanged, &format!("{shown} is what the migrations make"));
+            step.end(Outcome::Unchanged, &format!("{shown} equals the result of the migrations"));
             return Ok(());
         }
         let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&file, text));
@@ -120,7 +120,7 @@ impl One<'_> {
         Ok(())
     }
 
-    /// Scratch databases are made on this machine, and elsewhere only if asked for.
+    /// Returns whether scratch databases may be made: always on this machine, elsewhere only with `--allow-remote`.
     fn may_write(&self) -> bool {
         self.options.allow_remote || self.target.url.address.is_loopback()
     }

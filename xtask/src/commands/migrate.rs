@@ -1,6 +1,6 @@
-//! `cargo xtask migrate add DATABASE NAME`: the files of a database's next migration.
+//! `cargo xtask migrate add DATABASE NAME`: makes the files of a database's next migration.
 //!
-//! No server is asked: the number is the one after the highest in the folder.
+//! It asks no server. The number is the one after the highest number in the folder.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -16,23 +16,23 @@ use crate::problem::{Problem, Problems};
 use crate::report::Outcome;
 use crate::workspace::Database;
 
-/// What stands in a new file that goes up.
-const UP: &str = "-- Runs in a transaction. What can't, such as CREATE INDEX CONCURRENTLY, gets a file of its own that begins \
-                  with: -- no-transaction\n";
+/// The text of a new up file.
+const UP: &str = "-- Runs in a transaction. A statement that can't, such as CREATE INDEX CONCURRENTLY, needs its own \
+                  file that begins with: -- no-transaction\n";
 
 /// How many digits the first number of a folder has.
 const WIDTH: usize = 3;
 
-/// From here on a number is a day or a second, and not a count: 1 January 1970 as `19700101`.
+/// The first number that is a date or a time, and not a count: 1 January 1970 as `19700101`.
 const FIRST_DAY: i64 = 19_700_101;
 
-/// Others may make files at the same time: how often a number that was just taken is left to them.
+/// How often the next number is tried. Other programs may make files at the same time, and take a number first.
 const ATTEMPTS: usize = 20;
 
-/// Returns what may be typed next.
+/// Runs the command. Returns lines that say what to type next.
 pub(crate) fn add(options: &MigrateAdd, context: Context<'_>) -> Result<Vec<String>> {
     let step = context.reporter.step("migration");
-    // What is wrong with other migrations doesn't matter to a new one.
+    // Problems with other migrations don't matter for a new one.
     let workspace = context.workspace;
     let mut problems = Problems::default();
     let name = plain_name(&options.name).map_err(|problem| problems.0.push(problem)).ok();
@@ -45,17 +45,17 @@ pub(crate) fn add(options: &MigrateAdd, context: Context<'_>) -> Result<Vec<Stri
     let (write, schema) = (if made.len() > 1 { "write both files" } else { "write the file" }, &database.schema_file);
     Ok(vec![
         format!("Next: {write}, then"),
-        "      cargo xtask db-setup             applies it; it ends with exit code 4, since the schema file is stale"
+        "      cargo xtask db-setup             applies it, and ends with exit code 4, because the schema file is stale"
             .into(),
-        format!("      cargo xtask db-verify --write    makes {} anew: commit it as well", schema.display()),
-        "      cargo xtask ci --only migrations,migration-lint,schema    what CI says to it".into(),
+        format!("      cargo xtask db-verify --write    regenerates {}; commit it as well", schema.display()),
+        "      cargo xtask ci --only migrations,migration-lint,schema    checks it as CI does".into(),
     ])
 }
 
-/// The name as files have it.
+/// Turns the given name into the form that file names have.
 ///
 /// # Errors
-/// It has characters that don't belong into a file's name, or isn't one.
+/// The name has characters that don't belong in it, it has no letter and no digit, or it begins with a number.
 fn plain_name(given: &str) -> Result<String, Problem> {
     let name: String = given.trim().chars().map(|c| if matches!(c, ' ' | '-') { '_' } else { c }).collect();
     let mut strange: Vec<char> = name.chars().filter(|c| !c.is_ascii_alphanumeric() && *c != '_').collect();
@@ -63,16 +63,16 @@ fn plain_name(given: &str) -> Result<String, Problem> {
     strange.dedup();
     let problem = if !strange.is_empty() {
         let strange: Vec<_> = strange.iter().map(|c| format!("{c:?}")).collect();
-        format!("The name {given:?} has {} in it.", strange.join(", "))
+        format!("The name {given:?} contains {}.", strange.join(", "))
     } else if !name.contains(|c: char| c.is_ascii_alphanumeric()) {
-        format!("{given:?} is no name.")
+        format!("The name {given:?} has no letter and no digit.")
     } else if number_of(&name).is_some() {
-        format!("The name {given:?} begins with a number, which is given here.")
+        format!("The name {given:?} begins with a number, but this command chooses the number.")
     } else {
         return Ok(name);
     };
     Err(Problem::usage(problem)
-        .detail("A migration's name has letters from a to z, digits and _; spaces and hyphens become _.")
+        .detail("A migration's name has letters from a to z, digits and _. Spaces and hyphens become _.")
         .remedy("For example: add_users_email"))
 }
 
@@ -100,12 +100,13 @@ struct Newest {
 }
 
 impl Folder<'_> {
-    /// Makes the files of the next migration; their paths are relative to the root.
+    /// Makes the files of the next migration. Returns their paths, relative to the root.
     fn add(&self, name: &str) -> Result<Vec<PathBuf>> {
         let dir = self.database.migrations_dir.display();
         let failed = |error| Problem::failed(format!("No migration can be made in {dir}: {error}."));
         std::fs::create_dir_all(self.root.join(&self.database.migrations_dir)).map_err(failed)?;
-        // Two runs at once would give one number to two names. The system lets go of the lock however this run ends.
+        // Two runs at the same time would give one number to two names. The system releases the lock when this run
+        // ends.
         let lock = checkout::make_state_dir(self.root)?.join("migrate-lock");
         let _lock = File::create(lock).and_then(|file| file.lock().map(|()| file)).map_err(failed)?;
         for _ in 0..ATTEMPTS {
@@ -117,12 +118,12 @@ impl Folder<'_> {
                 Err(error) => return Err(failed(error).into()),
             }
         }
-        Err(Problem::failed(format!("Something else makes migrations in {dir} at the same time."))
-            .remedy("Type it again when that has ended.")
+        Err(Problem::failed(format!("Another program makes migrations in {dir} at the same time."))
+            .remedy("Run it again when that program has ended.")
             .into())
     }
 
-    /// Whatever isn't named as a migration counts too, if it begins with a number.
+    /// Finds the file with the highest number. A file that isn't named like a migration counts too.
     fn newest(&self) -> std::io::Result<Option<Newest>> {
         let mut newest = None;
         for entry in std::fs::read_dir(self.root.join(&self.database.migrations_dir))? {
@@ -134,10 +135,10 @@ impl Folder<'_> {
         Ok(newest)
     }
 
-    /// The next files, with what is written into them.
+    /// The paths and the texts of the next files.
     fn next(&self, newest: Option<Newest>, name: &str) -> Result<Vec<(PathBuf, String)>> {
         let Database { name: database, migrations_dir: dir, migration_defaults: defaults, .. } = self.database;
-        // The first of all is one of a pair, unless sqlx.toml says otherwise.
+        // The first migration of a folder is a pair of files, unless sqlx.toml says otherwise.
         let newest = newest.unwrap_or(Newest { number: 0, width: WIDTH, reversible: true });
         let times = match defaults.migration_versioning {
             DefaultVersioning::Timestamp => true,
@@ -145,12 +146,12 @@ impl Folder<'_> {
             DefaultVersioning::Inferred => newest.number >= FIRST_DAY,
         };
         if times {
-            return Err(Problem::failed(format!("The migrations in {} have times for numbers.", dir.display()))
-                .remedy(format!("sqlx-cli makes such files: cargo xtask sqlx {database} migrate add {name}"))
+            return Err(Problem::failed(format!("The migrations in {} have times as numbers.", dir.display()))
+                .remedy(format!("Make the files with sqlx-cli: cargo xtask sqlx {database} migrate add {name}"))
                 .into());
         }
         let Some(number) = newest.number.checked_add(1) else {
-            let what = format!("{} has the highest number that there is; none comes after it.", dir.display());
+            let what = format!("{} has the highest possible number, so no number comes after it.", dir.display());
             return Err(Problem::failed(what).into());
         };
         let stem = format!("{number:0width$}_{name}", width = newest.width);
@@ -161,14 +162,14 @@ impl Folder<'_> {
         };
         Ok(if reversible {
             let down =
-                format!("-- Undoes {stem}.up.sql, the last statement first: the schema is then as it was before.\n");
+                format!("-- Undoes {stem}.up.sql, the last statement first, so that the schema is as it was before.\n");
             vec![(dir.join(format!("{stem}.up.sql")), UP.into()), (dir.join(format!("{stem}.down.sql")), down)]
         } else {
             vec![(dir.join(format!("{stem}.sql")), UP.into())]
         })
     }
 
-    /// All of them or none; none also if one of them is there already.
+    /// Makes all files or none. It makes none if one of them exists already.
     fn make(&self, files: &[(PathBuf, String)]) -> std::io::Result<()> {
         let mut made = Vec::new();
         let result = files.iter().try_for_each(|(file, text)| {
@@ -178,7 +179,7 @@ impl Folder<'_> {
             opened.write_all(text.as_bytes())
         });
         if result.is_err() {
-            // Made a moment ago: nobody has written into them yet.
+            // The files were made a moment ago, so no user has written into them yet.
             made.iter().for_each(|file| drop(std::fs::remove_file(file)));
         }
         result

@@ -1,5 +1,6 @@
-//! A file for each command, which reads as the list of its steps.
+//! The commands. Each has its own file, which reads as the list of its steps.
 
+mod bench;
 mod ci;
 mod db_prepare;
 mod db_setup;
@@ -10,7 +11,7 @@ mod sqlx;
 
 use anyhow::Result;
 
-use crate::cli::{Command, Migrate};
+use crate::cli::{Cli, Command, Migrate};
 use crate::context::Context;
 use crate::interrupt::Interrupt;
 use crate::problem::{Exit, Problems};
@@ -18,18 +19,19 @@ use crate::report::Reporter;
 use crate::runtime::wait_for;
 use crate::workspace::Workspace;
 
-/// Runs a command to its end, tells how it ended, and returns the exit code.
-pub(crate) fn run(command: &Command, reporter: &Reporter) -> u8 {
-    let name = match command {
+/// Runs a command to its end, reports the result, and returns the exit code.
+pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
+    let name = match &cli.command {
         Command::DbSetup(_) => "db-setup",
         Command::DbStop => "db-stop",
         Command::DbVerify(_) => "db-verify",
         Command::DbPrepare(_) => "db-prepare",
+        Command::Bench(_) => "bench",
         Command::Ci(_) => "ci",
         Command::Sqlx(_) => "sqlx",
         Command::Migrate(Migrate::Add(_)) => "migrate add",
     };
-    let (code, next) = match dispatch(command, reporter) {
+    let (code, next) = match dispatch(cli, reporter) {
         Ok(Ending::Done(next)) => (Exit::Done as u8, next),
         Ok(Ending::Code(code)) => (code, Vec::new()),
         Ok(Ending::PassedOn(code)) => return code,
@@ -43,23 +45,24 @@ pub(crate) fn run(command: &Command, reporter: &Reporter) -> u8 {
     code
 }
 
-/// How a command ended that has told its problems.
+/// The end of a command that has reported its problems itself.
 pub(crate) enum Ending {
-    /// All is well, and this may be typed next.
+    /// The command succeeded. The lines say what to type next.
     Done(Vec<String>),
-    /// With this exit code.
+    /// The command ended with this exit code.
     Code(u8),
-    /// With the exit code of a program whose output was passed on: nothing is added to it.
+    /// The command passed on the output of a program, and ended with its exit code. Nothing is added to the output.
     PassedOn(u8),
 }
 
-fn dispatch(command: &Command, reporter: &Reporter) -> Result<Ending> {
+fn dispatch(cli: &Cli, reporter: &Reporter) -> Result<Ending> {
     let context = Context { workspace: &Workspace::find()?, reporter, interrupt: &Interrupt::listen()? };
-    match command {
+    match &cli.command {
         Command::DbSetup(options) => wait_for(db_setup::run(options, context)).map(Ending::Done),
         Command::DbStop => wait_for(db_stop::run(context)).map(Ending::Done),
         Command::DbVerify(options) => wait_for(db_verify::run(options, context)).map(Ending::Done),
         Command::DbPrepare(options) => db_prepare::run(options, context).map(Ending::Done),
+        Command::Bench(options) => bench::run(options, cli, context),
         Command::Ci(options) => ci::run(options, context),
         Command::Sqlx(options) => wait_for(sqlx::run(options, context)),
         Command::Migrate(Migrate::Add(options)) => migrate::add(options, context).map(Ending::Done),

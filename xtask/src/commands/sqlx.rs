@@ -1,16 +1,14 @@
 //! `cargo xtask sqlx DATABASE ARGS…`: sqlx-cli for one of the databases, from any folder of the checkout.
 //!
-//! sqlx-cli is compiled as a package of its own, when somebody first asks for it. What it prints and its exit code are
-//! passed on as they are; only Ctrl-C is another matter: sqlx-cli calls it a success, while the server goes on.
+//! sqlx-cli is a package of its own, which is compiled at its first use. Its output and its exit code are passed on as
+//! they are, except after Ctrl-C: sqlx-cli then reports a success, while the server goes on.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, stderr, stdout};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
 
 use super::Ending;
 use crate::cli::Sqlx;
@@ -19,31 +17,18 @@ use crate::context::Context;
 use crate::database::cancel::cancel;
 use crate::database_url::DatabaseUrl;
 use crate::env_file::{FILE, Settings};
-use crate::interrupt::Interrupt;
 use crate::problem::{Exit, Problem, Problems};
 use crate::process;
-use crate::report::Outcome;
 use crate::target::Target;
+use crate::tool::{self, SQLX};
 use crate::workspace::{Database, Workspace};
-
-/// The package with sqlx-cli, and its program.
-const PACKAGE: &str = "xtask-sqlx";
-
-/// How long compiling sqlx-cli may take, the crates' download included.
-const BUILD: Duration = Duration::from_secs(30 * 60);
-
-/// A build that takes longer than this is told about: it isn't the usual look at what is up to date.
-const SILENCE: Duration = Duration::from_secs(1);
-
-/// How often is looked whether sqlx-cli has ended.
-const POLL: Duration = Duration::from_millis(10);
 
 /// How long sqlx-cli may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs sqlx-cli to its end.
 pub(crate) async fn run(options: &Sqlx, context: Context<'_>) -> Result<Ending> {
-    // What is wrong with migration files, sqlx-cli says where it matters.
+    // sqlx-cli itself reports problems with migration files, where they matter.
     let workspace = context.workspace;
     let Some((name, args)) = options.words.split_first() else {
         return Err(Problem::usage("No database is named.").into());
@@ -51,12 +36,12 @@ pub(crate) async fn run(options: &Sqlx, context: Context<'_>) -> Result<Ending> 
     let database = workspace.database(&name.to_string_lossy())?;
     let target = if asks_database(args) { Some(usable(workspace, database, options)?) } else { None };
 
-    let program = build(context)?;
+    let program = SQLX.compile(context)?;
     let session = session::name_of_run("xtask sqlx");
     let mut command = Command::new(program);
     command.arg(name).args(args).current_dir(workspace.root.join(&database.package_dir)).stdin(Stdio::null());
     environment(&mut command, workspace, database, target.as_ref().map(|target| &target.url), &session)?;
-    let status = pass_on(&mut command, context.interrupt)?;
+    let status = tool::pass_on(&mut command, GRACE, context.interrupt)?;
 
     let interrupted = context.interrupt.check().is_err();
     match status.code().and_then(|code| u8::try_from(code).ok()) {
@@ -69,8 +54,8 @@ pub(crate) async fn run(options: &Sqlx, context: Context<'_>) -> Result<Ending> 
     }
 }
 
-/// Whether sqlx-cli asks a database. All else makes files, prints help or is a mistake, which needs no `.env`; should
-/// the answer be wrong, sqlx-cli has no URL to do anything with.
+/// Returns whether sqlx-cli asks a database. All other arguments make files, print help or are mistakes, and need no
+/// `.env`. If the answer is wrong, sqlx-cli has no URL, so it can't do anything.
 fn asks_database(args: &[OsString]) -> bool {
     let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--").collect();
     let help = args.iter().any(|arg| matches!(&**arg, "-h" | "--help" | "-V" | "--version"));
@@ -87,7 +72,7 @@ fn asks_database(args: &[OsString]) -> bool {
 /// The database with its URL, if it may be used.
 ///
 /// # Errors
-/// The checkout isn't set up, or the server is another machine's.
+/// The checkout isn't set up, or the server is on another machine.
 fn usable<'w>(workspace: &'w Workspace, database: &Database, options: &Sqlx) -> Result<Target<'w>> {
     let mut problems = Problems::default();
     let settings = Settings::load(workspace, &mut problems);
@@ -106,53 +91,14 @@ fn usable<'w>(workspace: &'w Workspace, database: &Database, options: &Sqlx) -> 
             "{} ({}) isn't on this machine; sqlx-cli wasn't run.",
             url.database, url.address
         ))
-        .detail(format!("Named by {variable}. Nothing was asked or changed there."))
+        .detail(format!("The host is named by {variable}. Nothing was asked or changed there."))
         .remedy(format!("If you mean that server: cargo xtask sqlx --allow-remote {name} …"))
         .into());
     }
     Ok(target)
 }
 
-/// What cargo prints for each thing that it made.
-#[derive(Deserialize)]
-struct Message {
-    executable: Option<PathBuf>,
-}
-
-/// Compiles sqlx-cli, unless that is done already, and returns the program.
-fn build(context: Context<'_>) -> Result<PathBuf> {
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let args = ["build", "--package", PACKAGE, "--manifest-path", manifest];
-    let cargo = process::Child::cargo(BUILD).args(args).args(["--message-format", "json-render-diagnostics"]);
-    let step = context.reporter.step("sqlx");
-    let started = Instant::now();
-    let mut told = false;
-    let ended = std::thread::scope(|scope| {
-        let build = scope.spawn(|| cargo.run(context.interrupt));
-        while !build.is_finished() {
-            if !told && started.elapsed() > SILENCE {
-                context.reporter.note("Compiling sqlx-cli; the first time, this takes a minute or two.");
-                step.doing("compiling sqlx-cli");
-                told = true;
-            }
-            std::thread::sleep(POLL);
-        }
-        build.join().unwrap_or_else(|_| anyhow::bail!("the thread that waits for cargo died"))
-    })?;
-    if !ended.status.success() {
-        return Err(Problem::failed(format!("sqlx-cli can't be compiled ({}).", ended.status))
-            .details(ended.stderr.lines().map(str::to_owned))
-            .remedy(format!("To repeat just that: cargo build --package {PACKAGE}"))
-            .into());
-    }
-    if told {
-        step.end(Outcome::Done, "sqlx-cli compiled");
-    }
-    let messages = ended.stdout.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
-    messages.filter_map(|message| message.executable).next_back().with_context(|| format!("cargo built no {PACKAGE}"))
-}
-
-/// What sqlx-cli, and the cargo that its `prepare` runs, find in their environment.
+/// Sets the environment of sqlx-cli, and of the cargo that its `prepare` runs.
 fn environment(
     command: &mut Command,
     workspace: &Workspace,
@@ -160,19 +106,20 @@ fn environment(
     url: Option<&DatabaseUrl>,
     session: &str,
 ) -> Result<()> {
-    // What cargo says of this package would have `prepare`'s cargo run other packages' build scripts again.
+    // Cargo's variables about this package would make `prepare`'s cargo run the build scripts of other packages again.
     for name in process::said_by_cargo() {
         command.env_remove(name);
     }
-    // `prepare` asks for it.
+    // `prepare` needs `CARGO`.
     let cargo = std::env::var_os("CARGO").map(PathBuf::from).or_else(|| which::which("cargo").ok());
     command.envs(cargo.map(|cargo| ("CARGO", cargo)));
     if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
-        // One that is relative was meant from here.
+        // sqlx-cli runs in another folder, so a relative folder is resolved here.
         command.env("CARGO_TARGET_DIR", std::path::absolute(folder)?);
     }
-    // Empty, the other databases' variables win over .env and lead nowhere: crates that this one depends on, should
-    // `prepare` compile them, then read their committed query data, and write none into this one's.
+    // The variables of the other databases are empty. They win over .env, and lead nowhere. If `prepare` compiles
+    // crates that this one depends on, those crates read their committed query data, and write none into the data of
+    // this one.
     for variable in workspace.url_variables() {
         command.env(variable, "");
     }
@@ -182,50 +129,4 @@ fn environment(
         command.env(&database.url_variable, &url).env("DATABASE_URL", url);
     }
     Ok(())
-}
-
-/// Runs a program whose output is the user's. When this one is asked to end, it is ended as well.
-fn pass_on(command: &mut Command, interrupt: &Interrupt) -> Result<ExitStatus> {
-    // On a terminal it stays in the group that Ctrl-C reaches as a whole; one in the background might not write there
-    // (`stty tostop`). Elsewhere it has a group of its own, to be ended with all that it has started.
-    let on_terminal = stdout().is_terminal() || stderr().is_terminal();
-    #[cfg(unix)]
-    if !on_terminal {
-        std::os::unix::process::CommandExt::process_group(command, 0);
-    }
-    let mut child = command.spawn().context("sqlx-cli can't be started")?;
-    let mut asked: Option<Instant> = None;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        match asked {
-            None if interrupt.check().is_err() => {
-                end(&mut child, !on_terminal, false);
-                asked = Some(Instant::now());
-            }
-            Some(since) if since.elapsed() > GRACE => end(&mut child, !on_terminal, true),
-            _ => {}
-        }
-        std::thread::sleep(POLL);
-    }
-}
-
-/// Asks a child, or the whole group that it leads, to end; or has it killed.
-#[cfg(unix)]
-fn end(child: &mut Child, group: bool, kill: bool) {
-    use nix::sys::signal::{Signal, kill as signal_one, killpg};
-    let signal = if kill { Signal::SIGKILL } else { Signal::SIGTERM };
-    // It isn't reaped yet, so the number is still its own.
-    if let Ok(pid) = i32::try_from(child.id()).map(nix::unistd::Pid::from_raw) {
-        let _ = if group { killpg(pid, signal) } else { signal_one(pid, signal) };
-    }
-}
-
-/// Windows has told it of Ctrl-C already.
-#[cfg(not(unix))]
-fn end(child: &mut Child, _group: bool, kill: bool) {
-    if kill {
-        drop(child.kill());
-    }
 }

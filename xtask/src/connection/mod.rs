@@ -1,4 +1,4 @@
-//! Connections to servers: how a session is opened, whether a server is ready, and how names are quoted in SQL.
+//! Connections to servers: opening a session, asking whether a server is ready, and quoting names in SQL.
 
 pub(crate) mod readiness;
 pub(crate) mod session;

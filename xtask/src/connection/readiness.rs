@@ -1,7 +1,7 @@
-//! Whether a server is ready: a TCP connection, a login and a SELECT, the same for every provider.
+//! The check that a server is ready: a TCP connection, a login and a SELECT. It is the same for every provider.
 //!
-//! Two kinds of "no" are told apart. "Not yet" (starting up, refused, reset, cut) is asked again until a
-//! deadline, in milliseconds; "never" (a refused login, a server that isn't PostgreSQL, a child that ended) ends
+//! There are two kinds of "no". After "not yet" (starting up, refused, reset, cut), the server is asked again every few
+//! milliseconds until a deadline. "Never" (a refused login, a server that isn't PostgreSQL, a child that ended) ends
 //! the wait at once.
 
 use std::fmt;
@@ -17,38 +17,38 @@ use crate::problem::Problem;
 /// How long one attempt may take. A listener that accepts and stays silent is not PostgreSQL.
 const ATTEMPT: Duration = Duration::from_secs(4);
 
-/// How often it is asked.
+/// The pause between two attempts.
 const POLL: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(12);
 
-/// What an attempt came to.
+/// The result of an attempt.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// Logged in and answered: its version, such as `15.18`.
+    /// The server is ready. The text is its version, such as `15.18`.
     Ready(String),
-    /// The login is good; the database isn't there.
+    /// The server accepts the login, but the database doesn't exist.
     NoDatabase,
-    /// Nothing listens.
+    /// Nothing listens at the address.
     Nothing(String),
-    /// Not yet: starting up, or the connection was cut.
+    /// The server is starting up, or the connection was cut.
     NotYet(String),
-    /// PostgreSQL, but it refuses this login.
+    /// The server is PostgreSQL, but it refuses this login.
     Refused(String),
-    /// Something else, or a server that can't be used.
+    /// The server isn't PostgreSQL, or it can't be used.
     Never(String),
 }
 
 impl fmt::Display for Answer {
-    /// As the end of a sentence that says what the server can't be used for: without a capital and without a full stop.
+    /// Writes the end of a sentence about the server, without a capital letter and without a full stop.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready(version) => write!(f, "PostgreSQL {version} is ready"),
-            Self::NoDatabase => f.write_str("the database isn't there"),
+            Self::NoDatabase => f.write_str("the database doesn't exist"),
             Self::Nothing(said) | Self::NotYet(said) | Self::Refused(said) | Self::Never(said) => f.write_str(said),
         }
     }
 }
 
-/// Asks once: logs in and has a SELECT answered.
+/// Asks once: logs in and runs a SELECT.
 pub(crate) async fn ask(options: PgConnectOptions) -> Answer {
     let mut connection = match connect(options).await {
         Ok(connection) => connection,
@@ -60,18 +60,18 @@ pub(crate) async fn ask(options: PgConnectOptions) -> Answer {
             Answer::Ready(version)
         }
         Ok(Err(error)) => classify(&error),
-        Err(_) => Answer::NotYet("it logs in and doesn't answer".into()),
+        Err(_) => Answer::NotYet("the login succeeded, but the SELECT wasn't answered".into()),
     }
 }
 
-/// Logs in, or says what was heard instead.
+/// Logs in, or returns the answer that it got instead.
 pub(crate) async fn connect(options: PgConnectOptions) -> Result<PgConnection, Answer> {
     match tokio::time::timeout(ATTEMPT, xtask_connect::connect(options)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(classify(&error)),
         Err(_) => {
             let seconds = ATTEMPT.as_secs();
-            let why = format!("something accepts connections, but says nothing for {seconds} s: not PostgreSQL");
+            let why = format!("it isn't PostgreSQL: it accepts connections, but it sends nothing for {seconds} s");
             Err(Answer::Never(why))
         }
     }
@@ -84,12 +84,12 @@ async fn version(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
     row.try_get(0)
 }
 
-/// What an error of a connection says about the server.
+/// Turns an error of a connection into an answer.
 fn classify(error: &sqlx::Error) -> Answer {
     match error {
         sqlx::Error::Io(io) => match io.kind() {
             ErrorKind::ConnectionRefused => Answer::Nothing("nothing listens there".into()),
-            ErrorKind::NotFound => Answer::Nothing("there is no such socket".into()),
+            ErrorKind::NotFound => Answer::Nothing("the socket doesn't exist".into()),
             ErrorKind::ConnectionReset
             | ErrorKind::ConnectionAborted
             | ErrorKind::BrokenPipe
@@ -106,19 +106,20 @@ fn classify(error: &sqlx::Error) -> Answer {
                 _ => Answer::Never(message),
             }
         }
-        // "unknown message type" and the like: what came back is not PostgreSQL's protocol.
-        sqlx::Error::Protocol(_) => Answer::Never("what answers there isn't PostgreSQL".into()),
+        // For example "unknown message type": the answer doesn't follow PostgreSQL's protocol.
+        sqlx::Error::Protocol(_) => Answer::Never("the program that answers there isn't PostgreSQL".into()),
         error => Answer::Never(error.to_string()),
     }
 }
 
-/// Asks until the server is ready or will never be.
+/// Asks until the server is ready, or until it is clear that it will never be ready.
 ///
-/// `alive` is called between attempts and fails when waiting has no sense any more, for instance because the
-/// server's process ended. The last thing heard is in the error when the deadline passes.
+/// `alive` is called between attempts. It fails if there is no reason to wait any longer, for example because the
+/// server's process ended.
 ///
 /// # Errors
-/// As said, as a [`Problem`] without remedies: the provider knows those.
+/// `alive` fails, or the deadline passes. The [`Problem`] then holds the last answer. It has no remedies, because only
+/// the provider knows them.
 pub(crate) async fn wait(
     options: &PgConnectOptions,
     deadline: Instant,
@@ -133,7 +134,7 @@ pub(crate) async fn wait(
         alive().await?;
         if Instant::now() >= deadline {
             return Err(Problem::unavailable(format!(
-                "PostgreSQL wasn't ready in time; the last that was heard: {last}."
+                "PostgreSQL wasn't ready in time. The last attempt ended with: {last}."
             ))
             .into());
         }

@@ -1,4 +1,4 @@
-//! Connections, and the names under which the server knows them.
+//! Sessions, and the names under which the server lists them.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +11,26 @@ use super::sql::literal;
 use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
 
-/// Sessions that only read.
+/// The name of sessions that only read.
 pub(crate) const READER: &str = "xtask";
 
-/// What sessions that migrate are called before their run's own number: only the holder of the setup lock has any,
-/// so that a new holder knows others to be left behind.
+/// The name of sessions that migrate. The number of their run follows it. Only the holder of the setup lock opens them,
+/// so a new holder knows that all others were left behind.
 pub(crate) const MIGRATOR: &str = "xtask migrate";
 
-/// The name that the sessions of this run go by: `kind` and the number of this process.
+/// The name of this run's sessions: `kind` and the number of this process.
 pub(crate) fn name_of_run(kind: &str) -> String {
     format!("{kind} {}", std::process::id())
 }
 
-/// The maintenance database: every server has it, unless somebody dropped it.
+/// The maintenance databases, in the order in which they are tried. Every server has the first one, unless somebody
+/// dropped it.
 const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
-/// A database of the project: a session in it, or why there is none.
+/// The result of opening a session: the session, or the reason why there is none.
 pub(crate) enum Opened {
     Session(PgConnection),
-    /// The server is there, and the login good; the database isn't there.
+    /// The server accepts the login, but the database doesn't exist.
     Missing,
     Failed(Answer),
 }
@@ -46,7 +47,7 @@ pub(crate) async fn open(options: PgConnectOptions) -> Opened {
 /// Opens a session in the server's maintenance database, as the URL's role.
 ///
 /// # Errors
-/// The server refuses it.
+/// The server refuses the session.
 pub(crate) async fn maintenance(url: &DatabaseUrl, name: &str) -> Result<PgConnection> {
     let mut answer = Answer::NoDatabase;
     for database in MAINTENANCE {
@@ -62,21 +63,22 @@ pub(crate) async fn maintenance(url: &DatabaseUrl, name: &str) -> Result<PgConne
     Err(unavailable(url, &answer).into())
 }
 
-/// Why the server of a URL can't be used.
+/// The problem that the server of a URL can't be used.
 pub(crate) fn unavailable(url: &DatabaseUrl, answer: &Answer) -> Problem {
     Problem::unavailable(format!("{} ({}) can't be reached: {answer}.", url.database, url.address))
         .remedy("cargo xtask db-setup")
 }
 
-/// Has the server look, during a long statement, whether this process is still there, and give up if it isn't.
+/// Tells the server to check during a long statement whether this process still exists, and to cancel the statement if
+/// it doesn't.
 ///
-/// Best effort: some servers' systems can't tell, and refuse.
+/// Some servers run on systems that can't tell, and refuse the setting. That is no error.
 pub(crate) async fn watch_client(connection: &mut PgConnection) {
     drop(sqlx::raw_sql("SET client_connection_check_interval = '100ms'").execute(connection).await);
 }
 
-/// Ends sessions of runs that are gone, in the database of `connection`: to be called by the holder of the setup
-/// lock, who is the only one with the right to such sessions. What they had not committed is rolled back.
+/// Ends the sessions that earlier runs left behind in the database of `connection`. Their open transactions are rolled
+/// back. Only the holder of the setup lock may call this, because no other run may have sessions that migrate.
 pub(crate) async fn end_orphans(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     end_sessions(connection, "application_name LIKE 'xtask migrate %' AND datname = current_database()").await
 }
@@ -102,7 +104,7 @@ async fn end_sessions(connection: &mut PgConnection, condition: &str) -> Result<
     }
 }
 
-/// Ends a session in order. The server would notice by itself that it's gone, only later.
+/// Closes a session in order. Without that, the server would notice its end only later.
 pub(crate) async fn close(connection: PgConnection) {
     drop(connection.close().await);
 }

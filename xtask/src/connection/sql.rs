@@ -5,7 +5,7 @@ pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A quoted string; `standard_conforming_strings` is on, as it is by default since PostgreSQL 9.1.
+/// A quoted string. `standard_conforming_strings` must be on, which is the default since PostgreSQL 9.1.
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,5 +1,5 @@
-//! Applies migrations, and reverts them: each file in its transaction together with its row in the history, unless it
-//! says `-- no-transaction`.
+//! Applies and reverts migrations. Each file runs in one transaction together with its row in the history, unless the
+//! file says `-- no-transaction`.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,18 +16,18 @@ use crate::migrations::{self, DownFile, MigrationFile};
 use crate::problem::Problem;
 use crate::workspace::{Database, HistoryTable};
 
-/// What was applied.
+/// A migration that was applied.
 pub(crate) struct Done {
     pub(crate) stem: String,
     pub(crate) took: Duration,
 }
 
-/// Applies what is pending, in order, and stops at the first that fails.
+/// Applies the pending migrations in order, and stops at the first one that fails.
 ///
-/// `progress` hears of each file before it is applied.
+/// `progress` is called with each file before the file is applied.
 ///
 /// # Errors
-/// What the server says, with file, line and column, and the state that the database is in.
+/// A migration fails. The error holds the server's message, the file, line and column, and the state of the database.
 pub(crate) async fn pending(
     connection: &mut PgConnection,
     database: &Database,
@@ -54,10 +54,10 @@ pub(crate) async fn pending(
     (done, Ok(()))
 }
 
-/// Reverts a migration that was applied: what its down file says, and its row in the history goes.
+/// Reverts a migration that was applied: runs its down file, and removes its row from the history.
 ///
 /// # Errors
-/// What the server says, with file, line and column.
+/// The down file fails. The error holds the server's message, and the file, line and column.
 pub(crate) async fn revert(connection: &mut PgConnection, history: &HistoryTable, down: &DownFile) -> Result<()> {
     let result = async {
         if down.migration.no_tx {
@@ -78,7 +78,7 @@ async fn forget(connection: &mut PgConnection, history: &HistoryTable, migration
     Ok(())
 }
 
-/// Makes the history and its schemas.
+/// Makes the history table and its schemas.
 async fn prepare(connection: &mut PgConnection, history: &HistoryTable) -> Result<()> {
     for schema in &history.create_schemas {
         connection.create_schema_if_not_exists(schema).await?;
@@ -87,7 +87,7 @@ async fn prepare(connection: &mut PgConnection, history: &HistoryTable) -> Resul
     Ok(())
 }
 
-/// A statement failed, after so many that did not.
+/// A statement that failed, and the number of statements before it that succeeded.
 struct Failure {
     statements_done: usize,
     error: sqlx::Error,
@@ -99,7 +99,7 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// The file and its row, or neither.
+/// Applies the file and adds its row, or does neither.
 async fn in_transaction(
     connection: &mut PgConnection,
     history: &HistoryTable,
@@ -109,13 +109,13 @@ async fn in_transaction(
     let mut transaction = connection.begin().await?;
     run(&mut transaction, migration).await?;
     record(&mut transaction, history, migration).await?;
-    // sqlx adds the time after the commit, in a transaction of its own; in this one it costs no second flush.
+    // sqlx adds the time after the commit, in a second transaction. In the same transaction it costs no second flush.
     finish(&mut transaction, history, migration, started.elapsed()).await?;
     transaction.commit().await?;
     Ok(())
 }
 
-/// The row is made first, as not finished: a run that is cut off is known by it, and begun again.
+/// Adds the row first, as not finished. The row shows that a run was cut off, and the next run begins the file again.
 async fn outside_transaction(
     connection: &mut PgConnection,
     history: &HistoryTable,
@@ -156,7 +156,7 @@ async fn record(
     history: &HistoryTable,
     migration: &Migration,
 ) -> Result<(), sqlx::Error> {
-    // "Skip" is sqlx's word for adding the row without running the file, which was done just now.
+    // sqlx's "skip" adds the row without running the file. The file was run just now.
     connection.skip(&history.name, migration).await.map_err(|error| match error {
         sqlx::migrate::MigrateError::Execute(error) => error,
         error => sqlx::Error::Migrate(Box::new(error)),
@@ -178,9 +178,9 @@ async fn finish(
     Ok(())
 }
 
-/// A CREATE INDEX CONCURRENTLY that was cut off leaves its index behind: invalid, or whole but not recorded.
-/// Either way it holds nothing of anybody's, and is built anew. Only indexes of a run that is known to have been
-/// cut off, or invalid ones, are dropped.
+/// Drops the indexes that a CREATE INDEX CONCURRENTLY left behind when it was cut off. Each is invalid, or complete but
+/// not recorded. An index holds no data of its own, so it can be built again. Only two kinds are dropped: invalid
+/// indexes, and the indexes of a run that is known to have been cut off.
 async fn drop_remains(
     connection: &mut PgConnection,
     history: &HistoryTable,
@@ -209,7 +209,7 @@ async fn drop_remains(
     Ok(())
 }
 
-/// What failed, where, and what the server says about it.
+/// The problem of a migration that failed, with the place in the file and the server's message.
 fn explain(path: &Path, migration: &Migration, failure: &Failure) -> Problem {
     let stem = migrations::stem(path);
     let sql = migration.sql.as_str();
@@ -229,14 +229,14 @@ fn explain(path: &Path, migration: &Migration, failure: &Failure) -> Problem {
     problem = problem.details(error.r#where().map(|place| format!("Where: {place}")));
     if migration.no_tx {
         problem.detail(
-            "It says -- no-transaction: what it did before it failed is still there. The next run begins it again.",
+            "It says -- no-transaction: the changes before the failure are still there. The next run begins it again.",
         )
     } else {
-        problem.detail("Its transaction was rolled back: nothing of it was applied.")
+        problem.detail("Its transaction was rolled back, so nothing of it was applied.")
     }
 }
 
-/// A problem at a place in a file, with the line at fault and a mark below it.
+/// A problem at a place in a file, with the text of that line and a mark below it.
 fn in_file(file: &Path, sql: &str, position: usize, what: &str) -> Problem {
     let (line, column) = statements::line_and_column(sql, position);
     let text = sql.lines().nth(line - 1).unwrap_or_default();

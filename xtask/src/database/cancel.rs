@@ -1,4 +1,4 @@
-//! After Ctrl-C: what a run has under way on the servers is cancelled, and its scratch databases are dropped.
+//! The work after Ctrl-C: the statements of a run are cancelled on the servers, and its scratch databases are dropped.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::connection::session;
 use crate::problem::{Exit, Problem};
 use crate::target::Target;
 
-/// How long all of it may take.
+/// How long the whole cancellation may take.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// Ends the sessions of a run and waits until they are gone. Returns the problem to end the command with.
+/// Ends the sessions of a run and waits until they are gone. Returns the problem that the command ends with.
 pub(crate) async fn cancel(targets: &[Target<'_>], run: &str) -> Problem {
     let interrupted = Problem::new(Exit::Interrupted, "Interrupted.");
     let cancelled = tokio::time::timeout(DEADLINE, async {
@@ -22,9 +22,9 @@ pub(crate) async fn cancel(targets: &[Target<'_>], run: &str) -> Problem {
         anyhow::Ok(())
     });
     match cancelled.await {
-        Ok(Ok(())) => interrupted.detail("What was under way was cancelled on the server."),
+        Ok(Ok(())) => interrupted.detail("All running statements were cancelled on the server."),
         _ => interrupted
-            .detail("The server did not confirm that what was under way is cancelled. What still runs there:")
+            .detail("The server did not confirm that all statements were cancelled. See what still runs there:")
             .detail(format!("SELECT * FROM pg_stat_activity WHERE application_name = '{run}';")),
     }
 }

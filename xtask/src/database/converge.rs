@@ -1,8 +1,8 @@
-//! Brings the databases to where the repository says they are: made, migrated, proven.
+//! Brings the databases to the state that the repository describes: made, migrated and proven.
 //!
-//! What is there already is only looked at: no lock is taken and nothing is written. Everything else happens under
-//! the setup lock, all databases side by side, each on a connection of its own; a failure in one doesn't stop the
-//! others.
+//! Databases that are in this state already are only read: no lock is taken and nothing is written. Everything else
+//! happens under the setup lock. All databases are set up at the same time, each on its own connection. A failure in
+//! one doesn't stop the others.
 
 use std::time::{Duration, Instant};
 
@@ -23,15 +23,15 @@ use crate::report::{Outcome, Reporter, Step, count, human};
 use crate::target::Target;
 use crate::workspace::Database;
 
-/// What is to be reached.
+/// The databases to set up, and the conditions for that.
 pub(crate) struct Goal<'a> {
     pub(crate) context: Context<'a>,
     pub(crate) targets: &'a [Target<'a>],
     /// The name of this run's sessions that write.
     pub(crate) run: &'a str,
-    /// How long another run is waited for.
+    /// How long this run waits for another run.
     pub(crate) patience: Duration,
-    /// Whether databases that are what the migrations make will do, though the committed file says something else.
+    /// Whether databases that equal the result of the migrations are accepted, even if the committed file is stale.
     pub(crate) accept_stale_file: bool,
 }
 
@@ -44,18 +44,19 @@ pub(crate) struct Ready {
 
 /// A database that is proven.
 struct Proven {
-    /// The repository's name for it, and the server's.
+    /// The name in the repository.
     name: String,
+    /// The name on the server.
     database: String,
     applied: usize,
     measured: Measured,
     took: Duration,
-    /// What was done, if anything was.
+    /// A summary of the changes, if there were any.
     done: Option<String>,
 }
 
 impl Ready {
-    /// What was done, and the listings.
+    /// Shows the databases that needed no change, and lists the tables of all databases.
     pub(crate) fn show(&self, reporter: &Reporter) {
         for proven in self.databases.iter().filter(|proven| proven.done.is_none()) {
             let Proven { name, database, applied, .. } = proven;
@@ -69,10 +70,10 @@ impl Ready {
     }
 }
 
-/// Looks whether everything is there and proven. Nothing is written, and no lock is taken.
+/// Returns the databases if all of them are migrated and proven already. Nothing is written, and no lock is taken.
 ///
 /// # Errors
-/// A server fails a query in a way that setting up would not mend.
+/// A query fails in a way that a setup would not fix.
 pub(crate) async fn already_there(targets: &[Target<'_>]) -> Result<Option<Ready>> {
     let looks = join_all(targets.iter().map(look));
     let mut databases = Vec::new();
@@ -118,7 +119,7 @@ async fn look(target: &Target<'_>) -> Result<Option<(Proven, String)>> {
     Ok(Some((proven, format!("PostgreSQL{version} at {}", url.address))))
 }
 
-/// A database on its way.
+/// A database that is being set up.
 struct Open<'a> {
     target: &'a Target<'a>,
     connection: PgConnection,
@@ -128,7 +129,7 @@ struct Open<'a> {
 }
 
 impl<'a> Goal<'a> {
-    /// Makes, migrates and proves.
+    /// Makes, migrates and proves the databases.
     ///
     /// # Errors
     /// All problems of all databases, and the state that each is in.
@@ -146,7 +147,7 @@ impl<'a> Goal<'a> {
         result
     }
 
-    /// One lock for each server, always in the same order: two runs can't wait for each other.
+    /// Takes one lock for each server, always in the same order, so that two runs can't wait for each other.
     async fn lock_servers(&self) -> Result<Vec<SetupLock>> {
         let mut servers: Vec<&DatabaseUrl> = Vec::new();
         for Target { url, .. } in self.targets {
@@ -174,7 +175,7 @@ impl<'a> Goal<'a> {
                 Err(error) => problems.0.extend(Problems::of(error).0),
             }
         }
-        // Nothing is applied anywhere before every history is known to be good.
+        // No migration is applied to any database before every history is known to be good.
         for Open { target, rows, .. } in &opened {
             let history = History::compare(target.database, rows);
             problems.0.extend(history.problem(target));
@@ -197,14 +198,14 @@ impl<'a> Goal<'a> {
             last.details.push("The databases now:".into());
             last.details.extend(states.into_iter().map(|state| format!("  {state}")));
             if last.exit == Exit::Failed {
-                last.remedies.push("Mend the migration, and type again: cargo xtask db-setup".into());
+                last.remedies.push("Correct the migration, and run again: cargo xtask db-setup".into());
             }
         }
         problems.into_result()?;
         Ok(Ready { server: String::new(), databases })
     }
 
-    /// Makes the database if it isn't there, ends what runs that are gone left in it, and reads its history.
+    /// Makes the database if it is missing, ends the sessions that earlier runs left in it, and reads its history.
     async fn open(&self, target: &'a Target<'a>) -> Result<Open<'a>> {
         let Target { database, url, .. } = target;
         let step = self.context.reporter.step(&database.name);
@@ -219,7 +220,7 @@ impl<'a> Goal<'a> {
                     Opened::Session(connection) => connection,
                     Opened::Missing => {
                         let what = format!("{} was dropped as soon as it was made.", url.database);
-                        return Err(Problem::unavailable(what).remedy("Type it again: cargo xtask db-setup").into());
+                        return Err(Problem::unavailable(what).remedy("Run it again: cargo xtask db-setup").into());
                     }
                     Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
                 }
@@ -234,7 +235,7 @@ impl<'a> Goal<'a> {
         Ok(Open { target, connection, rows, made, step })
     }
 
-    /// Returns a line on the state that the database is in, whatever comes of it.
+    /// Migrates and proves a database. Returns the result, and a line about the state of the database.
     async fn migrate_and_prove(&self, open: Open<'_>) -> (String, Result<Proven>) {
         let Open { target, mut connection, rows, made, step } = open;
         let Target { database, url, .. } = target;
@@ -285,7 +286,7 @@ impl<'a> Goal<'a> {
         }
         if self.accept_stale_file && proof::is_what_migrations_make(target, &measured, self.run).await? {
             let (name, file) = (&url.database, database.schema_file.display());
-            self.context.reporter.warning(&format!("{name} is what the migrations make, and {file} isn't."));
+            self.context.reporter.warning(&format!("{name} equals the result of the migrations, but {file} doesn't."));
             return Ok(measured);
         }
         let differences = compared?;
@@ -305,11 +306,12 @@ async fn apply_pending(
     apply::pending(connection, database, pending, progress).await
 }
 
-/// Applied, it could never be written any more: its checksum would differ.
+/// The problem of a migration without a statement. If it was applied, nothing could be written into it later, because
+/// its checksum would differ.
 fn empty(file: &MigrationFile) -> Problem {
-    Problem::failed(format!("{} has no statement yet; nothing was applied.", file.stem()))
+    Problem::failed(format!("{} has no statement yet, so nothing was applied.", file.stem()))
         .at(&file.file, 1, None)
-        .remedy("Write it, or delete it, and type again: cargo xtask db-setup")
+        .remedy("Write the migration or delete it, and run again: cargo xtask db-setup")
 }
 
 fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {
@@ -320,10 +322,10 @@ fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {
     format!("{} {}{migrations}", url.database, if made { "made, " } else { "was there, " })
 }
 
-/// Says what would be done to databases whose server answers. Nothing is written.
+/// Shows what would be done to databases whose server answers. Nothing is written.
 ///
 /// # Errors
-/// A server fails a query.
+/// A query fails, or a history differs from the files.
 pub(crate) async fn plan(targets: &[Target<'_>], reporter: &Reporter) -> Result<()> {
     for target in targets {
         let Target { database, url, .. } = target;

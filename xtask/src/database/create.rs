@@ -9,10 +9,11 @@ use crate::connection::sql::identifier;
 use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
 
-/// Makes the URL's database. Returns whether it was made: one that another run makes meanwhile is as good.
+/// Makes the URL's database. Returns whether it was made here. It is no error if another run makes it at the same time.
 ///
 /// # Errors
-/// The role may not make databases, with the statement for somebody who may; or the server refuses it.
+/// The role may not make databases. The error then holds the statement for a role that may. Or the server refuses to
+/// make the database.
 pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
     let mut connection = session::maintenance(url, run).await?;
     session::watch_client(&mut connection).await;
@@ -21,10 +22,10 @@ pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
     match made {
         Ok(()) => Ok(true),
         Err(error) => match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
-            // It is there by now; the second code is what two CREATE DATABASE at once get.
+            // The database exists by now. The second code is the error of two CREATE DATABASE at the same time.
             Some("42P04" | "23505") => Ok(false),
             Some("42501") => Err(Problem::failed(format!(
-                "{} isn't there, and the role {} of {} may not make databases at {}.",
+                "{} doesn't exist, and the role {} of {} may not make databases at {}.",
                 url.database, url.user, url.variable, url.address
             ))
             .remedy(format!(
@@ -32,7 +33,7 @@ pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
                 identifier(&url.database),
                 identifier(&url.user)
             ))
-            .remedy(format!("or: ALTER ROLE {} CREATEDB; which scratch databases need as well.", identifier(&url.user)))
+            .remedy(format!("or: ALTER ROLE {} CREATEDB; (scratch databases need it as well)", identifier(&url.user)))
             .into()),
             _ => Err(Problem::failed(format!(
                 "The database {} can't be made at {}: {error}.",
@@ -43,12 +44,12 @@ pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
     }
 }
 
-/// From template0: whatever somebody left in template1 isn't in it.
+/// Makes a database from template0, so that it has nothing that a user added to template1.
 pub(crate) async fn create(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
     let statement = format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", identifier(name));
     match sqlx::raw_sql(AssertSqlSafe(statement.as_str())).execute(&mut *connection).await {
         Ok(_) => Ok(()),
-        // The server's locale belongs to another encoding.
+        // The server's locale doesn't fit UTF-8.
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("22023") => {
             let statement = format!("{statement} LC_COLLATE 'C' LC_CTYPE 'C'");
             sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
@@ -57,10 +58,10 @@ pub(crate) async fn create(connection: &mut PgConnection, name: &str) -> Result<
     }
 }
 
-/// Whether an existing database can be worked with: in UTF-8, and ours to make tables in.
+/// Checks that an existing database can be used: it is in UTF-8, and the URL's role may make tables in it.
 ///
 /// # Errors
-/// It can't, and why.
+/// The database can't be used. The error says why.
 pub(crate) async fn check(connection: &mut PgConnection, url: &DatabaseUrl) -> Result<()> {
     let row = sqlx::raw_sql(
         "SELECT pg_encoding_to_char(encoding), pg_get_userbyid(datdba), \
@@ -72,10 +73,10 @@ pub(crate) async fn check(connection: &mut PgConnection, url: &DatabaseUrl) -> R
     let (encoding, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
     let (may_create, is_owner): (bool, bool) = (row.try_get(2)?, row.try_get(3)?);
     if encoding != "UTF8" {
-        return Err(Problem::failed(format!("{} is in {encoding}, and has to be in UTF8.", url.database))
-            .detail("An encoding can't be changed. Nothing was done to the database.")
+        return Err(Problem::failed(format!("{} has the encoding {encoding}, but it has to be UTF8.", url.database))
+            .detail("The encoding of a database can't be changed. Nothing was done to the database.")
             .remedy(format!(
-                "ALTER DATABASE {0} RENAME TO {1}; and cargo xtask db-setup, which makes {0} anew.",
+                "ALTER DATABASE {0} RENAME TO {1}; then run cargo xtask db-setup, which makes a new {0}.",
                 identifier(&url.database),
                 identifier(&format!("{}_old", url.database))
             ))

@@ -1,4 +1,4 @@
-//! The record of applied migrations against the files: what is pending, and what doesn't agree.
+//! The comparison of the applied migrations with the files: the pending migrations, and the differences.
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
@@ -15,37 +15,37 @@ pub(crate) struct Applied {
     version: i64,
     description: String,
     checksum: Vec<u8>,
-    /// Not set while a migration outside a transaction runs, nor after it was cut off.
+    /// False while a migration runs outside a transaction, and after it was cut off.
     finished: bool,
 }
 
-/// The history of a database as it stands against the files.
+/// The history of a database, compared with the files.
 pub(crate) struct History<'a> {
-    /// To be applied, in order.
+    /// The migrations to apply, in order.
     pub(crate) pending: Vec<&'a MigrationFile>,
-    /// How many are applied.
+    /// How many migrations are applied.
     pub(crate) applied: usize,
-    /// What doesn't agree, a sentence each.
+    /// The differences, each as one line.
     differences: Vec<String>,
     remedies: Vec<String>,
 }
 
-/// Reads the history; there is none in a database that was never migrated.
+/// Reads the history. It is empty in a database that was never migrated.
 ///
 /// # Errors
-/// The table is there and isn't sqlx's, or can't be read.
+/// The table exists but isn't sqlx's, or it can't be read.
 pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) -> Result<Vec<Applied>> {
     let statement =
         format!("SELECT version, description, encode(checksum, 'hex'), success FROM {} ORDER BY version", table.name);
-    // The simple protocol: one round trip, and values as text.
+    // The simple protocol takes one round trip, and sends values as text.
     let rows = match sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(connection).await {
         Ok(rows) => rows,
-        // The table or its schema isn't there.
+        // The table or its schema doesn't exist.
         Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "3F000")) => {
             return Ok(Vec::new());
         }
         Err(error) => {
-            return Err(Problem::failed(format!("The history {} can't be read: {error}.", table.name))
+            return Err(Problem::failed(format!("The history table {} can't be read: {error}.", table.name))
                 .detail("It has to be the table that sqlx makes: version, description, success, checksum, …")
                 .into());
         }
@@ -64,7 +64,7 @@ pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) ->
 }
 
 impl<'a> History<'a> {
-    /// Holds the rows against the files.
+    /// Compares the rows with the files.
     pub(crate) fn compare(database: &'a Database, rows: &[Applied]) -> Self {
         let mut history = Self { pending: Vec::new(), applied: 0, differences: Vec::new(), remedies: Vec::new() };
         let row_of = |file: &MigrationFile| rows.iter().find(|row| row.version == file.migration.version);
@@ -75,7 +75,7 @@ impl<'a> History<'a> {
                     history.applied += 1;
                     history.check_content(file, row);
                 }
-                // Cut off while it ran outside a transaction: it is begun again.
+                // It was cut off while it ran outside a transaction, so it is applied again.
                 Some(_) if file.migration.no_tx => history.pending.push(file),
                 Some(row) => history.unfinished(row, &database.history),
                 None => history.check_order(file, newest, database),
@@ -95,13 +95,13 @@ impl<'a> History<'a> {
         }
         let path = file.file.display();
         if file.differs_in_endings_only(&row.checksum) {
-            self.differences.push(format!("modified: {path} (only line endings differ from what was applied)"));
-            self.remedy("Bring back its line endings (.gitattributes: *.sql text eol=lf), then: git rm --cached -r . && git reset --hard");
+            self.differences.push(format!("modified: {path} (only its line endings differ from the applied file)"));
+            self.remedy("Restore its line endings (.gitattributes: *.sql text eol=lf), then: git rm --cached -r . && git reset --hard");
             self.remedy("or let sqlx ignore them, in sqlx.toml: [migrate] ignored-chars = [\"\\r\"]");
         } else {
-            self.differences.push(format!("modified: {path} isn't what was applied as version {}", row.version));
+            self.differences.push(format!("modified: {path} differs from the file applied as version {}", row.version));
             self.remedy(&format!("See what changed: git log -p -- {path}"));
-            self.remedy("Put the change into a new migration, and this file back as it was.");
+            self.remedy("Put the change into a new migration, and restore this file.");
         }
     }
 
@@ -109,14 +109,14 @@ impl<'a> History<'a> {
         match newest {
             Some(newest) if file.migration.version < newest => {
                 self.differences.push(format!(
-                    "out of order: {} isn't applied, and the later version {newest} is",
+                    "out of order: {} isn't applied, but the later version {newest} is",
                     file.file.display()
                 ));
                 let next =
                     database.migrations.iter().map(|file| file.migration.version).max().unwrap_or(newest).max(newest)
                         + 1;
                 self.remedy(&format!(
-                    "Give it the next number, {next:03}: it came after what this database has already."
+                    "Give it the next number, {next:03}, because this database already has a later migration."
                 ));
             }
             _ => self.pending.push(file),
@@ -125,13 +125,13 @@ impl<'a> History<'a> {
 
     fn missing(&mut self, row: &Applied) {
         self.differences
-            .push(format!("missing: version {} \"{}\" was applied, and has no file", row.version, row.description));
-        self.remedy("Bring the file back: it may be on another branch (git log --all -- migrations).");
+            .push(format!("missing: version {} \"{}\" was applied, but has no file", row.version, row.description));
+        self.remedy("Restore the file. It may be on another branch (git log --all -- migrations).");
     }
 
     fn unfinished(&mut self, row: &Applied, table: &HistoryTable) {
         self.differences
-            .push(format!("unfinished: version {} \"{}\" was begun and did not end", row.version, row.description));
+            .push(format!("unfinished: version {} \"{}\" was begun but not finished", row.version, row.description));
         self.remedy(&format!(
             "Undo what it did, then: DELETE FROM {} WHERE version = {} AND NOT success;",
             table.name, row.version
@@ -144,25 +144,26 @@ impl<'a> History<'a> {
         }
     }
 
-    /// What doesn't agree, all of it.
+    /// The problem with all differences, if there are any.
     pub(crate) fn problem(&self, target: &Target<'_>) -> Option<Problem> {
         if self.differences.is_empty() {
             return None;
         }
         let what = format!(
-            "{}: the history of {} doesn't agree with the migration files; nothing was applied.",
+            "{}: the history of {} doesn't agree with the migration files, so nothing was applied.",
             target.database.name, target.url.database
         );
         let problem = Problem::new(Exit::HistoryDiffers, what).details(self.differences.iter().cloned());
         let problem = self.remedies.iter().cloned().fold(problem, Problem::remedy);
         Some(problem.remedy(format!(
-            "If nothing in this database matters, begin with an empty one: DROP DATABASE {} WITH (FORCE); and cargo xtask db-setup",
+            "If you don't need the data of this database, start with an empty one: DROP DATABASE {} WITH (FORCE); \
+             then cargo xtask db-setup",
             identifier(&target.url.database)
         )))
     }
 }
 
-/// Hexadecimal digits as bytes; what isn't hexadecimal can't be a checksum, and equals none.
+/// Turns hexadecimal digits into bytes. It stops at any other text, whose result then equals no checksum.
 fn bytes(hex: &str) -> Vec<u8> {
     let digits = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
     hex.as_bytes().chunks(2).map_while(digits).collect()

@@ -1,8 +1,8 @@
 //! The setup lock of a server: one run at a time makes databases and migrates them.
 //!
-//! It is an advisory lock in the server's maintenance database, held on a connection of its own, so that the server
-//! lets go of it when the run ends, however it ends. It is polled with `pg_try_advisory_lock`: a session that waits
-//! in `pg_advisory_lock` holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn: a deadlock.
+//! It is an advisory lock in the server's maintenance database. It is held on its own connection, so the server
+//! releases it when the run ends in any way. A run polls it with `pg_try_advisory_lock`. A session that waits in
+//! `pg_advisory_lock` would hold a snapshot, and CREATE INDEX CONCURRENTLY would wait for that snapshot: a deadlock.
 
 use std::time::{Duration, Instant};
 
@@ -15,22 +15,22 @@ use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
 use crate::report::Reporter;
 
-/// "xtask db" in ASCII: the same for every checkout, since they share the server.
+/// The lock's key, "xtask db" in ASCII. It is the same for every checkout, because checkouts can share a server.
 const KEY: i64 = 0x7874_6173_6b20_6462;
 
-/// How often it is asked for.
+/// The pause between two attempts to take the lock.
 const POLL: Duration = Duration::from_millis(10);
 
-/// Held until it is dropped or released.
+/// The lock. It is held until this value is dropped or released.
 pub(crate) struct SetupLock {
     connection: PgConnection,
 }
 
 impl SetupLock {
-    /// Waits for it, with a notice that names the holder.
+    /// Waits for the lock, with a notice that names the holder.
     ///
     /// # Errors
-    /// The maintenance database doesn't let us in, or the holder kept the lock for longer than `patience`.
+    /// The maintenance database refuses the login, or the holder keeps the lock for longer than `patience`.
     pub(crate) async fn take(url: &DatabaseUrl, run: &str, patience: Duration, reporter: &Reporter) -> Result<Self> {
         let mut connection = session::maintenance(url, run).await?;
         let deadline = Instant::now() + patience;
@@ -45,12 +45,12 @@ impl SetupLock {
                 let holder = holder(&mut connection).await?;
                 if late {
                     return Err(Problem::failed(format!(
-                        "{holder} has held the setup lock of {} for {} s; it was not waited for any longer.",
+                        "The setup lock of {} was not free within {} s: {holder} holds it.",
                         url.address,
                         patience.as_secs()
                     ))
                     .detail("Nothing was changed.")
-                    .remedy("Wait for it to end, or end it, and type the command again.")
+                    .remedy("Wait until that run ends, or stop it. Then run this command again.")
                     .remedy("or wait longer: --timeout SECONDS")
                     .into());
                 }
@@ -61,20 +61,20 @@ impl SetupLock {
         }
     }
 
-    /// The session that holds it, for statements of its own.
+    /// The session that holds the lock, for other statements.
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
 
-    /// Lets go of it.
+    /// Releases the lock.
     pub(crate) async fn release(self) {
         session::close(self.connection).await;
     }
 }
 
-/// Who holds the lock: the name that its session goes by.
+/// The holder of the lock, by the name of its session.
 async fn holder(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
-    // A bigint key stands in two halves: classid and objid, with objsubid 1 (pg_locks in PostgreSQL's manual).
+    // pg_locks shows a bigint key in two halves, classid and objid, with objsubid 1 (pg_locks in PostgreSQL's manual).
     let row = sqlx::query(
         "SELECT activity.application_name, activity.pid FROM pg_locks AS lock JOIN pg_stat_activity AS activity USING (pid) \
          WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1 \
@@ -84,11 +84,11 @@ async fn holder(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else {
-        return Ok("Another run".into());
+        return Ok("another run".into());
     };
     let (name, pid): (Option<String>, i32) = (row.try_get(0)?, row.try_get(1)?);
     Ok(match name.filter(|name| !name.is_empty()) {
         Some(name) => format!("\"{name}\" (PostgreSQL's process {pid})"),
-        None => format!("Another run (PostgreSQL's process {pid})"),
+        None => format!("another run (PostgreSQL's process {pid})"),
     })
 }

@@ -1,7 +1,7 @@
-//! The proof: what is in a database, object by object, equals what the repository says.
+//! The proof that a database has the repository's schema, object by object.
 //!
-//! When it doesn't, a scratch database migrated from nothing tells whose fault it is: the live database drifted, or
-//! the committed file is stale.
+//! If the two differ, a freshly migrated scratch database shows which one is wrong: the live database drifted, or the
+//! committed file is stale.
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
@@ -14,7 +14,7 @@ use crate::report::ListedTable;
 use crate::target::Target;
 use crate::workspace::{Database, HistoryTable};
 
-/// What is in a database.
+/// The contents of a database's catalog.
 pub(crate) struct Measured {
     pub(crate) catalog: Catalog,
     pub(crate) tables: Vec<Table>,
@@ -30,33 +30,33 @@ impl Measured {
     }
 }
 
-/// Reads what is in a database.
+/// Reads the catalog of a database.
 ///
 /// # Errors
-/// The server fails the query; then the connection isn't to be used any more.
+/// The query fails. The connection must not be used after that.
 pub(crate) async fn measure(connection: &mut PgConnection, table: &HistoryTable) -> Result<Measured> {
     let (schema, table) = table.parts();
     let (catalog, tables) = Catalog::read(connection, &xtask_schema::History { schema, table }).await?;
     Ok(Measured { catalog, tables })
 }
 
-/// Holds what was measured against the committed file.
+/// Compares a database with the committed file.
 ///
 /// # Errors
-/// `Err` says that nothing could be compared: there is no file, it can't be read, or nothing was measured.
+/// Nothing could be compared: there is no file, the file can't be read, or the database is empty.
 pub(crate) fn compare(target: &Target<'_>, measured: &Measured) -> Result<Vec<Difference>, Problem> {
     let database = target.database;
     let committed = committed(target)?.ok_or_else(|| no_file(database))?;
     if measured.catalog.is_empty() {
         return Err(Problem::new(
             Exit::SchemaDiffers,
-            format!("{}: the database is empty; there is nothing to prove.", database.name),
+            format!("{}: the database is empty, so there is nothing to prove.", database.name),
         ));
     }
     Ok(xtask_schema::compare(&committed, &measured.catalog))
 }
 
-/// The committed schema; `None` if there is no file.
+/// Reads the committed schema. Returns `None` if there is no file.
 fn committed(target: &Target<'_>) -> Result<Option<Catalog>, Problem> {
     let file = &target.database.schema_file;
     match std::fs::read_to_string(target.root.join(file)) {
@@ -68,11 +68,11 @@ fn committed(target: &Target<'_>) -> Result<Option<Catalog>, Problem> {
 
 fn no_file(database: &Database) -> Problem {
     let (name, file) = (&database.name, database.schema_file.display());
-    Problem::new(Exit::SchemaDiffers, format!("{name}: there is no {file}, so nothing proves the schema."))
-        .remedy("Make it from the migrations, and commit it: cargo xtask db-verify --write")
+    Problem::new(Exit::SchemaDiffers, format!("{name}: there is no {file}, so the schema can't be proven."))
+        .remedy("Make the file from the migrations, and commit it: cargo xtask db-verify --write")
 }
 
-/// What the migrations make of an empty database.
+/// Applies the migrations to an empty scratch database, and reads its catalog.
 ///
 /// # Errors
 /// No scratch database can be made, or a migration fails in it.
@@ -92,10 +92,10 @@ async fn migrate_and_measure(scratch: &Scratch<'_>, database: &Database) -> Resu
     Ok(measured.catalog)
 }
 
-/// Holds the committed file against what the migrations make of an empty database.
+/// Compares the committed file with the result of the migrations in an empty database.
 ///
 /// # Errors
-/// They differ, nothing could be compared, or a migration fails.
+/// The two differ, nothing could be compared, or a migration fails.
 pub(crate) async fn file_is_current(target: &Target<'_>, run: &str) -> Result<()> {
     let database = target.database;
     let fresh = from_nothing(target, run).await?;
@@ -105,22 +105,22 @@ pub(crate) async fn file_is_current(target: &Target<'_>, run: &str) -> Result<()
     if differences.is_empty() {
         return Ok(());
     }
-    let what = format!("{}: {file} is stale: the migrations make something else of nothing.", database.name);
+    let what = format!("{}: {file} is stale: the migrations produce another schema.", database.name);
     Err(Problem::new(Exit::SchemaDiffers, what)
         .at(&database.schema_file, first_difference(target, &fresh), None)
         .details(differences.into_iter().map(|difference| Difference { repair: None, ..difference }.to_string()))
-        .remedy(format!("Make it anew, look at the change, and commit it: {write}"))
+        .remedy(format!("Regenerate the file, look at the change, and commit it: {write}"))
         .into())
 }
 
-/// The first line of the committed file that isn't what it would be, from one.
+/// The number of the first line of the committed file that differs. Lines count from one.
 fn first_difference(target: &Target<'_>, fresh: &Catalog) -> usize {
     let committed = std::fs::read_to_string(target.root.join(&target.database.schema_file)).unwrap_or_default();
     let fresh = fresh.to_sql();
     committed.lines().zip(fresh.lines()).take_while(|(old, new)| old == new).count() + 1
 }
 
-/// Whether a database is what the migrations make of nothing, whatever the committed file says.
+/// Returns whether a database equals the result of the migrations, whatever the committed file says.
 ///
 /// # Errors
 /// No scratch database can be made, or a migration fails in it.
@@ -128,9 +128,9 @@ pub(crate) async fn is_what_migrations_make(target: &Target<'_>, measured: &Meas
     Ok(from_nothing(target, run).await? == measured.catalog)
 }
 
-/// Why a database isn't what the repository says, and what mends it.
+/// Explains why a database differs from the repository, and how to fix that.
 ///
-/// `differences` are those between the committed file and the database.
+/// `differences` are the differences between the committed file and the database.
 pub(crate) async fn explain(
     target: &Target<'_>,
     measured: &Measured,
@@ -143,31 +143,29 @@ pub(crate) async fn explain(
     // Statements that repair the database make sense only where the database is at fault.
     let without_repair = |difference: &Difference| Difference { repair: None, ..difference.clone() }.to_string();
     let write = "cargo xtask db-verify --write";
-    let take_back = "Put the change into a migration, or take it back in the database.";
+    let take_back = "Put the change into a migration, or undo it in the database.";
     let fresh = match from_nothing(target, run).await {
         Ok(fresh) => fresh,
         Err(error) => {
-            return problem(format!("{name} isn't what {file} says."))
+            return problem(format!("{name} differs from {file}."))
                 .details(differences.iter().map(without_repair))
-                .detail(format!("Which of the two is at fault can't be told: {}", first_line(&error)));
+                .detail(format!("It is unknown which of the two is wrong: {}", first_line(&error)));
         }
     };
     let drift = xtask_schema::compare(&fresh, &measured.catalog);
     let file_is_stale = !matches!(committed(target), Ok(Some(committed)) if committed == fresh);
     if drift.is_empty() {
-        return problem(format!(
-            "{file} is stale: {name} is what the migrations make, and the file says something else."
-        ))
-        .details(differences.iter().map(without_repair))
-        .remedy(format!("Make it anew, look at the change, and commit it: {write}"));
+        return problem(format!("{file} is stale: {name} equals the result of the migrations, but the file doesn't."))
+            .details(differences.iter().map(without_repair))
+            .remedy(format!("Regenerate the file, look at the change, and commit it: {write}"));
     }
-    let drifted = problem(format!("{name} drifted: it isn't what the migrations make."))
+    let drifted = problem(format!("{name} drifted: it differs from the result of the migrations."))
         .details(drift.iter().map(ToString::to_string));
     if file_is_stale {
         drifted
-            .detail(format!("{file} isn't what the migrations make either."))
+            .detail(format!("{file} differs from the result of the migrations as well."))
             .remedy(take_back)
-            .remedy(format!("Make the file anew, look at the change, and commit it: {write}"))
+            .remedy(format!("Regenerate the file, look at the change, and commit it: {write}"))
     } else {
         drifted.remedy(take_back)
     }

@@ -1,7 +1,7 @@
-//! The round trip: on a scratch database, each migration goes up, down and up again.
+//! The round trip: each migration goes up, down and up again on a scratch database.
 //!
-//! Down has to give back the catalog from before, exactly, and up again the one from after. At last all go down, and
-//! nothing may be left.
+//! The way down must restore exactly the catalog from before, and the second way up must restore the catalog from
+//! after. At the end all migrations go down, and nothing may be left.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::problem::{Problem, Problems};
 use crate::target::Target;
 use crate::workspace::Database;
 
-/// What became of the migrations of a database.
+/// The result for the migrations of a database.
 pub(crate) struct Outcome {
     /// How many went up, down and up again.
     pub(crate) reversed: usize,
@@ -25,18 +25,18 @@ pub(crate) struct Outcome {
     pub(crate) irreversible: Vec<String>,
 }
 
-/// How far one scratch database led.
+/// The result of the attempt on one scratch database.
 enum Attempt {
-    /// To the end.
+    /// The attempt reached the last migration.
     Whole(Outcome),
-    /// To a migration that doesn't reverse: the database is of no use any more.
+    /// The attempt ended at a migration that doesn't reverse. The scratch database can't be used any more.
     Broken { version: i64, problem: Problem },
 }
 
 /// Makes the round trip on scratch databases on the server of `target`.
 ///
 /// # Errors
-/// Every migration that doesn't reverse, and the first that fails going up.
+/// Every migration that doesn't reverse, and the first one that fails on its way up.
 pub(crate) async fn run(target: &Target<'_>, run: &str) -> Result<Outcome> {
     let mut problems = Problems::default();
     let mut broken = Vec::new();
@@ -50,7 +50,7 @@ pub(crate) async fn run(target: &Target<'_>, run: &str) -> Result<Outcome> {
                 discarded?;
                 return Ok(outcome);
             }
-            // What comes after it is looked at on a new one, where this one stays up.
+            // The migrations after it are tried on a new scratch database, where this one is not reversed.
             Ok(Attempt::Broken { version, problem }) => {
                 problems.0.push(problem);
                 broken.push(version);
@@ -109,7 +109,7 @@ impl Trip<'_> {
         Ok(Attempt::Whole(outcome))
     }
 
-    /// The inner error is a migration that doesn't reverse.
+    /// Reverses a migration and applies it again. The inner error is a migration that doesn't reverse.
     async fn down_and_up(
         &mut self,
         file: &MigrationFile,
@@ -122,16 +122,16 @@ impl Trip<'_> {
         }
         let back = self.catalog().await?;
         if back != *before {
-            let what = format!("{} doesn't give back what was there before its migration.", name(&down.file));
+            let what = format!("{} doesn't restore the schema from before its migration.", name(&down.file));
             return Ok(Err(differ(&down.file, what, before, &back)
-                .remedy("It has to undo all that its migration does, and nothing else.")));
+                .remedy("It has to undo everything that its migration does, and nothing else.")));
         }
         if let Err(error) = self.up(file).await {
             return broken_by(error);
         }
         let again = self.catalog().await?;
         if again != *after {
-            let what = format!("{} makes something else the second time, after its way down.", name(&file.file));
+            let what = format!("{} produces another schema the second time, after its way down.", name(&file.file));
             return Ok(Err(
                 differ(&file.file, what, after, &again).remedy(format!("See what {} leaves behind.", name(&down.file)))
             ));
@@ -139,7 +139,7 @@ impl Trip<'_> {
         Ok(Ok(()))
     }
 
-    /// From the newest to the oldest.
+    /// Reverses all migrations, from the newest to the oldest.
     async fn all_the_way_down(&mut self, empty: &Catalog) -> Result<Option<Problem>> {
         for down in self.database.migrations.iter().rev().filter_map(|file| file.down.as_ref()) {
             self.down(down).await?;
@@ -149,7 +149,7 @@ impl Trip<'_> {
         Ok(first.filter(|_| left != *empty).map(|first| {
             let what = format!("{}: the whole way down leaves something behind.", self.database.name);
             differ(&first.file, what, empty, &left)
-                .remedy("Each file gave back what was there before it; all of them together don't.")
+                .remedy("Each file alone restores the schema from before it, but all of them together don't.")
         }))
     }
 
@@ -166,7 +166,7 @@ impl Trip<'_> {
     }
 }
 
-/// A statement that fails is the file's fault; a connection that fails isn't.
+/// Tells two errors apart: a statement that fails is the file's fault, but a connection that fails isn't.
 fn broken_by(error: anyhow::Error) -> Result<Result<(), Problem>> {
     match error.downcast::<Problem>() {
         Ok(problem) => Ok(Err(problem)),

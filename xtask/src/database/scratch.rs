@@ -1,7 +1,8 @@
-//! Scratch databases: where everything is tried that must not touch a developer's data.
+//! Scratch databases, for every experiment that must not touch a developer's data.
 //!
-//! Their names, `<database>_scratch_<12 hex digits>`, are given by this program only. Whoever makes one holds an
-//! advisory lock with the same digits for as long as it is used: one whose lock is free was left behind, and is swept.
+//! Only this program gives names like `<database>_scratch_<12 hex digits>`. The run that makes a scratch database holds
+//! an advisory lock with the same digits as long as it uses the database. A scratch database whose lock is free was
+//! left behind, and is dropped.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -19,33 +20,34 @@ use crate::env_file::Settings;
 use crate::problem::{Problem, Problems};
 use crate::target::Target;
 
-/// How many bits 12 hexadecimal digits are.
+/// The number of bits in 12 hexadecimal digits.
 const BITS: u32 = 48;
 
-/// "sx": what stands above the digits in the lock's key, so that it meets no other program's.
+/// "sx" in ASCII. It stands above the digits in the lock's key, so that the key differs from the keys of other
+/// programs.
 const KEY_SPACE: i64 = 0x7378 << BITS;
 
-/// PostgreSQL cuts longer names off.
+/// The longest name, in bytes. PostgreSQL truncates longer names.
 const LONGEST_NAME: usize = 63;
 
 const INFIX: &str = "_scratch_";
 
-/// In this time a server notices that a session's client is gone ([`session::watch_client`]).
+/// The time in which a server notices that a session's client is gone ([`session::watch_client`]).
 const NOTICED: Duration = Duration::from_millis(300);
 
 /// The databases that scratch databases may be made for.
 ///
 /// # Errors
-/// The settings are wrong, or a server isn't on this machine and nobody has allowed that.
+/// The settings are wrong, or a server isn't on this machine and the user didn't allow that.
 pub(crate) fn targets<'w>(context: &Context<'w>, allow_remote: bool) -> Result<Vec<Target<'w>>, Problems> {
     let targets = Settings::of(context.workspace)?.targets;
     let mut remote = Problems::default();
     for url in targets.iter().map(|target| &target.url).filter(|url| !url.address.is_loopback() && !allow_remote) {
         let what = format!(
-            "{} ({}) isn't this machine; no scratch database is made there unasked.",
+            "{} ({}) isn't this machine, so no scratch database is made there.",
             url.address.host, url.variable
         );
-        remote.0.push(Problem::unavailable(what).remedy("To make them there all the same, add --allow-remote."));
+        remote.0.push(Problem::unavailable(what).remedy("To make scratch databases there anyway, add --allow-remote."));
     }
     remote.into_result()?;
     Ok(targets)
@@ -61,7 +63,7 @@ pub(crate) struct Scratch<'t> {
 }
 
 impl<'t> Scratch<'t> {
-    /// Makes an empty one on the server of `target`.
+    /// Makes an empty scratch database on the server of `target`.
     ///
     /// # Errors
     /// The URL's role may not make databases.
@@ -81,7 +83,7 @@ impl<'t> Scratch<'t> {
         Ok(Self { name, target, run, maintenance })
     }
 
-    /// How to connect to it.
+    /// The options for a connection to it.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.target.url.options(self.run).database(&self.name)
     }
@@ -89,14 +91,14 @@ impl<'t> Scratch<'t> {
     /// Opens a session in it.
     ///
     /// # Errors
-    /// It can't be opened.
+    /// The session can't be opened.
     pub(crate) async fn open(&self) -> Result<PgConnection> {
         match session::open(self.options()).await {
             Opened::Session(mut connection) => {
                 session::watch_client(&mut connection).await;
                 Ok(connection)
             }
-            Opened::Missing => Err(Problem::failed("A scratch database was gone as soon as it was made.").into()),
+            Opened::Missing => Err(Problem::failed("A scratch database was dropped as soon as it was made.").into()),
             Opened::Failed(answer) => {
                 Err(Problem::unavailable(format!("A scratch database can't be opened: {answer}.")).into())
             }
@@ -106,7 +108,7 @@ impl<'t> Scratch<'t> {
     /// Opens a session in it and applies all migrations.
     ///
     /// # Errors
-    /// It can't be opened, or a migration fails.
+    /// The session can't be opened, or a migration fails.
     pub(crate) async fn migrated(&self) -> Result<PgConnection> {
         let mut connection = self.open().await?;
         let database = self.target.database;
@@ -120,7 +122,7 @@ impl<'t> Scratch<'t> {
         (&self.target.database.url_variable, self.target.url.of_database(&self.name, self.run))
     }
 
-    /// Drops it.
+    /// Drops the scratch database.
     ///
     /// # Errors
     /// The server refuses, or is gone.
@@ -147,7 +149,7 @@ pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>])
         names.into_iter().filter_map(|name| key_of(&name, targets).map(|key| (name, key))).collect();
     let mut swept = Vec::new();
     for round in 0..2 {
-        // Of a run that was killed just now, the server may not know yet that it is gone.
+        // The server may not know yet that a run was killed a moment ago.
         if round > 0 && !found.is_empty() {
             tokio::time::sleep(NOTICED).await;
         }
@@ -177,7 +179,7 @@ fn key_of(name: &str, targets: &[Target<'_>]) -> Option<i64> {
 }
 
 async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
-    // FORCE ends the sessions in it; ending them first and dropping then would be a race.
+    // FORCE ends the sessions in the database. Another statement that ends them before the drop would be a race.
     let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name));
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
 }
@@ -187,7 +189,7 @@ fn key(digits: u64) -> i64 {
     KEY_SPACE | digits as i64
 }
 
-/// The first bytes of a name, not ending inside a character.
+/// The first bytes of a name. The cut is never inside a character.
 fn cut(name: &str, longest: usize) -> &str {
     let mut end = name.len().min(longest);
     while !name.is_char_boundary(end) {

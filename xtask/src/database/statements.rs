@@ -1,8 +1,8 @@
-//! Where each statement of a migration begins, where in the file a position lies, and which indexes it builds
-//! concurrently.
+//! The text of a migration: the start of each statement, the line and column of a position, and the indexes that the
+//! migration builds concurrently.
 //!
-//! PostgreSQL gives the position of some errors only (a syntax error, a missing column). Of others, such as "relation
-//! already exists", it is known how many statements were done before: the next one failed.
+//! PostgreSQL gives the position of only some errors (a syntax error, a missing column). For other errors, such as
+//! "relation already exists", only the number of statements that succeeded is known. The next statement failed.
 
 use xtask_schema::sql::{Token, tokens};
 
@@ -10,8 +10,8 @@ use xtask_schema::sql::{Token, tokens};
 pub(crate) fn starts(sql: &str) -> Vec<usize> {
     let mut starts = Vec::new();
     let mut inside = false;
-    // The depth of BEGIN ATOMIC … END, the body of a function in SQL, and of parentheses, which a rule has around its
-    // statements: the semicolons in them end no statement.
+    // The depth of BEGIN ATOMIC … END, which is the body of a function in SQL, and the depth of parentheses, which a
+    // rule has around its statements. Semicolons inside them end no statement.
     let (mut atomic, mut parentheses) = (0_usize, 0_usize);
     let mut after_begin = false;
     for token in tokens(sql).filter(|token| !token.is_blank()) {
@@ -54,12 +54,13 @@ pub(crate) fn concurrent_indexes(sql: &str) -> Vec<String> {
     (0..tokens.len()).filter_map(named).collect()
 }
 
-/// What follows the word that the tokens have to begin with.
+/// The tokens after `word`, if the tokens begin with that word.
 fn after<'t, 's>(tokens: &'t [Token<'s>], word: &str) -> Option<&'t [Token<'s>]> {
     tokens.split_first().filter(|(first, _)| first.is_word(word)).map(|(_, rest)| rest)
 }
 
-/// Line and column, from one and in characters, of the character number `position`, which counts from one.
+/// The line and the column of the character number `position`. All three numbers count from one, and the column counts
+/// characters.
 pub(crate) fn line_and_column(sql: &str, position: usize) -> (usize, usize) {
     let before: String = sql.chars().take(position.saturating_sub(1)).collect();
     let line = before.matches('\n').count() + 1;
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_text_ends_somewhere() {
+    fn unfinished_text_does_not_panic() {
         for sql in ["'", "$", "$$", "$a$ ", "\"", "/*", "--", "E'\\", "é"] {
             starts(sql);
             concurrent_indexes(sql);
@@ -139,7 +140,7 @@ mod tests {
             "CREATE INDEX a ON t (x) /* CREATE INDEX CONCURRENTLY b ON t (x) */",
             "COMMENT ON INDEX a IS 'CREATE INDEX CONCURRENTLY b ON t (x)'",
             "SELECT $$CREATE INDEX CONCURRENTLY b ON t (x)$$, concurrently c FROM \"concurrently\" d",
-            // These find their index as it is: dropped beforehand, they would fail.
+            // These statements need their index. They would fail if it was dropped first.
             "DROP INDEX CONCURRENTLY a",
             "REINDEX INDEX CONCURRENTLY a",
         ] {

@@ -1,8 +1,8 @@
-//! sqlx's offline data: what its macros find out about each query, so that a checkout builds without any database.
+//! sqlx's offline data: the description of each query for sqlx's macros, so that a checkout builds without a database.
 //!
-//! It is made from scratch databases migrated from nothing, never from a live one, by one `cargo check` of the packages
-//! that have a database. This program stands before rustc meanwhile, so that each package's data lands in a folder of its
-//! own; that also keeps what is compiled here apart from what everybody else compiles.
+//! One `cargo check` of the packages that have a database makes the data. It uses freshly migrated scratch databases,
+//! never a live one. In this check, cargo calls this program instead of rustc, so that each package's data is written
+//! to its own folder. That also keeps the output of this check apart from the output of all other builds.
 
 mod touch;
 
@@ -28,17 +28,18 @@ use crate::process::Child;
 use crate::runtime::{self, wait_for};
 use crate::target::Target;
 
-/// Where each package keeps its data.
+/// The folder in which each package keeps its data.
 const FOLDER: &str = ".sqlx";
 
-/// Where fresh data is put, below the target folder; set for this program where it stands before rustc.
+/// The folder for fresh data, below the target folder.
 const FRESH: &str = "xtask/queries";
+/// The variable with the folder for fresh data. It is set when cargo calls this program instead of rustc.
 const VARIABLE: &str = "XTASK_QUERY_DATA";
 
-/// From an empty target folder, everything below the packages is compiled first.
+/// How long cargo may take. With an empty target folder, it compiles all dependencies first.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
-/// The command that makes the data anew.
+/// The command that regenerates the data.
 const WRITE: &str = "cargo xtask db-prepare";
 
 /// A package with queries.
@@ -46,17 +47,17 @@ struct Package {
     name: String,
     /// Relative to the root.
     dir: PathBuf,
-    /// The files that its targets begin with.
+    /// The main source file of each target.
     sources: Vec<PathBuf>,
 }
 
 /// The data of one package: file names with their texts.
 type Data = BTreeMap<String, String>;
 
-/// Compares the committed data with what it has to be. Returns a few words on what was compared.
+/// Compares the committed data with fresh data. Returns a few words about the comparison.
 ///
 /// # Errors
-/// Every query whose data differs, or why the data couldn't be made.
+/// The data of a query differs, or fresh data can't be made.
 pub(crate) fn check(context: Context<'_>, allow_remote: bool) -> Result<String> {
     let fresh = make(context, allow_remote)?;
     let mut problems = Problems::default();
@@ -73,7 +74,7 @@ pub(crate) fn check(context: Context<'_>, allow_remote: bool) -> Result<String> 
     })
 }
 
-/// Makes the committed data what it has to be. Returns a line for each file that was written or deleted.
+/// Replaces the committed data with fresh data. Returns a line for each file that was written or deleted.
 ///
 /// # Errors
 /// A query doesn't compile, or a file can't be written.
@@ -92,13 +93,13 @@ pub(crate) fn write(context: Context<'_>, allow_remote: bool) -> Result<Vec<Stri
         }
         for name in committed.keys().filter(|name| !fresh.contains_key(*name)) {
             std::fs::remove_file(root.join(&folder).join(name)).map_err(failed)?;
-            done.push(format!("deleted: {}, no query's any more", folder.join(name).display()));
+            done.push(format!("deleted: {}, because its query is gone", folder.join(name).display()));
         }
     }
     Ok(done)
 }
 
-/// What the data has to be.
+/// Makes fresh data for each package.
 fn make(context: Context<'_>, allow_remote: bool) -> Result<Vec<(Package, Data)>> {
     let (packages, folder) = packages(context)?;
     if packages.is_empty() {
@@ -114,10 +115,10 @@ fn make(context: Context<'_>, allow_remote: bool) -> Result<Vec<(Package, Data)>
     Ok(packages.into_iter().zip(data).collect())
 }
 
-/// A variable that a database's URL stands in, with the URL of its scratch database.
+/// The variable of a database's URL, with the URL of its scratch database.
 type Variable<'t> = (&'t str, String);
 
-/// Calls `work` with a scratch database for each database, migrated from nothing.
+/// Calls `work` with a freshly migrated scratch database for each database.
 fn with_scratch<T>(
     context: Context<'_>,
     targets: &[Target<'_>],
@@ -194,10 +195,12 @@ fn compile_into(
     }
     let data = |package: &Package| {
         let folder = fresh.join(&package.name);
-        // Made for each package that is compiled. Nothing measured is no result.
+        // The folder exists for each package that was compiled. Without it, nothing was measured.
         if !folder.is_dir() {
-            let what = format!("{} wasn't compiled, so nothing is known of its queries.", package.name);
-            return Err(Problem::failed(what).remedy("Type it again while nothing else compiles it.").into());
+            let what = format!("{} wasn't compiled, so nothing is known about its queries.", package.name);
+            return Err(Problem::failed(what)
+                .remedy("Run it again while no other program compiles this package.")
+                .into());
         }
         read(&folder)
     };
@@ -229,14 +232,15 @@ struct MetadataDependency {
     name: String,
 }
 
-/// The packages that have a database and depend on sqlx. Where no package is said to have the database, all that depend
-/// on sqlx are meant, but for this one. With them, the target folder.
+/// Returns the packages that have a database and depend on sqlx, and the target folder. If no package has a
+/// `sqlx.toml`, all packages that depend on sqlx are meant, except this one.
 fn packages(context: Context<'_>) -> Result<(Vec<Package>, PathBuf)> {
     let root = &context.workspace.root;
     let list = Child::cargo(DEADLINE).dir(root).args(["metadata", "--no-deps", "--format-version", "1"]);
     let ended = list.run(context.interrupt)?;
     let metadata: Metadata = serde_json::from_str(&ended.stdout).map_err(|error| {
-        Problem::failed(format!("`{list}` can't be read: {error}.")).details(ended.stderr.lines().map(str::to_owned))
+        Problem::failed(format!("The output of `{list}` can't be read: {error}."))
+            .details(ended.stderr.lines().map(str::to_owned))
     })?;
     let dirs: Vec<_> = context.workspace.databases.iter().map(|database| &database.package_dir).collect();
     let found = metadata.packages.into_iter().filter_map(|package| {
@@ -252,7 +256,7 @@ fn packages(context: Context<'_>) -> Result<(Vec<Package>, PathBuf)> {
     Ok((found.collect(), metadata.target_directory))
 }
 
-/// The data in a folder; there is none if there is no folder.
+/// Reads the data in a folder. A missing folder has no data.
 fn read(folder: &Path) -> Result<Data> {
     let failed = |error: std::io::Error| Problem::failed(format!("{} can't be read: {error}.", folder.display()));
     let entries = match std::fs::read_dir(folder) {
@@ -266,14 +270,14 @@ fn read(folder: &Path) -> Result<Data> {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with("query-") && name.ends_with(".json") {
             let text = std::fs::read_to_string(entry.path()).map_err(failed)?;
-            // A checkout may have CRLF.
+            // Git may have checked the file out with CRLF.
             data.insert(name, text.replace("\r\n", "\n"));
         }
     }
     Ok(data)
 }
 
-/// How a package's committed data differs from what it has to be.
+/// The differences between a package's committed data and its fresh data.
 fn differences(root: &Path, package: &Package, fresh: &Data) -> Result<Vec<Problem>> {
     let committed = read(&root.join(package.dir.join(FOLDER)))?;
     let mut problems = Vec::new();
@@ -286,12 +290,12 @@ fn differences(root: &Path, package: &Package, fresh: &Data) -> Result<Vec<Probl
         }
     }
     for (name, old) in committed.iter().filter(|(name, _)| !fresh.contains_key(*name)) {
-        let what = format!("{}: this is the data of a query that there isn't any more.", package.name);
+        let what = format!("{}: this is the data of a query that no longer exists.", package.name);
         let file = package.dir.join(FOLDER).join(name);
         problems.push(Problem::failed(what).at(file, 1, None).details(lines_of(&query_of(old))));
     }
     if let Some(last) = problems.last_mut() {
-        last.remedies.push(format!("Make the data anew, look at the change, and commit it: {WRITE}"));
+        last.remedies.push(format!("Regenerate the data, look at the change, and commit it: {WRITE}"));
     }
     Ok(problems)
 }
@@ -301,13 +305,14 @@ fn changed(file: PathBuf, old: &str, new: &str) -> Problem {
     let difference = TextDiff::from_lines(old, new);
     let difference =
         difference.unified_diff().context_radius(3).header("committed", "the query on today's schema").to_string();
-    Problem::failed("The query's data isn't what the database says of it.")
+    Problem::failed("The query's committed data differs from the database's description of the query.")
         .at(file, same + 1, None)
         .details(lines_of(&query_of(new)))
         .details(lines_of(&difference))
 }
 
-/// The query is to be found in the package's source; where it is made up by a macro it isn't.
+/// The problem of a query without data. The place is found by the query's text in the package's source. A query that a
+/// macro builds can't be found there.
 fn missing(root: &Path, package: &Package, query: &str) -> Problem {
     let problem =
         Problem::failed(format!("{}: this query has no data in {FOLDER}.", package.name)).details(lines_of(query));
@@ -338,14 +343,14 @@ fn query_of(text: &str) -> String {
     serde_json::from_str(text).map_or_else(|_| String::new(), |File { query }| query)
 }
 
-/// This program's file, which cargo may have replaced by a newer one since it was started.
+/// The path of this program. Cargo may have replaced the file with a newer one since the start of this process.
 fn this_program() -> Result<PathBuf> {
     let path = std::env::current_exe()?;
     let name = path.to_string_lossy();
     Ok(name.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
 }
 
-/// Stands before rustc, if this process was started by cargo for that: runs it with the folder for the package's data.
+/// Runs rustc with the folder for the package's data, if cargo started this process instead of rustc.
 /// <https://doc.rust-lang.org/cargo/reference/config.html#buildrustc-workspace-wrapper>
 pub(crate) fn rustc_wrapper() -> Option<ExitCode> {
     let folder = PathBuf::from(std::env::var_os(VARIABLE)?);

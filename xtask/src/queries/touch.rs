@@ -1,4 +1,4 @@
-//! Has cargo compile packages once more, though nothing in them has changed.
+//! Makes cargo compile packages again, although nothing in them has changed.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use anyhow::Result;
 use crate::interrupt::Interrupt;
 use crate::problem::Problem;
 
-/// How often a lock is asked for that another run holds.
+/// The pause between two attempts to take a lock that another run holds.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Source files whose time of change is now, for as long as this lives.
+/// Source files whose modification time is now, as long as this value lives.
 ///
-/// One run at a time in a target folder: what one has marked, another one would compile, and cargo would find nothing
-/// left to be done for the first.
+/// Only one run at a time marks files for a target folder. Otherwise another run could compile the files that the first
+/// run has marked, and cargo would find nothing to do for the first run.
 pub(super) struct Touched {
     files: Vec<Marked>,
     _turn: File,
@@ -28,10 +28,10 @@ struct Marked {
 }
 
 impl Touched {
-    /// Waits for its turn, and marks the files. `lock` is a file in the target folder.
+    /// Waits for the lock, and marks the files. `lock` is a file in the target folder.
     ///
     /// # Errors
-    /// A file can't be written to, or somebody pressed Ctrl-C.
+    /// A file can't be written to, or the user pressed Ctrl-C.
     pub(super) fn new<'a>(
         lock: &Path,
         files: impl Iterator<Item = &'a PathBuf>,
@@ -41,7 +41,7 @@ impl Touched {
         for file in files {
             let marked = mark(file).map_err(|error| {
                 Problem::failed(format!(
-                    "{} can't be marked as changed, to be compiled once more: {error}.",
+                    "{} can't be marked as changed, so cargo would not compile it again: {error}.",
                     file.display()
                 ))
             })?;
@@ -52,7 +52,8 @@ impl Touched {
 }
 
 impl Drop for Touched {
-    /// Nothing else need be compiled for it. A file that was changed meanwhile keeps the time of its change.
+    /// Restores the times, so that nothing else is compiled again. A file that was changed meanwhile keeps its new
+    /// time.
     fn drop(&mut self) {
         for Marked { file, before, now } in &self.files {
             if modified(file).is_ok_and(|modified| modified == *now) {
@@ -76,7 +77,7 @@ fn turn(lock: &Path, interrupt: &Interrupt) -> Result<File> {
     }
 }
 
-/// File systems keep times more or less exactly: what counts is what is read back.
+/// Sets the modification time of a file to now. The time is read back, because file systems round it.
 fn mark(file: &Path) -> std::io::Result<Marked> {
     let before = modified(file)?;
     set_modified(file, SystemTime::now())?;

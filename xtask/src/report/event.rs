@@ -1,4 +1,4 @@
-//! What happens, as data: the interface between the commands and the renderers that show it.
+//! Events, as data: the interface between the commands and the renderers.
 
 use serde::Serialize;
 
@@ -9,15 +9,15 @@ use crate::problem::Problem;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Outcome {
-    /// It did something.
+    /// The step did something.
     Done,
     /// There was nothing to do.
     Unchanged,
-    /// It failed.
+    /// The step failed.
     Failed,
-    /// It was left out, since it was asked for or because this machine lacks what it needs.
+    /// The step was skipped, because the user asked for that or because this machine lacks something that it needs.
     Skipped,
-    /// It never began: what it needs failed, or the run was ended before.
+    /// The step never began, because a step that it needs failed or because the run ended before.
     NotRun,
 }
 
@@ -35,43 +35,43 @@ pub(crate) struct ListedTable<'a> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum Event<'a> {
-    /// A step has something to do that takes time.
+    /// A step begins work that takes time.
     Doing { step: &'a str, what: &'a str },
     /// A step ended.
     Step { step: &'a str, outcome: Outcome, what: &'a str, seconds: f64 },
-    /// Something worth knowing.
+    /// A fact worth knowing.
     Note { text: &'a str },
-    /// Something that may surprise later.
+    /// A fact that may surprise the user later.
     Warning { text: &'a str },
     /// The tables of a database.
     Tables { database: &'a str, tables: &'a [ListedTable<'a>] },
-    /// Something that is wrong.
+    /// An error.
     Problem(&'a Problem),
-    /// The steps of the pipeline; for people either what each proves or what it runs.
+    /// The steps of the pipeline. People see either the proof or the commands of each step.
     Steps {
         steps: &'a [Listed],
         #[serde(skip)]
         explained: bool,
     },
-    /// Steps of the pipeline that are under way.
+    /// The steps of the pipeline that are under way.
     Running { steps: &'a [Running<'a>] },
-    /// What a step of the pipeline that failed printed.
+    /// The output of a step of the pipeline that failed.
     Output { step: &'a str, text: &'a str },
-    /// A step of the pipeline ended, which ran these command lines.
+    /// A step of the pipeline ended. It ran these command lines.
     Ended {
         #[serde(flatten)]
         row: &'a Row,
         #[serde(skip)]
         commands: &'a [String],
     },
-    /// How the steps of the pipeline ended.
+    /// The results of the steps of the pipeline.
     Pipeline { steps: &'a [Row] },
     /// The command ended.
     Finished { command: &'a str, exit_code: u8, seconds: f64, next: &'a [String] },
 }
 
 impl Event<'_> {
-    /// Whether it is shown also with `--quiet`: a problem, or the result that the command was asked for.
+    /// Returns whether the event is shown even with `--quiet`. It is a problem, or the result that the user asked for.
     pub(super) fn is_loud(&self) -> bool {
         matches!(self, Self::Problem(_) | Self::Output { .. } | Self::Pipeline { .. } | Self::Steps { .. })
     }

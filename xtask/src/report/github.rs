@@ -1,5 +1,5 @@
-//! Events as GitHub's runner understands them: plain lines, and between them its workflow commands, which make
-//! annotations on the line at fault, fold what passed, and write a summary.
+//! Events for GitHub's runner: plain lines, and between them its workflow commands. These make annotations on the line
+//! at fault, and fold the command lines of steps that passed. The table of the steps goes to the summary of the run.
 //!
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
 
@@ -12,7 +12,7 @@ use crate::problem::Problem;
 
 /// Shows events on GitHub.
 pub(super) struct GitHub {
-    /// What everybody else reads as well.
+    /// Shows the plain lines.
     text: Text,
 }
 
@@ -46,8 +46,8 @@ fn annotation(problem: &Problem) {
     command("error", &properties.join(","), &text);
 }
 
-/// The line of a step that ended. The command lines of a step that passed are folded away below it. GitHub shows nothing
-/// of a folded group, so a step that failed is in none.
+/// Shows the line of a step that ended. The command lines of a step that passed are folded below that line. GitHub
+/// hides the contents of a folded group, so a step that failed isn't folded.
 fn group(row: &Row, commands: &[String]) {
     let line = row.line();
     let mut stderr = std::io::stderr().lock();
@@ -58,7 +58,7 @@ fn group(row: &Row, commands: &[String]) {
     }
 }
 
-/// The table on the page of the run.
+/// Writes the table to the page of the run.
 /// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#adding-a-job-summary>
 fn summary(rows: &[Row]) {
     let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY") else { return };

@@ -1,4 +1,4 @@
-//! Events as JSON, one object a line, on stdout.
+//! Events as JSON on stdout, one object on each line.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use super::event::Event;
 
 pub(super) fn show(event: &Event<'_>) {
     if let Ok(line) = serde_json::to_string(event) {
-        // When the reader of the lines has gone away, the work goes on without it.
+        // If the reader of the lines is gone, the work goes on without it.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
 }

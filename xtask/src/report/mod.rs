@@ -1,8 +1,8 @@
-//! Shows what happens. Every event goes to one renderer: text for a terminal or without colours, JSON lines, or what
-//! GitHub's runner understands. A new format is a file with a renderer, a variant of [`Format`], and one of `Renderer`.
+//! Shows events. Every event goes to one renderer: text for a terminal, plain text, JSON lines, or lines for GitHub's
+//! runner. A new format is a file with a renderer, a variant of [`Format`], and a variant of `Renderer`.
 //!
-//! Progress and problems go to stderr, results to stdout; with `--format json` every event is a line on stdout.
-//! A success is quiet and a failure is whole: a step that passed is one line with its time.
+//! Progress and problems go to stderr, and results go to stdout. With `--format json`, every event is a line on stdout.
+//! A step that passed is one line with its time. A step that failed is shown in full.
 
 mod event;
 mod github;
@@ -26,13 +26,13 @@ use text::Text;
 /// How events are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Lines with colours and a spinner; the default on a terminal.
+    /// Lines with colours and a spinner (the default on a terminal).
     Terminal,
-    /// Lines without either; the default elsewhere.
+    /// Lines without colours and without a spinner (the default elsewhere).
     Plain,
-    /// One JSON object a line, on stdout.
+    /// JSON on stdout, one object on each line.
     Json,
-    /// Plain lines with annotations, folded groups and a summary; the default on GitHub's runners.
+    /// Plain lines with annotations, folded groups and a summary (the default on GitHub's runners).
     Github,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Reporter {
     renderer: Renderer,
     quiet: bool,
     started: Instant,
-    /// When something was shown last.
+    /// The time when the last event was shown.
     spoke: Cell<Instant>,
 }
 
@@ -51,11 +51,11 @@ enum Renderer {
     GitHub(GitHub),
 }
 
-/// How often a log, which has no place that can be drawn over, is told which steps are under way.
+/// How often a log lists the steps that are under way. A terminal shows them all the time, in a line that changes.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 impl Reporter {
-    /// `format` as the user asked for it, else what fits the place where stderr goes.
+    /// Makes a reporter for the format that the user asked for, or else for the format that fits stderr.
     pub(crate) fn new(format: Option<Format>, quiet: bool) -> Self {
         let on_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
         let terminal = std::io::stderr().is_terminal();
@@ -73,7 +73,7 @@ impl Reporter {
         Self::with(renderer, quiet)
     }
 
-    /// A reporter that keeps what it is told, as plain lines. They are shown if somebody needs them.
+    /// Makes a reporter that keeps the events as plain lines, to be shown only if they are needed.
     pub(crate) fn keeping() -> Self {
         Self::with(Renderer::Text(Text::keeping()), false)
     }
@@ -83,7 +83,7 @@ impl Reporter {
         Self { renderer, quiet, started: now, spoke: Cell::new(now) }
     }
 
-    /// What a reporter that keeps its lines has kept.
+    /// Returns the lines that this reporter has kept.
     pub(crate) fn kept(&self) -> String {
         match &self.renderer {
             Renderer::Text(text) => text.kept(),
@@ -91,12 +91,12 @@ impl Reporter {
         }
     }
 
-    /// A step begins. Dropped without an end, it shows nothing.
+    /// Begins a step. A step that is dropped without an end shows nothing.
     pub(crate) fn step<'a>(&'a self, name: &'a str) -> Step<'a> {
         Step { reporter: self, name, started: Instant::now(), took: None }
     }
 
-    /// A step that ended some time ago.
+    /// Shows a step that ended some time ago.
     pub(crate) fn step_took(&self, step: &str, outcome: Outcome, what: &str, took: Duration) {
         self.show(&Event::Step { step, outcome, what, seconds: took.as_secs_f64() });
     }
@@ -113,17 +113,17 @@ impl Reporter {
         self.show(&Event::Tables { database, tables });
     }
 
-    /// Shows all problems, also when quiet.
+    /// Shows all problems, even with `--quiet`.
     pub(crate) fn problems(&self, problems: &Problems) {
         problems.0.iter().for_each(|problem| self.show(&Event::Problem(problem)));
     }
 
-    /// The steps of the pipeline: the command's result.
+    /// Shows the steps of the pipeline, which are the command's result.
     pub(crate) fn steps(&self, steps: &[Listed], explained: bool) {
         self.show(&Event::Steps { steps, explained });
     }
 
-    /// Steps of the pipeline under way. A terminal shows them at every call, logs now and then.
+    /// Shows the steps of the pipeline that are under way: on a terminal at every call, in a log now and then.
     pub(crate) fn running(&self, steps: &[Running<'_>]) {
         let live = matches!(&self.renderer, Renderer::Text(text) if text.is_live());
         if !steps.is_empty() && (live || self.spoke.get().elapsed() >= HEARTBEAT) {
@@ -131,7 +131,7 @@ impl Reporter {
         }
     }
 
-    /// A step of the pipeline ended; if it failed, with all that it printed and all that it found.
+    /// Shows that a step of the pipeline ended. If it failed, its whole output and all of its problems are shown.
     pub(crate) fn ended(&self, row: &Row, commands: &[String], output: &str, problems: &Problems) {
         self.show(&Event::Ended { row, commands });
         if row.outcome == Outcome::Failed {
@@ -142,13 +142,13 @@ impl Reporter {
         }
     }
 
-    /// How the steps of the pipeline ended: the command's result, shown also when quiet, and on GitHub's page of
-    /// the run as well.
+    /// Shows the results of the steps of the pipeline. They are the command's result, so they are shown even with
+    /// `--quiet`. On GitHub they are also on the page of the run.
     pub(crate) fn pipeline(&self, rows: &[Row]) {
         self.show(&Event::Pipeline { steps: rows });
     }
 
-    /// The last event of a command: how it ended, and what may be typed next.
+    /// Shows the last event of a command: its exit code, and lines that say what to type next.
     pub(crate) fn finished(&self, command: &str, exit_code: u8, next: &[String]) {
         let seconds = self.started.elapsed().as_secs_f64();
         self.show(&Event::Finished { command, exit_code, seconds, next });
@@ -176,17 +176,17 @@ pub(crate) struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// What it does now, if that takes time: the spinner's text.
+    /// Shows the work that the step does now, as the text of the spinner.
     pub(crate) fn doing(&self, what: &str) {
         self.reporter.show(&Event::Doing { step: self.name, what });
     }
 
-    /// What comes between now and its end is not its own time.
+    /// Stops the step's clock. The time from now to its end doesn't count.
     pub(crate) fn stop_clock(&mut self) {
         self.took = Some(self.started.elapsed());
     }
 
-    /// It ended.
+    /// Ends the step.
     pub(crate) fn end(self, outcome: Outcome, what: &str) {
         let seconds = self.took.unwrap_or_else(|| self.started.elapsed()).as_secs_f64();
         self.reporter.show(&Event::Step { step: self.name, outcome, what, seconds });

@@ -1,4 +1,4 @@
-//! How the steps of the pipeline ended, as a table.
+//! The steps of the pipeline as lists and tables.
 
 use std::time::Duration;
 
@@ -11,42 +11,42 @@ use super::{Outcome, human};
 #[derive(Debug, Serialize)]
 pub(crate) struct Running<'a> {
     pub(crate) step: &'a str,
-    /// What it does.
+    /// The work that the step does now.
     pub(crate) what: &'a str,
     pub(crate) seconds: f64,
 }
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) step: String,
     pub(crate) outcome: Outcome,
-    /// Nothing for a step that never began.
+    /// `None` for a step that never began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seconds: Option<f64>,
-    /// What there is to know about it, in a few words.
+    /// A few words about the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) what: Option<String>,
-    /// The command that repeats just that, if it failed.
+    /// The command that repeats only this step, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) repeat: Option<String>,
 }
 
-/// A step as it is listed.
+/// A step in the list of steps.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listed {
     pub(crate) step: &'static str,
     pub(crate) proves: &'static str,
     /// The steps that must have passed before, if they are part of the run.
     pub(crate) needs: &'static [&'static str],
-    /// What it runs, as lines for a shell.
+    /// The commands that it runs, as lines for a shell.
     pub(crate) runs: Vec<String>,
-    /// Why it runs nothing here.
+    /// The reason why it runs nothing here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) nothing: Option<String>,
 }
 
-/// The list for people: a line for each step.
+/// The list for people, with a line for each step.
 pub(super) fn list(steps: &[Listed]) -> String {
     let width = steps.iter().map(|step| step.step.len()).max().unwrap_or(0);
     let line = |step: &Listed| {
@@ -56,7 +56,7 @@ pub(super) fn list(steps: &[Listed]) -> String {
     steps.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// What each step runs, as a script.
+/// The commands of each step, as a script.
 pub(super) fn explanation(steps: &[Listed]) -> String {
     let block = |step: &Listed| {
         let nothing = step.nothing.as_ref().map(|why| format!("# nothing: {why}"));
@@ -102,14 +102,14 @@ impl Row {
         [self.what.clone(), repeat].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
-    /// As a line by itself.
+    /// The row as a single line.
     pub(super) fn line(&self) -> String {
         let times = if self.seconds.is_some() { format!(" ({})", self.time()) } else { String::new() };
         let what = self.what.as_ref().map_or_else(String::new, |what| format!(": {what}"));
         format!("{} {}{what}{times}", self.result(), self.step)
     }
 
-    /// The same, with a terminal's colours.
+    /// The row as a single line, with a terminal's colours.
     pub(super) fn styled_line(&self, styled: bool) -> String {
         let result = self.style().force_styling(styled).apply_to(format!("{:<7}", self.result())).to_string();
         let what = self.what.clone().unwrap_or_default();

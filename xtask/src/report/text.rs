@@ -14,18 +14,18 @@ use crate::problem::Problem;
 
 /// Shows events as lines.
 pub(super) struct Text {
-    /// The marks and colours of a terminal; plain words without.
+    /// Whether lines have the marks and colours of a terminal. Otherwise they have plain words.
     styled: bool,
-    /// A spinner, where there is a terminal to draw it on.
+    /// The spinner, if there is a terminal.
     spinner: Option<RefCell<Spinner>>,
-    /// Where lines are kept in place of being shown.
+    /// The lines that are kept, if lines are kept and not shown.
     kept: Option<RefCell<String>>,
 }
 
 #[derive(Default)]
 struct Spinner {
     bar: Option<ProgressBar>,
-    /// What each step under way does now.
+    /// The current work of each step that is under way.
     doing: BTreeMap<String, String>,
 }
 
@@ -34,22 +34,23 @@ impl Text {
         Self { styled: false, spinner: None, kept: None }
     }
 
-    /// Plain lines that are kept.
+    /// Makes a renderer that keeps plain lines.
     pub(super) fn keeping() -> Self {
         Self { kept: Some(RefCell::default()), ..Self::plain() }
     }
 
-    /// The lines that were kept.
+    /// Returns the lines that were kept.
     pub(super) fn kept(&self) -> String {
         self.kept.as_ref().map_or_else(String::new, |kept| kept.borrow().clone())
     }
 
-    /// Whether there is a terminal, where a line can be shown for a moment.
+    /// Returns whether there is a terminal, where a line can be shown for a moment.
     pub(super) fn is_live(&self) -> bool {
         self.spinner.is_some()
     }
 
-    /// `spinner`: whether stderr is a terminal. <https://no-color.org>: a `NO_COLOR` that isn't empty means no colours.
+    /// `spinner` says whether stderr is a terminal. A `NO_COLOR` that isn't empty means no colours,
+    /// <https://no-color.org>.
     pub(super) fn for_terminal(spinner: bool) -> Self {
         let styled = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self { styled, spinner: spinner.then(RefCell::default), kept: None }
@@ -107,7 +108,7 @@ impl Text {
         }
     }
 
-    /// On a terminal, a line that is drawn over; elsewhere one that stays.
+    /// Shows the running steps: on a terminal in a line that is replaced later, elsewhere in a line that stays.
     fn running(&self, steps: &[Running<'_>]) {
         let parts = steps.iter().map(|Running { step, what, seconds }| {
             let seconds = *seconds as u64;
@@ -180,7 +181,7 @@ impl Text {
         }
     }
 
-    /// Writes around the spinner. A reader that went away ends the lines, not the work.
+    /// Writes lines to stderr, around the spinner. If the reader of stderr is gone, the work goes on without it.
     fn err(&self, lines: &str) {
         if self.keep(lines) {
             return;

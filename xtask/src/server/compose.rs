@@ -1,8 +1,9 @@
 //! PostgreSQL in a container: the service `db` of `compose.yaml`, through `docker compose` or a standalone
 //! `docker-compose`.
 //!
-//! The container is started with `up -d` and asked for its readiness by us: `--wait` only notices it at the health
-//! check's interval. User, password and port reach compose through the environment.
+//! `up -d` starts the container, and this program itself asks PostgreSQL whether it is ready. `--wait` would notice
+//! that only at the interval of the health check. The user, the password and the port reach compose through the
+//! environment.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -20,18 +21,18 @@ use crate::process::{Child, Ended};
 
 /// The compose file, at the workspace root.
 const FILE: &str = "compose.yaml";
-/// Its service.
+/// The service in the compose file.
 const SERVICE: &str = "db";
-/// The image, unless `POSTGRES_IMAGE` names another; the same default stands in `compose.yaml`.
+/// The image, unless `POSTGRES_IMAGE` names another one. `compose.yaml` has the same default.
 const IMAGE: &str = "postgres:15-alpine";
 
-/// How long a question to the engine may take: a wedged one never answers.
+/// How long a question to Docker's engine may take. An engine that hangs never answers.
 const QUESTION: Duration = Duration::from_secs(10);
-/// How long `up` may take when the image is there.
+/// How long `up` may take when the image is on this machine.
 const UP: Duration = Duration::from_secs(90);
 /// How long `up` may take when it has to pull the image first.
 const PULL: Duration = Duration::from_secs(600);
-/// How long `stop` may take: Docker kills the container after 10 s.
+/// How long `stop` may take. Docker kills the container after 10 s.
 const STOP: Duration = Duration::from_secs(45);
 
 /// A compose that works, and the project that it manages for this checkout.
@@ -39,22 +40,23 @@ pub(crate) struct Compose {
     /// `docker compose` or `docker-compose`.
     command: Vec<String>,
     root: PathBuf,
-    /// Tells the containers and the volume of two checkouts apart, also of two in folders of the same name.
+    /// The name of the project. It tells the containers and the volumes of two checkouts apart, even if their folders
+    /// have the same name.
     project: String,
     image_is_there: bool,
 }
 
-/// Why there is no compose here, and what would mend it.
+/// The reason why a provider can't be used here, and the way to fix that.
 pub(crate) struct Unusable {
     pub(crate) why: String,
     pub(crate) remedy: String,
 }
 
 impl Compose {
-    /// Looks for one, without starting anything.
+    /// Looks for a compose that works, and starts nothing.
     ///
     /// # Errors
-    /// `Err` is Ctrl-C only; everything else is a reason for not using compose.
+    /// The outer error is only Ctrl-C. The inner error is the reason why compose can't be used.
     pub(crate) fn find(root: &Path, interrupt: &Interrupt) -> Result<Result<Self, Unusable>> {
         let unusable = |why: &str, remedy: &str| Ok(Err(Unusable { why: why.into(), remedy: remedy.into() }));
         if !root.join(FILE).is_file() {
@@ -67,11 +69,11 @@ impl Compose {
         }
         if let Some(host) = remote_engine(docker.as_deref(), interrupt) {
             return unusable(
-                &format!("Docker's engine is on another machine ({host}), where nothing is started unasked"),
+                &format!("Docker's engine is on another machine ({host}), and nothing is started there"),
                 "docker context use default, and unset DOCKER_HOST",
             );
         }
-        // Together they take as long as the slowest of them.
+        // The questions are asked at the same time, so together they take only as long as the slowest one.
         let (plugin, image, standalone_works) = std::thread::scope(|scope| {
             let ask =
                 |program: &Path, args: &[&str]| Child::new(program, QUESTION).args(args.iter().copied()).run(interrupt);
@@ -97,7 +99,7 @@ impl Compose {
             return unusable(&format!("Docker doesn't answer: {error}"), "Restart Docker, and look at its log.");
         } else {
             return unusable(
-                "Docker is here, but neither its compose plugin nor docker-compose",
+                "Docker is installed, but neither its compose plugin nor docker-compose is",
                 "Install the plugin: https://docs.docker.com/compose/install/linux/",
             );
         };
@@ -108,15 +110,15 @@ impl Compose {
             Some(Ok(ended)) if ended.status.success() => true,
             Some(Ok(ended)) if ended.stderr.contains("permission denied") => {
                 return unusable(
-                    "this user may not talk to Docker's engine",
+                    "this user has no permission to use Docker's engine",
                     "sudo usermod --append --groups docker $USER, then log in again",
                 );
             }
             Some(Ok(ended)) if !ended.stderr.to_lowercase().contains("no such image") => {
                 let said = first_line(&ended.stderr);
                 return unusable(
-                    &format!("Docker's engine doesn't run: {said}"),
-                    "Start it: sudo systemctl start docker, or Docker Desktop",
+                    &format!("Docker's engine isn't running: {said}"),
+                    "Start it: sudo systemctl start docker, or open Docker Desktop",
                 );
             }
             _ => false,
@@ -125,7 +127,7 @@ impl Compose {
         Ok(Ok(Self { command, root: root.to_owned(), project, image_is_there }))
     }
 
-    /// What would be run.
+    /// Describes what [`Compose::start`] would run.
     pub(crate) fn describe(&self) -> String {
         let pull = if self.image_is_there { "" } else { ", which it pulls first" };
         format!("{} up -d {SERVICE} with {}{pull}", self.command.join(" "), image())
@@ -136,11 +138,11 @@ impl Compose {
         (!self.image_is_there).then(image)
     }
 
-    /// Starts the container, from nothing if need be, and waits until PostgreSQL in it is ready.
+    /// Starts the container, and waits until PostgreSQL in it is ready. The container is made first if there is none.
     ///
     /// # Errors
-    /// [`StartError::Unusable`] if the image can't be had, [`StartError::PortTaken`], or what failed, with the
-    /// container's last log lines.
+    /// [`StartError::Unusable`] if the image can't be pulled, [`StartError::PortTaken`] if the port is taken, or else
+    /// the failure with the last lines of the container's log.
     pub(crate) async fn start(
         &self,
         url: &DatabaseUrl,
@@ -178,10 +180,10 @@ impl Compose {
         }
     }
 
-    /// Stops the container and keeps its volume. Returns whether one ran.
+    /// Stops the container and keeps its volume. Returns whether a container was running.
     ///
     /// # Errors
-    /// Compose fails, or doesn't end.
+    /// Compose fails, or doesn't end in time.
     pub(crate) fn stop(&self, interrupt: &Interrupt) -> Result<bool> {
         if self.state(interrupt)? != "running" {
             return Ok(false);
@@ -194,13 +196,14 @@ impl Compose {
         Ok(true)
     }
 
-    /// Whether this checkout's container listens on that port.
+    /// Returns whether this checkout's container publishes that port.
     pub(crate) fn publishes(&self, port: u16, interrupt: &Interrupt) -> Result<bool> {
         let ended = self.compose(QUESTION, None).args(["port", SERVICE, "5432"]).run(interrupt)?;
         Ok(ended.status.success() && ended.stdout.trim().ends_with(&format!(":{port}")))
     }
 
-    /// The data belongs to whoever had it made: another password in the URL does not open it.
+    /// The problem that the container refuses the login. Its data keeps the user and the password that it was made
+    /// with, whatever the URL says now.
     pub(crate) fn other_password(&self, said: &str, url: &DatabaseUrl) -> Problem {
         let volume = format!("{}_data", self.project);
         Problem::unavailable(format!(
@@ -211,15 +214,15 @@ impl Compose {
             "Its data, in the volume {volume}, was made with another user or password than {} has now.",
             url.variable
         ))
-        .remedy(format!("Put the old ones back into {}", url.variable))
+        .remedy(format!("Put the old user and password back into {}", url.variable))
         .remedy(format!(
-            "or begin with an empty server, which deletes all of its data: {} -p {} down && docker volume rm {volume}",
+            "or start with an empty server, which deletes all of its data: {} -p {} down && docker volume rm {volume}",
             self.bare_command(),
             self.project
         ))
     }
 
-    /// `docker compose` needs values for the file's variables even to take something down.
+    /// The compose command for the user to type. Compose needs values for the file's variables even for `down`.
     fn bare_command(&self) -> String {
         let values = "POSTGRES_USER=x POSTGRES_PASSWORD=x POSTGRES_PORT=1";
         format!("{values} {}", self.command.join(" "))
@@ -237,7 +240,7 @@ impl Compose {
         };
         if !self.image_is_there && has_image() != Some(true) {
             return StartError::Unusable(Unusable {
-                why: format!("the image {} can't be had: {}", image(), last_line(&ended.stderr)),
+                why: format!("the image {} can't be pulled: {}", image(), last_line(&ended.stderr)),
                 remedy: format!("docker pull {}, or name another image: POSTGRES_IMAGE=…", image()),
             });
         }
@@ -245,7 +248,7 @@ impl Compose {
         StartError::Failed(self.with_log(problem, interrupt).into())
     }
 
-    /// The container's state, such as `running` or `exited`; empty if there is none.
+    /// The container's state, such as `running` or `exited`. It is empty if there is no container.
     fn state(&self, interrupt: &Interrupt) -> Result<String> {
         let ended = self.compose(QUESTION, None).args(["ps", "-a", "-q", SERVICE]).run(interrupt)?;
         let Some(id) = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
@@ -265,18 +268,19 @@ impl Compose {
         }
     }
 
-    /// What compose reads in place of `.env`. docker-compose 1.29 takes no device for a file.
+    /// The empty file that compose reads instead of `.env`. It is a real file, because docker-compose 1.29 refuses a
+    /// device.
     fn empty_file(&self) -> PathBuf {
         let path = checkout::state_dir(&self.root).join("empty.env");
         if !path.is_file() {
-            // Where it can't be made, compose itself says so.
+            // If the file can't be made, compose itself reports that.
             drop(checkout::make_state_dir(&self.root).map(|_| std::fs::write(&path, "")));
         }
         path
     }
 
-    /// Compose on this checkout's project. It reads no `.env`: what is in there is for the shop, and a value that
-    /// compose can't parse would stop it.
+    /// A compose command for this checkout's project. It doesn't read `.env`, whose values are for the application. A
+    /// value that compose can't parse would stop it.
     fn compose(&self, deadline: Duration, url: Option<&DatabaseUrl>) -> Child {
         let program = which::which(&self.command[0]).unwrap_or_else(|_| PathBuf::from(&self.command[0]));
         let placeholder = || "unused".to_owned();
@@ -300,11 +304,12 @@ fn image() -> String {
     std::env::var("POSTGRES_IMAGE").ok().filter(|image| !image.is_empty()).unwrap_or_else(|| IMAGE.to_owned())
 }
 
-/// Where Docker's engine is, if that isn't this machine: through `DOCKER_HOST`, or the context in use.
+/// The address of Docker's engine, if it isn't on this machine. `DOCKER_HOST` or the context in use names it.
 fn remote_engine(docker: Option<&Path>, interrupt: &Interrupt) -> Option<String> {
     let host = match std::env::var("DOCKER_HOST") {
         Ok(host) if !host.is_empty() => host,
-        // Reads files only; the engine isn't asked. The default context is this machine.
+        // The default context is this machine. For others, `context inspect` only reads files and doesn't ask the
+        // engine.
         _ if !has_contexts() => return None,
         _ => {
             let format = "{{.Endpoints.docker.Host}}";
@@ -318,11 +323,11 @@ fn remote_engine(docker: Option<&Path>, interrupt: &Interrupt) -> Option<String>
     let name = name.rsplit_once(':').map_or(name, |(name, _)| name).trim_matches(['[', ']']);
     let address = crate::database_url::Address { host: name.to_owned(), port: 0 };
     let local = matches!(scheme, "unix" | "npipe" | "fd") || (scheme == "tcp" && address.is_loopback());
-    // The user's name and whatever else stands before the host is nobody's business.
+    // The user's name, and everything else before the host, may be a secret and isn't shown.
     (!local).then(|| format!("{scheme}://{name}"))
 }
 
-/// Whether another context than the default one may be in use.
+/// Returns whether a context other than the default one may be in use.
 fn has_contexts() -> bool {
     if std::env::var_os("DOCKER_CONTEXT").is_some_and(|context| !context.is_empty()) {
         return true;

@@ -1,4 +1,4 @@
-//! The ladder: what runs already, compose, local.
+//! The ladder of providers: a server that runs already, then compose, then local.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,19 +20,19 @@ use crate::report::Step;
 /// How many ports above the wanted one are tried.
 const PORTS: u16 = 100;
 
-/// What the ladder needs to know.
+/// The ladder, with the choices of the user.
 pub(crate) struct Ladder<'a> {
     pub(crate) context: Context<'a>,
     pub(crate) choice: Choice,
-    /// How long a server may take until it is ready.
+    /// How long a server may take to become ready.
     pub(crate) patience: Duration,
 }
 
-/// What the look at the URLs' address came to.
+/// The result of the look at the URLs' address.
 pub(crate) enum Look {
-    /// A server that lets everybody in.
+    /// A server that accepts the login of each URL.
     Found(Server),
-    /// There is none: one has to be started.
+    /// There is no server to use, so one must be started. The list holds the providers that were skipped.
     ToStart(Vec<Skipped>),
 }
 
@@ -41,12 +41,12 @@ impl Ladder<'_> {
         &self.context.workspace.root
     }
 
-    /// The first rung: what answers at the URLs' address. Nothing is started or changed, but for the port in
-    /// settings whose `.env` isn't made yet.
+    /// Tries the first rung, the server that answers at the URLs' address. It starts nothing. It changes only the port
+    /// in settings whose `.env` isn't made yet.
     ///
     /// # Errors
-    /// A server is there and can't be used: it refuses the login, or isn't PostgreSQL; or none is there, and it
-    /// would not be ours to start.
+    /// A server is there but can't be used, because it refuses the login or isn't PostgreSQL. Or no server is there,
+    /// and this program may not start one at that address.
     pub(crate) async fn look(&self, settings: &mut Settings<'_>, step: &Step<'_>) -> Result<Look> {
         let first = settings.first_url().clone();
         let address = first.address.clone();
@@ -86,16 +86,16 @@ impl Ladder<'_> {
         let skipped = vec![Skipped { provider: Provider::Running, unusable }];
         if self.choice == Choice::Running || !is_ours_to_start {
             let problem = no_server::none(skipped).detail(if address.is_loopback() {
-                "Nothing else was tried: --server running only uses what runs.".to_owned()
+                "Nothing else was tried, because --server running only uses a server that runs already.".to_owned()
             } else {
-                format!("Nothing was started: {} isn't this machine.", address.host)
+                format!("Nothing was started, because {} isn't this machine.", address.host)
             });
             return Err(problem.into());
         }
         Ok(Look::ToStart(skipped))
     }
 
-    /// Two servers, or more: each has to run already.
+    /// Looks at URLs that name several servers. Each of these servers must run already.
     async fn look_at_several(
         &self,
         settings: &Settings<'_>,
@@ -110,11 +110,11 @@ impl Ladder<'_> {
                 Answer::Nothing(said) | Answer::NotYet(said) | Answer::Never(said) => {
                     return Err(Problem::unavailable(format!("{} names {}: {said}.", url.variable, url.address))
                         .detail(format!(
-                            "{} and {} name two servers, and db-setup only ever starts one.",
+                            "{} and {} name two servers, but db-setup starts only one.",
                             first.variable, other.variable
                         ))
                         .remedy(format!("Start a server at {}", url.address))
-                        .remedy("or let both URLs name the same host and port.")
+                        .remedy("or change both URLs to the same host and port.")
                         .into());
                 }
             }
@@ -122,7 +122,8 @@ impl Ladder<'_> {
         Ok(Look::Found(running(first.address.clone(), String::new())))
     }
 
-    /// The first answer that isn't a yes, with the URL that got it; else the last yes. "Not yet" is waited for.
+    /// Returns the first answer that isn't a yes, with its URL, or else the last yes. After "not yet" it asks again
+    /// until the deadline.
     async fn answer<'u>(
         &self,
         urls: impl IntoIterator<Item = &'u DatabaseUrl>,
@@ -149,7 +150,7 @@ impl Ladder<'_> {
         last.ok_or_else(|| Problem::failed("There is no database to look for.").into())
     }
 
-    /// Whether what listens there was started for this checkout.
+    /// Returns whether the server at that address was started for this checkout.
     async fn is_ours(&self, address: &Address) -> Result<bool> {
         #[cfg(unix)]
         if let Ok(cluster) = Cluster::locate(self.root())
@@ -166,8 +167,8 @@ impl Ladder<'_> {
         }
     }
 
-    /// The port belongs to somebody else. A checkout whose `.env` isn't made yet takes another port; one that has
-    /// its `.env` is left as it is.
+    /// Handles a port that belongs to another program. A checkout whose `.env` isn't made yet takes another port. An
+    /// `.env` that exists is never changed.
     fn go_elsewhere(
         &self,
         settings: &mut Settings<'_>,
@@ -183,8 +184,8 @@ impl Ladder<'_> {
         self.context.reporter.note(&format!("{why}."));
         self.context
             .reporter
-            .note(&format!("It isn't this checkout's, so port {port} is taken instead, in the new {FILE}."));
-        let unusable = Unusable { why, remedy: format!("Let the URLs in {FILE} log in there.") };
+            .note(&format!("That server isn't this checkout's, so port {port} is used instead, in the new {FILE}."));
+        let unusable = Unusable { why, remedy: format!("Change the URLs in {FILE} to a login that works there.") };
         Ok(Look::ToStart(vec![Skipped { provider: Provider::Running, unusable }]))
     }
 
@@ -210,10 +211,10 @@ impl Ladder<'_> {
         Ok(port)
     }
 
-    /// The other rungs: starts a server, and lets everybody in whom the URLs name.
+    /// Tries the other rungs: starts a server, and makes the logins of the URLs work there.
     ///
     /// # Errors
-    /// No provider has one, with the reason of each; or one failed.
+    /// No provider can be used; the error holds the reason for each. Or a provider failed.
     pub(crate) async fn start(
         &self,
         settings: &mut Settings<'_>,
@@ -231,10 +232,10 @@ impl Ladder<'_> {
         Err(no_server::none(skipped).into())
     }
 
-    /// What would be started, without starting it.
+    /// Describes the server that [`Ladder::start`] would start.
     ///
     /// # Errors
-    /// No provider could, with the reason of each.
+    /// No provider can be used; the error holds the reason for each.
     pub(crate) fn would_start(&self, mut skipped: Vec<Skipped>) -> Result<String> {
         for provider in self.order() {
             match self.rung(provider)? {
@@ -245,7 +246,7 @@ impl Ladder<'_> {
         Err(no_server::none(skipped).into())
     }
 
-    /// Compose before local, unless this checkout's data is in a private cluster already.
+    /// The order of the providers: compose before local, unless this checkout's data is in a private cluster already.
     fn order(&self) -> Vec<Provider> {
         match self.choice {
             Choice::Running => Vec::new(),
@@ -265,27 +266,27 @@ impl Ladder<'_> {
         step: &Step<'_>,
     ) -> Result<Server, StartError> {
         let rung = self.rung(provider)?.map_err(|unusable| self.skipped(provider, unusable))?;
-        // Before it is started: what fails half way can be stopped as well.
+        // The record is written before the start, so that db-stop can also stop a server whose start failed halfway.
         Record::write(self.root(), provider);
         if let Some(url) = settings.urls().find(|url| url.password.is_empty()) {
             return Err(Problem::failed(format!(
-                "{} has no password, and a server of our own asks for one.",
+                "{} has no password, but a server that db-setup starts needs one.",
                 url.variable
             ))
-            .remedy(format!("Put one in: {}=postgres://{}:PASSWORD@…", url.variable, url.user))
+            .remedy(format!("Add a password: {}=postgres://{}:PASSWORD@…", url.variable, url.user))
             .into());
         }
         step.doing(&format!("starting {}", rung.describe()));
         loop {
             match self.start_rung(&rung, settings).await {
-                // Taken by somebody else in the meantime: if the port is ours to choose, by another one.
+                // Another program took the port in the meantime. If this run made `.env`, it may choose another port.
                 Err(StartError::PortTaken) if settings.made_file() => {
                     let address = settings.first_url().address.clone();
                     let port = self.another_port(settings, &address)?;
                     settings.rewrite(self.root())?;
                     self.context
                         .reporter
-                        .note(&format!("{address} is taken; going on with port {port}, in the new {FILE}."));
+                        .note(&format!("{address} is taken, so port {port} is used instead, in the new {FILE}."));
                 }
                 Err(StartError::Unusable(unusable)) => return Err(self.skipped(provider, unusable)),
                 ended => return ended,
@@ -293,7 +294,7 @@ impl Ladder<'_> {
         }
     }
 
-    /// Says at once why a provider is skipped: the next one may take a while.
+    /// Reports at once why a provider is skipped, because the next one may take a while.
     fn skipped(&self, provider: Provider, unusable: Unusable) -> StartError {
         self.context.reporter.note(&format!(
             "{} was skipped: {}.",
@@ -310,7 +311,7 @@ impl Ladder<'_> {
                 if let Some(image) = compose.image_to_pull() {
                     self.context
                         .reporter
-                        .note(&format!("Pulling the image {image}; this takes a while, the first time only."));
+                        .note(&format!("Pulling the image {image}. This takes a while, but only the first time."));
                 }
                 let version = compose.start(url, self.patience, self.context.interrupt).await?;
                 // The first URL's role is the container's superuser.
@@ -327,7 +328,7 @@ impl Ladder<'_> {
         Ok(Server { provider, address: url.address.clone(), version })
     }
 
-    /// A provider that can be used here, or why it can't.
+    /// Returns a provider that can be used here, or the reason why it can't be used.
     fn rung(&self, provider: Provider) -> Result<Result<Rung, Unusable>> {
         #[cfg(unix)]
         if provider == Provider::Local {
@@ -376,7 +377,7 @@ fn running(address: Address, version: String) -> Server {
     Server { provider: Provider::Running, address, version }
 }
 
-/// The reason of a wait that came to nothing; Ctrl-C stays an error.
+/// Returns the reason why a wait failed. Ctrl-C stays an error.
 fn readiness_words(error: anyhow::Error) -> Result<String> {
     if crate::interrupt::is_interruption(&error) {
         return Err(error);

@@ -1,7 +1,8 @@
 //! Where PostgreSQL comes from: a ladder of providers.
 //!
-//! Something answers at the URLs' address: that is used. Else compose; else PostgreSQL's binaries, as a private
-//! cluster of this checkout. Each provider that is skipped is reported with the reason and with what would mend it.
+//! A server that answers at the URLs' address is used. If there is none, compose starts one. If compose can't be used,
+//! PostgreSQL's binaries run as a private cluster of this checkout. Each provider that is skipped is reported, with the
+//! reason and the way to fix it.
 
 pub(crate) mod compose;
 mod ladder;
@@ -22,13 +23,13 @@ use crate::problem::Problem;
 /// The oldest major version of PostgreSQL that migrations are written for.
 pub(crate) const OLDEST: u32 = 15;
 
-/// Which provider the user wants.
+/// The provider that the user wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Choice {
-    /// What answers at the URLs' address, else compose, else local.
+    /// A server that answers at the URLs' address, else compose, else local.
     #[default]
     Auto,
-    /// What answers at the URLs' address, and nothing else.
+    /// Only a server that answers at the URLs' address.
     Running,
     /// The container of compose.yaml.
     Compose,
@@ -39,11 +40,11 @@ pub(crate) enum Choice {
 /// Where a server comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Provider {
-    /// It ran already; it isn't ours.
+    /// It ran already. This program didn't start it.
     Running,
-    /// Our container.
+    /// The container of this checkout.
     Compose,
-    /// Our private cluster.
+    /// The private cluster of this checkout.
     Local,
 }
 
@@ -51,17 +52,17 @@ pub(crate) enum Provider {
 pub(crate) struct Server {
     pub(crate) provider: Provider,
     pub(crate) address: Address,
-    /// Such as `15.18`; empty if nobody has asked yet.
+    /// The version, such as `15.18`. It is empty if the server wasn't asked yet.
     pub(crate) version: String,
 }
 
-/// Why a provider has no server for us.
+/// The reason why a provider started no server.
 pub(crate) enum StartError {
-    /// Something else listens on the port.
+    /// Another program listens on the port.
     PortTaken,
-    /// The provider can't be used here; another one may.
+    /// The provider can't be used here. Another one may be usable.
     Unusable(Unusable),
-    /// It can be used, and failed.
+    /// The provider can be used, but it failed.
     Failed(anyhow::Error),
 }
 
@@ -78,7 +79,7 @@ impl From<Problem> for StartError {
 }
 
 impl Provider {
-    /// As `--server` names it.
+    /// The name of the provider, as `--server` takes it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Running => "running",

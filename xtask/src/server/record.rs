@@ -1,4 +1,5 @@
-//! Which server this checkout last started, so that `db-stop` stops that one and the next run starts it again.
+//! The record of the server that this checkout last started. `db-stop` stops that server, and the next run starts it
+//! again.
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ impl Record {
         [Provider::Compose, Provider::Local].into_iter().find(|provider| provider.name() == text.trim())
     }
 
-    /// Best effort: without it the ladder is climbed in its usual order.
+    /// Writes the record. A failure is no error: without a record, the providers are tried in their usual order.
     pub(crate) fn write(root: &Path, provider: Provider) {
         if Self::read(root) != Some(provider) {
             drop(checkout::make_state_dir(root).map(|dir| std::fs::write(dir.join(FILE), provider.name())));

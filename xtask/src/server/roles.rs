@@ -1,4 +1,5 @@
-//! The roles that the URLs name: made where the server is ours, asked for where it isn't.
+//! The roles that the URLs name. On a server that this program started, it makes them. On another server, it tells the
+//! user how to make them.
 
 use anyhow::Result;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -9,22 +10,22 @@ use crate::connection::sql::{identifier, literal};
 use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
 
-/// Lets everybody in whom the URLs name, on a server of our own: makes the role that is missing, and gives the one
-/// that is there the URL's password.
+/// Makes the logins of the URLs work on a server that this program started. A missing role is made. A role that exists
+/// gets the password from its URL.
 ///
-/// A role may log in and make databases, and nothing else: these servers are on the loopback interface, where
-/// every user of the machine can try a password that stands in a public file.
+/// A role may only log in and make databases. These servers are on the loopback interface, where every user of the
+/// machine can try a password that stands in a public file.
 ///
 /// # Errors
-/// The superuser isn't let in, or a statement fails.
+/// The superuser can't log in, or a statement fails.
 pub(crate) async fn let_in<'u>(
     superuser: &PgConnectOptions,
     urls: impl Iterator<Item = &'u DatabaseUrl>,
 ) -> Result<()> {
-    // Else a statement that fails would stand in the server's log with the password in it.
+    // Without these settings, the server would log a statement that fails, with the password in it.
     let quiet = [("log_min_error_statement", "panic"), ("log_statement", "none")];
     let mut connection = xtask_connect::connect(superuser.clone().options(quiet)).await.map_err(|error| {
-        Problem::unavailable(format!("The server that was started doesn't let its superuser in: {error}."))
+        Problem::unavailable(format!("The server was started, but its superuser can't log in: {error}."))
     })?;
     let mut done: Vec<&str> = Vec::new();
     for url in urls {
@@ -54,8 +55,8 @@ async fn let_one_in(superuser: &mut PgConnection, url: &DatabaseUrl) -> Result<(
     Ok(())
 }
 
-/// A server that isn't ours refuses a login. With passwords PostgreSQL says the same of a role that is missing and
-/// of a password that is wrong.
+/// The problem that a server refuses a login. PostgreSQL sends the same message for a missing role and for a wrong
+/// password.
 pub(crate) fn refused(url: &DatabaseUrl, said: &str) -> Problem {
     let role = identifier(&url.user);
     let (host, port) = (&url.address.host, url.address.port);
@@ -64,7 +65,7 @@ pub(crate) fn refused(url: &DatabaseUrl, said: &str) -> Problem {
         .remedy(format!(
             "Make the role, as a superuser of that server (psql -h {host} -p {port} -U postgres postgres):\n\
              CREATE ROLE {role} LOGIN CREATEDB PASSWORD '<the password in {variable}>';\n\
-             or, if it is there: ALTER ROLE {role} LOGIN CREATEDB PASSWORD '<the password in {variable}>';",
+             or, if it exists: ALTER ROLE {role} LOGIN CREATEDB PASSWORD '<the password in {variable}>';",
             variable = url.variable
         ))
 }

@@ -5,7 +5,7 @@ use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, PASSWORD, ROLE};
 use crate::support::run::{Outcome, whole_path};
 use crate::support::{Workspace, skip, sql};
 
-/// Ends the test where this compose can't be had.
+/// Skips the test if this compose program isn't available.
 macro_rules! needs {
     ($docker:expr) => {
         if let Some(missing) = $docker.missing() {
@@ -15,17 +15,17 @@ macro_rules! needs {
 }
 pub(crate) use needs;
 
-/// Runs the program with that compose in sight.
+/// Runs the program with this compose program visible.
 #[track_caller]
 pub(crate) fn run(docker: Docker, workspace: &Workspace, arguments: &[&str]) -> Outcome {
     docker.show(workspace, workspace.xtask(arguments)).run()
 }
 
-/// The one container of a checkout runs, or is stopped.
+/// Fails unless the checkout has exactly one container, in this state. Returns the container's id.
 #[track_caller]
 pub(crate) fn assert_container(workspace: &Workspace, state: &str) -> String {
     let found = containers(workspace);
-    assert!(found.len() == 1 && found[0].ends_with(state), "one container, {state}: {found:?}");
+    assert!(found.len() == 1 && found[0].ends_with(state), "expected one container that is {state}: {found:?}");
     found[0].split(' ').next().unwrap().to_owned()
 }
 
@@ -49,7 +49,7 @@ fn from_nothing_and_again(docker: Docker) {
     run(docker, &workspace, &["db-stop"]).code(0);
     assert!(containers(&workspace).iter().all(|container| !container.ends_with("running")));
     run(docker, &workspace, &["db-stop"]).code(0);
-    // Stopped, with its data kept, and started again.
+    // The stopped container has kept its data, and is started again.
     run(docker, &workspace, &["db-setup"]).code(0);
     assert_container(&workspace, "running");
     assert_eq!(sql::query(&workspace.login("library"), "SELECT name FROM authors"), ["kept"]);
@@ -68,7 +68,8 @@ fn the_standalone_program_from_nothing_and_again() {
     from_nothing_and_again(Docker::Standalone);
 }
 
-/// This repository's own file: exactly 7 and 3 tables, on the loopback interface only.
+/// With this repository's own compose file, there are exactly 7 and 3 tables, and the port is open on the loopback
+/// interface only.
 fn this_repository(docker_compose: Docker) {
     let workspace = Workspace::repository().folder("my check out").build();
     for _ in 0..2 {
@@ -93,7 +94,7 @@ fn this_repository_with_the_standalone_program() {
     this_repository(Docker::Standalone);
 }
 
-/// Everybody on the machine can read command lines.
+/// Every user of the machine can read command lines.
 #[test]
 fn no_secret_is_on_a_command_line() {
     needs!(Docker::Plugin);
@@ -113,7 +114,7 @@ fn no_secret_is_on_a_command_line() {
 }
 
 #[test]
-fn four_at_once() {
+fn four_runs_at_once() {
     needs!(Docker::Plugin);
     let workspace = Workspace::generic().build();
     let started: Vec<_> =
@@ -144,7 +145,7 @@ fn killed_at_points_spread_over_a_run() {
     }
 }
 
-/// A password with what compose and shells give a meaning.
+/// The password has characters that mean something to compose and to shells.
 #[test]
 fn a_password_with_awkward_characters() {
     needs!(Docker::Plugin);
@@ -157,7 +158,7 @@ fn a_password_with_awkward_characters() {
 }
 
 #[test]
-fn nothing_of_it_is_left_when_the_tests_end() {
+fn the_tests_leave_no_container_volume_or_network() {
     needs!(Docker::Plugin);
     let suffix = {
         let workspace = Workspace::generic().build();

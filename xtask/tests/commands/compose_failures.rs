@@ -1,4 +1,5 @@
-//! Docker that is missing, broken, wedged or in the way: `auto` goes on and says so, a choice of compose fails.
+//! Docker that is missing, broken, hanging or in the way. `--server auto` says so and tries the next provider.
+//! `--server compose` fails.
 
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use crate::support::fixture::{PASSWORD, ROLE};
 use crate::support::listener::Listener;
 use crate::support::{DEADLINE, Workspace, eventually, process, skip};
 
-/// A folder with stand-ins for both programs.
+/// Makes a folder with scripts that stand in for both programs.
 fn stand_ins(workspace: &Workspace, script: &str) -> PathBuf {
     workspace.add_program("stand-ins", "docker", script);
     workspace.add_program("stand-ins", "docker-compose", script)
@@ -17,7 +18,7 @@ fn stand_ins(workspace: &Workspace, script: &str) -> PathBuf {
 
 #[test]
 fn neither_the_plugin_nor_the_standalone_program() {
-    // Docker without compose says so in its own words.
+    // Docker prints this if it has no compose plugin.
     let workspace = Workspace::generic().build();
     let script = "#!/bin/sh\necho \"docker: 'compose' is not a docker command.\" >&2\nexit 1\n";
     let folder = workspace.add_program("no compose", "docker", script);
@@ -28,13 +29,13 @@ fn neither_the_plugin_nor_the_standalone_program() {
 }
 
 #[test]
-fn an_image_that_cannot_be_had() {
+fn an_image_that_cannot_be_pulled() {
     needs!(Docker::Plugin);
     let workspace = Workspace::generic().build();
     let image = "nowhere.invalid/none:1";
     let chosen = workspace.xtask(&["db-setup", "--server", "compose"]).env("POSTGRES_IMAGE", image);
     Docker::Plugin.show(&workspace, chosen).run().code(6).says([image]);
-    // `auto` goes on to the next rung and says so.
+    // `auto` says so and tries the next provider.
     let auto = workspace.xtask(&["db-setup"]).env("POSTGRES_IMAGE", image);
     Docker::Plugin.show(&workspace, auto).run().code(0).says([image]).says(["private cluster"]);
     assert_eq!(crate::local::pid_files(&workspace).len(), 1);
@@ -43,7 +44,7 @@ fn an_image_that_cannot_be_had() {
     assert!(crate::local::pid_files(&workspace).is_empty());
 }
 
-/// An engine that is wedged answers nothing, ever.
+/// An engine that hangs never answers.
 #[test]
 fn an_engine_that_does_not_answer() {
     let workspace = Workspace::generic().build();
@@ -52,7 +53,7 @@ fn an_engine_that_does_not_answer() {
     workspace.xtask(&["db-setup", "--server", "compose"]).path(&path).run().code(6).mentions(["docker"]);
     workspace.xtask(&["db-setup"]).path(&path).run().code(0).mentions(["docker", "private cluster"]);
     workspace.xtask(&["db-stop"]).path(&path).run().code(0);
-    eventually("nobody waits for it any more", DEADLINE, || process::with_argument("623456").is_empty().then_some(()));
+    eventually("the stand-in has ended", DEADLINE, || process::with_argument("623456").is_empty().then_some(()));
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn an_engine_that_does_not_run() {
     assert!(crate::local::pid_files(&workspace).is_empty());
 }
 
-/// Nothing is started on another machine because a variable leads there.
+/// Nothing is started on another machine just because a variable names it.
 #[test]
 fn an_engine_on_another_machine() {
     needs!(Docker::Plugin);
@@ -79,7 +80,7 @@ fn an_engine_on_another_machine() {
     Docker::Plugin.show(&workspace, chosen).run().code(6).says(["docker.example.invalid"]);
 }
 
-/// The classic on a fresh clone: the volume was made with an older password and keeps it.
+/// The volume was made with an older password and keeps it. This is a common problem on a fresh clone.
 #[test]
 fn a_volume_with_another_password() {
     needs!(Docker::Plugin);
@@ -96,7 +97,7 @@ fn a_volume_with_another_password() {
             outcome.code(6).mentions(["volume", "password", ROLE]);
         }
     }
-    // It runs now, and refuses: the same answer.
+    // The server runs now and refuses the login. The answer is the same.
     run(Docker::Plugin, &workspace, &["db-setup"]).code(6).mentions(["password", ROLE]);
     run(Docker::Plugin, &workspace, &["db-setup", "--server", "compose"]).code(6).mentions(["volume", "password"]);
 }
@@ -114,7 +115,7 @@ fn a_port_that_is_taken() {
     run(Docker::Plugin, &workspace, &["db-setup"]).code(0);
 }
 
-/// What the container said last is part of the error.
+/// The error shows the last lines of the container's log.
 #[test]
 fn a_container_that_ends_at_once() {
     needs!(Docker::Plugin);
@@ -147,5 +148,5 @@ fn ctrl_c_while_the_engine_is_asked() {
     eventually("the engine is asked", DEADLINE, || asked.exists().then_some(()));
     running.interrupt();
     running.wait().code(130);
-    eventually("nobody waits for it any more", DEADLINE, || process::with_argument("634567").is_empty().then_some(()));
+    eventually("the stand-in has ended", DEADLINE, || process::with_argument("634567").is_empty().then_some(()));
 }

@@ -4,7 +4,7 @@ use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, LIBRARY_TABLES};
 use crate::support::sql::Session;
 use crate::support::{DEADLINE, Server, Workspace, eventually, server_and_workspace, sql};
 
-/// Every migration of the fixture was applied, once.
+/// Fails unless every migration of the fixture was applied exactly once.
 #[track_caller]
 fn assert_applied_once(login: impl Fn(&str) -> sqlx::postgres::PgConnectOptions) {
     assert_eq!(sql::applied(&login("library"), LIBRARY_HISTORY), [1, 2]);
@@ -21,7 +21,7 @@ fn run_at_once(workspaces: &[&Workspace], runs: usize, arguments: &[&str]) {
 }
 
 #[test]
-fn sixteen_on_a_running_server() {
+fn sixteen_runs_on_a_running_server() {
     let (server, workspace) = server_and_workspace();
     run_at_once(&[&workspace], 16, &["db-setup"]);
     assert_applied_once(|database| server.admin(database));
@@ -31,7 +31,7 @@ fn sixteen_on_a_running_server() {
 }
 
 #[test]
-fn sixteen_on_a_server_that_none_of_them_finds() {
+fn sixteen_runs_without_a_running_server() {
     let workspace = Workspace::generic().build();
     run_at_once(&[&workspace], 16, &["db-setup"]);
     assert_applied_once(|database| workspace.login(database));
@@ -39,7 +39,7 @@ fn sixteen_on_a_server_that_none_of_them_finds() {
     workspace.run(&["db-stop"]).code(0);
 }
 
-/// Two checkouts have no file in common to lock: the server's own lock is what keeps them apart.
+/// Two checkouts share no file that they could lock. The lock on the server keeps their runs apart.
 #[test]
 fn two_checkouts_on_one_server() {
     let (server, first) = server_and_workspace();
@@ -51,16 +51,16 @@ fn two_checkouts_on_one_server() {
 }
 
 #[test]
-fn verifying_at_once() {
+fn four_verifications_at_once() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
-    // Each makes a scratch database of its own.
+    // Each run makes its own scratch database.
     run_at_once(&[&workspace], 4, &["db-verify", "--write"]);
     run_at_once(&[&workspace], 4, &["db-verify"]);
     server.assert_only(&["journal", "library"]);
 }
 
-/// With a lock that a waiter holds a snapshot for, three of four die of "deadlock detected".
+/// If a run held a snapshot while it waits for the lock, three of four runs would fail with "deadlock detected".
 #[test]
 fn an_index_that_is_built_concurrently() {
     let (server, workspace) = server_and_workspace();
@@ -78,21 +78,21 @@ fn an_index_that_is_built_concurrently() {
     let valid = "SELECT indisvalid::text FROM pg_index WHERE indexrelid = 'books_author_id_idx'::regclass";
     assert_eq!(server.query("library", valid), ["true"]);
 
-    // And with everything but the index applied before.
+    // The result is the same if everything except the index was applied before.
     server.execute("library", "DROP INDEX books_author_id_idx; DELETE FROM _sqlx.migrations WHERE version = 3");
     run_at_once(&[&workspace], 4, &["db-setup"]);
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2, 3]);
     assert_eq!(server.query("library", valid), ["true"]);
 }
 
-/// A run that waits says for whom, and gives up after the stated time; the other one ends well.
+/// A run that waits names the holder of the lock, and gives up after the timeout. The holder's run succeeds.
 #[test]
 fn the_holder_of_the_lock_is_named() {
     let (server, first) = server_and_workspace();
     let second = Workspace::generic().build();
     second.write(".env.ci", first.read(".env.ci"));
     first.run(&["db-setup"]).code(0);
-    // A migration that waits for a lock that this test holds.
+    // The migration waits for a lock that this test holds.
     for workspace in [&first, &second] {
         let up = "SELECT pg_advisory_lock(4711);\nSELECT pg_advisory_unlock(4711);\n";
         workspace.add_migration("library", "003_waits", up);
@@ -112,9 +112,9 @@ fn the_holder_of_the_lock_is_named() {
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2, 3]);
 }
 
-/// A run with nothing to do takes no lock: it ends while another one holds it.
+/// A run with nothing to do takes no lock, so it ends while another run holds the lock.
 #[test]
-fn nothing_to_do_waits_for_nobody() {
+fn a_run_with_nothing_to_do_does_not_wait() {
     let (server, first) = server_and_workspace();
     let second = Workspace::generic().build();
     second.write(".env.ci", first.read(".env.ci"));
@@ -132,9 +132,9 @@ fn nothing_to_do_waits_for_nobody() {
     holder.wait().code(0);
 }
 
-/// A session that others hold open on the template must not fail the creation of a database.
+/// An open session in the template database must not make the creation of a database fail.
 #[test]
-fn somebody_is_in_template1() {
+fn an_open_session_in_template1() {
     let (server, workspace) = server_and_workspace();
     let session = Session::open(&server.admin("template1")).unwrap();
     workspace.run(&["db-setup"]).code(0);
@@ -142,7 +142,7 @@ fn somebody_is_in_template1() {
     server.assert_only(&["journal", "library"]);
 }
 
-/// Servers of different tests have nothing in common; this one shows that the runs above had no luck.
+/// Servers of different tests have nothing in common. So the runs of the tests above did not succeed by luck.
 #[test]
 fn runs_on_two_servers_do_not_wait_for_each_other() {
     let (first_server, first) = server_and_workspace();

@@ -45,7 +45,7 @@ fn everything_wrong_is_told_at_once() {
     let outcome = workspace.run(&["db-setup"]).code(1);
     let text = outcome.text();
     // The driver is told apart, with what to write instead; lines by number; what is missing by name.
-    for part in ["postgresql+asyncpg", "postgres://", ".env:3", "JOURNAL_URL", "GREETING"] {
+    for part in ["postgresql+asyncpg", "postgres://", ".env:3", ".env:5", "JOURNAL_URL", "GREETING"] {
         assert!(text.contains(part), "{part:?} expected: {outcome}");
     }
     server.assert_only(&[]);
@@ -80,8 +80,11 @@ fn two_variables_that_name_one_database() {
     let text = workspace.read(".env.ci");
     let journal = format!("JOURNAL_URL=postgres://{}/journal", workspace.authority());
     assert!(text.contains(&journal), "{port}: {text}");
-    workspace.write(".env", text.replace(&journal, &format!("JOURNAL_URL=postgresql://{other}/library")));
-    workspace.run(&["db-setup"]).code(1).says(["LIBRARY_URL", "JOURNAL_URL", "library"]);
+    for host in ["localhost", "LOCALHOST.", "db.localhost"] {
+        let other = other.replace("localhost", host);
+        workspace.write(".env", text.replace(&journal, &format!("JOURNAL_URL=postgresql://{other}/library")));
+        workspace.run(&["db-setup"]).code(1).says(["LIBRARY_URL", "JOURNAL_URL", "name the same database"]);
+    }
     server.assert_only(&[]);
 }
 
@@ -94,6 +97,7 @@ fn urls_that_cannot_be_meant() {
         format!("postgres://{authority}"),
         format!("postgres://{authority}/"),
         format!("postgres://{authority}/postgres"),
+        format!("postgres://{authority}/template0"),
         format!("postgres://{authority}/template1"),
         format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:notaport/library"),
         format!("postgres://{ROLE}:{PASSWORD}/@#!@127.0.0.1:1/library"),

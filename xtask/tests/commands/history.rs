@@ -1,9 +1,9 @@
-//! What was applied against what is in the repository: modified, missing and out-of-order migrations.
+//! The applied migrations, compared with the repository's files: modified, missing and out-of-order migrations.
 
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
 use crate::support::{Server, Workspace, server_and_workspace, sql};
 
-/// Both databases are set up.
+/// Sets up both databases.
 fn set_up() -> (Server, Workspace) {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
@@ -23,7 +23,7 @@ fn a_modified_migration() {
     let (server, workspace) = set_up();
     let path = "migrations/library/002_books.up.sql";
     workspace.write(path, workspace.read(path) + "CREATE TABLE more (id integer);\n");
-    // There is something to apply as well, in both databases: it isn't.
+    // Both databases have a pending migration as well. It isn't applied.
     workspace.add_migration("library", "003_pending", "CREATE TABLE pending (id integer);\n");
     workspace.add_migration("journal", "002_pending", "CREATE TABLE pending (id integer);\n");
     let outcome = workspace.run(&["db-setup"]).code(5).says(["002_books"]).mentions(["modified"]);
@@ -62,7 +62,7 @@ fn line_endings_that_are_ignored() {
     assert_nothing_applied(&server);
 }
 
-/// A checkout with CRLF in every file, on a server that knows nothing of it.
+/// Every file of the checkout has CRLF line endings, and the server has no databases yet.
 #[test]
 fn a_crlf_checkout_from_nothing() {
     let (server, workspace) = server_and_workspace();
@@ -81,13 +81,13 @@ fn a_missing_migration() {
     workspace.remove("migrations/library/002_books.up.sql");
     workspace.remove("migrations/library/002_books.down.sql");
     workspace.add_migration("library", "003_pending", "CREATE TABLE pending (id integer);\n");
-    // Its description is all that the history remembers of its name.
+    // The history holds the version and the description, but not the name of the file.
     workspace.run(&["db-setup"]).code(5).says(["2", "books"]).mentions(["missing"]);
     assert_nothing_applied(&server);
 }
 
 #[test]
-fn a_migration_that_comes_too_late() {
+fn a_migration_that_is_out_of_order() {
     let (server, workspace) = server_and_workspace();
     for side in ["up", "down"] {
         let from = workspace.root().join(format!("migrations/library/002_books.{side}.sql"));
@@ -102,7 +102,7 @@ fn a_migration_that_comes_too_late() {
 }
 
 #[test]
-fn all_of_it_is_listed_at_once() {
+fn all_differences_are_listed_at_once() {
     let (server, workspace) = server_and_workspace();
     workspace.add_migration("library", "007_seventh", "SELECT 7;\n");
     workspace.run(&["db-setup"]).code(0);
@@ -120,7 +120,7 @@ fn all_of_it_is_listed_at_once() {
 }
 
 #[test]
-fn a_history_of_somebody_elses_migrations() {
+fn a_history_with_a_migration_of_another_branch() {
     let (server, workspace) = set_up();
     server.execute(
         "library",
@@ -130,13 +130,13 @@ fn a_history_of_somebody_elses_migrations() {
     workspace.run(&["db-setup"]).code(5).says(["90", "from a branch"]);
 }
 
-/// What sqlx leaves when a migration without a transaction was cut off. There must be a way out.
+/// sqlx leaves this row behind if a migration without a transaction is interrupted. The message must show a way out.
 #[test]
 fn a_migration_that_is_recorded_as_not_successful() {
     let (server, workspace) = set_up();
     server.execute("library", "UPDATE _sqlx.migrations SET success = false WHERE version = 2");
     workspace.run(&["db-setup"]).code(5).says(["2", "books", "DELETE FROM _sqlx.migrations"]);
-    // The way out, taken.
+    // The way out works.
     server.execute("library", "DROP TABLE books; DELETE FROM _sqlx.migrations WHERE version = 2 AND NOT success");
     workspace.run(&["db-setup"]).code(0);
     assert_nothing_applied(&server);

@@ -1,4 +1,4 @@
-//! Runs that are killed or interrupted: a plain run afterwards puts everything right.
+//! Runs that are killed or interrupted. A plain run afterwards repairs everything.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::support::server::binaries;
 use crate::support::sql::Session;
 use crate::support::{DEADLINE, Running, Server, Workspace, eventually, process, server_and_workspace, sql};
 
-/// Kills a run when a part of the time that a whole run took has passed. The time only spreads the ten points over
-/// the run; no outcome depends on hitting one.
+/// Kills a run after some tenths of the time that a whole run took. The times only spread the ten points over the run.
+/// No test depends on the exact point.
 fn kill_after(running: Running<'_>, whole: Duration, tenths: u32) {
     std::thread::sleep(whole * tenths / 10);
     running.kill();
@@ -49,7 +49,7 @@ fn killed_at_ten_points_with_a_server_of_its_own() {
         assert_eq!(sql::applied(&workspace.login("journal"), JOURNAL_HISTORY), [1], "{tenths}/10");
         workspace.run(&["db-stop"]).code(0);
         let base = workspace.base().display().to_string();
-        eventually(&format!("{tenths}/10: nothing that was started still runs"), DEADLINE, || {
+        eventually(&format!("{tenths}/10: the processes of the run are gone"), DEADLINE, || {
             process::with_argument(&base).iter().all(|line| line.contains("reaper")).then_some(())
         });
     }
@@ -62,16 +62,16 @@ fn killed_while_the_schema_files_are_written() {
     let whole = workspace.run(&["db-verify", "--write"]).code(0).duration;
     for tenths in 1..=10 {
         kill_after(workspace.xtask(&["db-verify", "--write"]).start(), whole, tenths);
-        // Whole, whichever it is: never half of it.
+        // The file is complete after each kill, never half written.
         assert_eq!(workspace.read("schema/library.sql"), before, "{tenths}/10");
     }
-    // What the killed runs left is swept.
+    // The next run deletes what the killed runs left.
     workspace.run(&["db-verify", "--write"]).code(0);
     server.assert_only(&[]);
     assert_eq!(std::fs::read_dir(workspace.root().join("schema")).unwrap().count(), 2);
 }
 
-/// A checkout whose migrations, one in each database, wait for a lock that the session returned holds.
+/// Makes a checkout in which both databases have a migration that sleeps. Returns an open session in each database too.
 fn blocked() -> (Server, Workspace, [Session; 2]) {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
@@ -88,7 +88,7 @@ enum End {
     Terminate,
 }
 
-/// What `end` does to a run in the middle of two migrations leaves nothing of them.
+/// Ends a run in the middle of two migrations. Nothing of the migrations may be left.
 fn ends_in_order(end: End) {
     let (server, workspace, mut sessions) = blocked();
     let sleeping = || server.xtask_statements().iter().filter(|statement| statement.contains("pg_sleep")).count();
@@ -125,7 +125,7 @@ fn a_request_to_terminate_in_the_middle_of_a_migration() {
     ends_in_order(End::Terminate);
 }
 
-/// The scratch database of a run that is asked to end goes with it.
+/// An interrupted run drops its scratch database.
 #[test]
 fn ctrl_c_while_a_schema_file_is_written() {
     let (server, workspace) = server_and_workspace();
@@ -139,7 +139,8 @@ fn ctrl_c_while_a_schema_file_is_written() {
     server.assert_only(&["journal", "library"]);
 }
 
-/// An index that is built concurrently has no transaction to roll back: what is left must not be in the way.
+/// An index that is built concurrently has no transaction to roll back. The invalid index that is left must not be in
+/// the way.
 #[test]
 fn ctrl_c_while_an_index_is_built_concurrently() {
     let (server, workspace) = server_and_workspace();
@@ -163,7 +164,7 @@ fn ctrl_c_while_an_index_is_built_concurrently() {
     let applied = format!("SELECT version::text FROM {LIBRARY_HISTORY} WHERE success ORDER BY version");
     assert_eq!(server.query("library", &applied), ["1", "2"]);
 
-    // The invalid index that is left does not stand for the one that was wanted.
+    // The invalid index is not taken for the wanted one.
     workspace.accept_schema();
     workspace.run(&["db-setup"]).code(0);
     assert_eq!(server.query("library", &applied), ["1", "2", "3"]);
@@ -171,9 +172,9 @@ fn ctrl_c_while_an_index_is_built_concurrently() {
     assert_eq!(server.query("library", valid), ["true"]);
 }
 
-/// The file is read as PostgreSQL reads it: with its comments and quotes.
+/// The file is read as PostgreSQL reads it, with comments and quoted names.
 #[test]
-fn an_index_that_was_cut_off_is_built_again_whatever_it_is_called() {
+fn an_interrupted_index_is_built_again_whatever_its_name_is() {
     let (server, workspace) = server_and_workspace();
     workspace.add_migration(
         "library",
@@ -186,9 +187,9 @@ fn an_index_that_was_cut_off_is_built_again_whatever_it_is_called() {
     workspace.run(&["db-setup"]).code(0);
 }
 
-/// An index that another kind of statement works on is there for that statement.
+/// Only an index that a migration creates is dropped first. An index that it removes must still be there.
 #[test]
-fn an_index_whose_removal_was_cut_off_is_removed_by_its_own_migration() {
+fn an_interrupted_removal_of_an_index_is_repeated() {
     let (server, workspace) = server_and_workspace();
     workspace.add_migration(
         "library",
@@ -209,7 +210,7 @@ fn ctrl_c_while_waiting_for_a_server() {
     let listener = Listener::starts_up(usize::MAX, server.port);
     workspace.set_authority("127.0.0.1", listener.port, ROLE, "unused");
     let run = workspace.xtask(&["db-setup", "--timeout", "600"]).start();
-    eventually("it asks more than once", DEADLINE, || (listener.connections() > 1).then_some(()));
+    eventually("the run connects more than once", DEADLINE, || (listener.connections() > 1).then_some(()));
     run.interrupt();
     run.wait().code(130);
 }
@@ -221,12 +222,12 @@ fn ctrl_c_while_waiting_for_something_silent() {
     workspace.set_authority("127.0.0.1", listener.port, ROLE, "unused");
     workspace.write(".env", workspace.read(".env.ci"));
     let run = workspace.xtask(&["db-setup", "--server", "running", "--timeout", "600"]).start();
-    eventually("it asks", DEADLINE, || (listener.connections() > 0).then_some(()));
+    eventually("the run connects", DEADLINE, || (listener.connections() > 0).then_some(()));
     run.interrupt();
     run.wait().code(130);
 }
 
-/// What the run has started ends with it.
+/// The processes that the run has started end with it.
 #[test]
 fn ctrl_c_while_initdb_runs() {
     let workspace = Workspace::generic().build();
@@ -258,14 +259,14 @@ fn ctrl_c_while_waiting_for_the_lock() {
     }
     let holder = workspace.xtask(&["db-setup"]).start();
     let sleeping = || server.xtask_statements().iter().any(|statement| statement.contains("pg_sleep"));
-    eventually("the first one migrates", DEADLINE, || sleeping().then_some(()));
+    eventually("the first run migrates", DEADLINE, || sleeping().then_some(()));
     let waiter = second.xtask(&["db-setup", "--timeout", "600"]).start();
     let runs =
         "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'xtask%' AND datname = 'postgres'";
-    eventually("the second one waits", DEADLINE, || (server.query("postgres", runs).len() > 1).then_some(()));
+    eventually("the second run waits", DEADLINE, || (server.query("postgres", runs).len() > 1).then_some(()));
     waiter.interrupt();
     waiter.wait().code(130);
-    assert!(sleeping(), "the holder was disturbed");
+    assert!(sleeping(), "the migration of the lock's holder ended");
     holder.interrupt();
     holder.wait().code(130);
     sessions.into_iter().for_each(Session::close);

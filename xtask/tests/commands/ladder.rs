@@ -1,4 +1,5 @@
-//! Which PostgreSQL is used: what answers, what is started, and what each rung says when it is left.
+//! The choice of the provider: a running server is used, or a server is started. The output says why a provider was
+//! skipped.
 
 use crate::support::docker::Docker;
 use crate::support::fixture::{LIBRARY_HISTORY, PASSWORD, ROLE};
@@ -10,7 +11,7 @@ fn no_provider_at_all() {
     let workspace = Workspace::generic().build();
     let empty = workspace.empty();
     let outcome = workspace.xtask(&["db-setup"]).path([&empty]).env("XTASK_PG_BINDIR", &empty).run().code(6);
-    // Each rung with its reason and what would mend it.
+    // The error lists each provider with the reason and a remedy.
     let port = workspace.port().to_string();
     outcome.mentions([port.as_str(), "docker", "XTASK_PG_BINDIR", "install"]);
 }
@@ -66,20 +67,20 @@ fn a_server_that_never_gets_ready_is_given_up_in_time() {
     outcome.says([listener.port.to_string().as_str(), "starting up"]);
 }
 
-/// Something listens at the address, and it isn't PostgreSQL.
+/// A program that isn't PostgreSQL listens at the address.
 fn taken_port(listener: &Listener) {
     let workspace = Workspace::generic().build();
     let port = listener.port;
     workspace.set_authority("127.0.0.1", port, ROLE, PASSWORD);
     let contract = workspace.read(".env.ci");
 
-    // An `.env` that was there before is the user's: an error that tells the ways out.
+    // An `.env` that existed before belongs to the user, so the run fails and shows the ways out.
     workspace.write(".env", &contract);
     let outcome = workspace.run(&["db-setup", "--timeout", "3"]).code(6);
     outcome.says([port.to_string()]);
     assert_eq!(workspace.read(".env"), contract);
 
-    // One that is made now may have a port of its own.
+    // A new `.env` may get another port.
     workspace.remove(".env");
     workspace.run(&["db-setup", "--timeout", "8"]).code(0).says([port.to_string()]);
     assert_eq!(workspace.read(".env.ci"), contract);
@@ -88,7 +89,7 @@ fn taken_port(listener: &Listener) {
     workspace.run(&["db-stop"]).code(0);
 }
 
-/// What `.env` would be had it kept the port; fails if it did.
+/// Returns the text of `.env` with its port replaced by `from`. Fails if its port is still `from`.
 #[track_caller]
 pub(crate) fn moved(workspace: &Workspace, from: u16) -> String {
     let text = workspace.read(".env");
@@ -109,8 +110,8 @@ fn a_port_taken_by_something_that_hangs_up() {
 }
 
 #[test]
-fn the_reason_for_leaving_compose_is_told() {
-    // Neither docker nor docker-compose: the next rung, and a word about this one.
+fn the_reason_for_skipping_compose_is_shown() {
+    // There is neither docker nor docker-compose, so the next provider is used.
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0).mentions(["docker"]);
     workspace.run(&["db-stop"]).code(0);
@@ -127,9 +128,10 @@ fn a_workspace_without_a_compose_file_needs_no_docker() {
     workspace.run(&["db-stop"]).code(0);
 }
 
-/// A chosen provider starts a server here, or none: it is not taken for leave to use another machine's.
+/// The providers local and compose start a server on this machine. They must not use a server on another machine, even
+/// with `--allow-remote`.
 #[test]
-fn a_chosen_provider_is_not_for_another_machine() {
+fn local_and_compose_refuse_a_remote_host() {
     let workspace = Workspace::generic().build();
     workspace.set_authority("192.0.2.1", 5432, ROLE, "unused");
     for provider in ["local", "compose"] {

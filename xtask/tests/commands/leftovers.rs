@@ -1,4 +1,4 @@
-//! Nothing is left behind: no scratch database, no session, no file, no process.
+//! Runs leave nothing behind: no scratch database, no session, no file and no process.
 
 use crate::support::{DEADLINE, Workspace, eventually, process, server_and_workspace};
 
@@ -22,7 +22,7 @@ fn after_success_and_failure_on_a_running_server() {
     workspace.run(&["db-verify", "--write"]).code(0);
     check("db-verify --write");
 
-    // A difference is diagnosed in a scratch database, which goes again.
+    // A difference is diagnosed with a scratch database, which is dropped afterwards.
     server.execute("library", "ALTER TABLE books ALTER COLUMN title DROP NOT NULL");
     workspace.run(&["db-verify"]).code(4);
     check("a difference");
@@ -36,21 +36,21 @@ fn after_success_and_failure_on_a_running_server() {
 }
 
 #[test]
-fn after_a_server_of_its_own_was_stopped() {
+fn after_a_private_cluster_was_stopped() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
     let root = workspace.root().display().to_string();
-    eventually("nothing of it runs", DEADLINE, || process::with_argument(&root).is_empty().then_some(()));
+    eventually("no process of the checkout runs", DEADLINE, || process::with_argument(&root).is_empty().then_some(()));
     for folder in ["tmp", "home"] {
         let left: Vec<_> = std::fs::read_dir(workspace.base().join(folder)).unwrap().flatten().collect();
         assert!(left.is_empty(), "{left:?}");
     }
 }
 
-/// Scratch databases that a killed run left are swept; a database that only looks alike is not.
+/// Scratch databases that a killed run left are dropped. Databases with similar names are kept.
 #[test]
-fn scratch_databases_of_the_dead_are_swept() {
+fn scratch_databases_of_killed_runs_are_dropped() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     let role = crate::support::fixture::ROLE;

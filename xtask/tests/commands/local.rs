@@ -1,4 +1,4 @@
-//! The private cluster of a checkout: `--server local`, or what is left when nothing else is there.
+//! The private cluster of a checkout. It is used with `--server local`, or if no other provider is available.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,13 +7,13 @@ use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, PASSWORD, ROLE};
 use crate::support::server::binaries;
 use crate::support::{DEADLINE, Server, Workspace, eventually, process, sql};
 
-/// The pid files of the clusters that runs in this checkout have started.
+/// Returns the pid files of the clusters that runs in this checkout have started.
 pub(crate) fn pid_files(workspace: &Workspace) -> Vec<PathBuf> {
     let listed = Command::new("find").arg(workspace.base()).args(["-name", "postmaster.pid"]).output().unwrap();
     String::from_utf8(listed.stdout).unwrap().lines().map(PathBuf::from).collect()
 }
 
-/// The process of the checkout's cluster.
+/// Returns the process of the checkout's cluster.
 pub(crate) fn postmaster(workspace: &Workspace) -> nix::unistd::Pid {
     let files = pid_files(workspace);
     assert_eq!(files.len(), 1, "{files:?}");
@@ -21,7 +21,7 @@ pub(crate) fn postmaster(workspace: &Workspace) -> nix::unistd::Pid {
     nix::unistd::Pid::from_raw(text.lines().next().unwrap().parse().unwrap())
 }
 
-/// Whether anybody answers at the checkout's URLs.
+/// Returns whether a server answers at the checkout's URLs.
 fn answers(workspace: &Workspace) -> bool {
     sql::try_query(&workspace.login("postgres"), "SELECT ''").is_ok()
 }
@@ -46,9 +46,9 @@ fn from_nothing_and_again() {
     workspace.run(&["db-stop"]).code(0);
 }
 
-/// What a killed run left half made goes, but not while its initdb still works there.
+/// A half-made data folder of a killed run is deleted, but not while its initdb still works there.
 #[test]
-fn leftovers_are_swept_when_nobody_works_there() {
+fn a_half_made_data_folder_is_deleted_after_its_process_has_ended() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
     let mut gone = Command::new("true").spawn().unwrap();
@@ -57,7 +57,7 @@ fn leftovers_are_swept_when_nobody_works_there() {
     let left = postgres.join(format!("data.new-{}", gone.id()));
     std::fs::create_dir(&left).unwrap();
     for (pid, is_left) in [(std::process::id(), true), (gone.id(), false)] {
-        // As the servers that initdb runs write it.
+        // The servers that initdb runs write a minus before their pid.
         std::fs::write(left.join("postmaster.pid"), format!("-{pid}\n")).unwrap();
         workspace.run(&["db-stop"]).code(0);
         workspace.run(&["db-setup", "--server", "local"]).code(0);
@@ -75,7 +75,7 @@ fn stop_keeps_the_data_and_the_next_setup_finds_them() {
     workspace.run(&["db-stop"]).code(0);
     assert!(!answers(&workspace));
     eventually("the server's process is gone", DEADLINE, || (!process::runs(pid)).then_some(()));
-    // Nothing to stop is not an error.
+    // It is no error if there is nothing to stop.
     workspace.run(&["db-stop"]).code(0);
 
     workspace.run(&["db-setup"]).code(0);
@@ -86,7 +86,7 @@ fn stop_keeps_the_data_and_the_next_setup_finds_them() {
 }
 
 #[test]
-fn stop_leaves_a_server_that_others_started() {
+fn stop_does_not_touch_a_server_that_xtask_did_not_start() {
     let server = Server::start();
     let workspace = Workspace::generic().build();
     workspace.point_at(&server);
@@ -97,7 +97,7 @@ fn stop_leaves_a_server_that_others_started() {
 }
 
 #[test]
-fn it_is_durable_and_closed_to_others() {
+fn the_cluster_is_durable_and_closed_to_others() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
     let setting =
@@ -106,11 +106,11 @@ fn it_is_durable_and_closed_to_others() {
     assert_eq!(setting("synchronous_commit"), "on");
     assert!(["127.0.0.1", "localhost"].contains(&setting("listen_addresses").as_str()));
     let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
-    assert!(!sockets.contains(&format!(".s.PGSQL.{}", workspace.port())), "it listens on a socket too");
-    // The password is asked for, and kept as SCRAM has it.
+    assert!(!sockets.contains(&format!(".s.PGSQL.{}", workspace.port())), "the server also listens on a socket");
+    // The server asks for the password, and keeps it in the form of SCRAM.
     for password in ["wrong", ""] {
         let login = sql::options("127.0.0.1", workspace.port(), ROLE, password, "library");
-        assert!(sql::try_query(&login, "SELECT ''").is_err(), "let in with password {password:?}");
+        assert!(sql::try_query(&login, "SELECT ''").is_err(), "the server accepted the password {password:?}");
     }
     assert_eq!(setting("password_encryption"), "scram-sha-256");
     let attributes = "SELECT concat_ws(' ', rolcanlogin, rolcreatedb) FROM pg_roles WHERE rolname = current_user";
@@ -119,7 +119,7 @@ fn it_is_durable_and_closed_to_others() {
 }
 
 #[test]
-fn neither_its_log_nor_its_files_have_the_password() {
+fn neither_the_log_nor_the_files_contain_the_password() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
@@ -129,7 +129,7 @@ fn neither_its_log_nor_its_files_have_the_password() {
 }
 
 #[test]
-fn its_state_is_where_it_should_be() {
+fn the_state_is_in_the_chosen_folder() {
     let workspace = Workspace::generic().build();
     let state = workspace.base().join("chosen state");
     workspace.xtask(&["db-setup"]).env("XTASK_STATE_DIR", &state).run().code(0);
@@ -139,9 +139,9 @@ fn its_state_is_where_it_should_be() {
     assert!(!answers(&workspace));
 }
 
-/// git never sees it, whatever the checkout's own .gitignore says.
+/// git ignores the state, whatever the checkout's .gitignore says.
 #[test]
-fn git_does_not_see_its_state() {
+fn git_ignores_the_state() {
     let workspace = Workspace::generic().build();
     let git = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(workspace.root()).args(arguments).output().unwrap();
@@ -166,7 +166,7 @@ fn a_server_that_was_killed_is_started_again() {
     let pid = postmaster(&workspace);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     eventually("the server is gone", DEADLINE, || (!answers(&workspace)).then_some(()));
-    // Its pid file is still there, and names a process that is not.
+    // The pid file still exists, but the process that it names does not.
     assert_eq!(pid_files(&workspace).len(), 1);
     workspace.run(&["db-setup"]).code(0);
     assert_eq!(sql::query(&workspace.login("library"), "SELECT name FROM authors"), ["kept"]);
@@ -174,9 +174,9 @@ fn a_server_that_was_killed_is_started_again() {
     workspace.run(&["db-stop"]).code(0);
 }
 
-/// A pid can be used again by a stranger: the pid file alone is no reason to signal anybody.
+/// The system can give the same pid to another process, so a pid file alone is no reason to signal a process.
 #[test]
-fn a_stranger_with_the_servers_pid_is_left_alone() {
+fn another_process_with_the_servers_pid_is_not_signalled() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
     let pid_file = pid_files(&workspace).remove(0);
@@ -191,17 +191,17 @@ fn a_stranger_with_the_servers_pid_is_left_alone() {
     let still_alive = stranger.try_wait().unwrap().is_none();
     stranger.kill().unwrap();
     stranger.wait().unwrap();
-    assert!(alive && still_alive, "a stranger was killed");
+    assert!(alive && still_alive, "another process was killed");
     stopped.code(0);
     again.code(0);
     workspace.run(&["db-stop"]).code(0);
 }
 
-/// What initdb makes is made once for all checkouts of a user.
+/// initdb runs once for all checkouts of a user.
 #[test]
 fn initdb_runs_once() {
     let first = Workspace::generic().build();
-    // An initdb that notes each of its runs, and a cache and programs that both checkouts share.
+    // This initdb writes down each of its runs. Both checkouts share it and the cache.
     let noted = first.base().join("tmp/initdb ran");
     let script = format!(
         "#!/bin/sh\ncase $1 in -V|--version) ;; *) printf x >> '{}' ;; esac\nexec {} \"$@\"\n",
@@ -221,7 +221,7 @@ fn initdb_runs_once() {
     };
     let after_first = setup(&first);
     assert_eq!(setup(&second), after_first, "initdb ran for the second checkout");
-    // Each has its own server all the same.
+    // Each checkout still has its own server.
     assert_ne!(postmaster(&first), postmaster(&second));
     first.run(&["db-stop"]).code(0);
     assert!(answers(&second));
@@ -229,7 +229,7 @@ fn initdb_runs_once() {
 }
 
 #[test]
-fn an_initdb_that_fails_is_told_and_leaves_nothing_behind() {
+fn an_initdb_that_fails_is_reported_and_leaves_nothing_behind() {
     let workspace = Workspace::generic().build();
     let real = binaries().join("initdb");
     let script = format!(
@@ -249,10 +249,10 @@ fn an_initdb_that_fails_is_told_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_server_that_ends_at_once_is_told_with_its_log() {
+fn a_server_that_ends_at_once_is_reported_with_its_log() {
     let workspace = Workspace::generic().build();
     let real = binaries().join("postgres");
-    // initdb asks `postgres` for its version and runs it in other modes; only the server itself fails.
+    // initdb asks `postgres` for its version and runs it in other modes. Only the server itself fails.
     let script = format!(
         "#!/bin/sh\ncase \" $* \" in *' -V '*|*--version*|*--boot*|*--check*|*--single*) exec {} \"$@\" ;; esac\n\
          echo 'FATAL: the moon is too near' >&2\nexit 1\n",
@@ -280,7 +280,7 @@ fn a_role_and_databases_with_awkward_names() {
     workspace.run(&["db-stop"]).code(0);
 }
 
-/// On a server of our own, every role that a URL names is made.
+/// In a private cluster, every role that a URL names is created.
 #[test]
 fn two_roles() {
     let workspace = Workspace::generic().build();
@@ -296,7 +296,7 @@ fn two_roles() {
     workspace.run(&["db-stop"]).code(0);
 }
 
-/// The user changed the password in `.env`: the cluster is ours, so it follows.
+/// The user has changed the password in `.env`.
 #[test]
 fn a_password_that_was_changed() {
     let workspace = Workspace::generic().build();
@@ -304,7 +304,7 @@ fn a_password_that_was_changed() {
     workspace.add_secret("changedS3cret");
     workspace.write(".env", workspace.read(".env").replace(PASSWORD, "changedS3cret"));
     let outcome = workspace.run(&["db-setup"]);
-    // Either it follows, or it says what to do; it never waits and never hides the reason.
+    // Either the cluster gets the new password, or the run says what to do. It never waits and never hides the reason.
     if outcome.status.code() != Some(0) {
         outcome.code(6).says([ROLE]).mentions(["password"]);
     }
@@ -312,14 +312,14 @@ fn a_password_that_was_changed() {
 }
 
 #[test]
-fn nothing_of_it_is_left_when_it_is_stopped() {
+fn a_stopped_cluster_leaves_no_process() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
     let base = workspace.base().display().to_string();
     assert!(!process::with_argument(&base).iter().all(|line| line.contains("reaper")));
     workspace.run(&["db-stop"]).code(0);
-    // The shell that will delete the checkout is the tests' own.
-    eventually("nothing of it runs", DEADLINE, || {
+    // The shell that will delete the checkout belongs to the tests.
+    eventually("no process of the checkout runs", DEADLINE, || {
         process::with_argument(&base).iter().all(|line| line.contains("reaper")).then_some(())
     });
 }

@@ -1,4 +1,5 @@
-//! The commands, on real servers. One binary: linking one for each subject takes longer than running them.
+//! Tests of the commands on real servers. They are one binary, because linking a binary for each subject would take
+//! longer than running the tests.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -24,4 +25,5 @@ mod setup;
 mod snapshots;
 mod sqlx;
 mod support_itself;
+mod urls;
 mod users;

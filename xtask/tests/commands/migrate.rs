@@ -3,7 +3,7 @@
 use crate::support::fixture::LIBRARY_HISTORY;
 use crate::support::{Workspace, server_and_workspace, sql};
 
-/// The names of a database's migration files.
+/// Returns the names of a database's migration files.
 fn names(workspace: &Workspace, database: &str) -> Vec<String> {
     let folder = std::fs::read_dir(workspace.root().join("migrations").join(database)).unwrap();
     let mut names: Vec<_> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -11,7 +11,7 @@ fn names(workspace: &Workspace, database: &str) -> Vec<String> {
     names
 }
 
-/// Takes the two databases' `[migrate.defaults]` from `text`.
+/// Sets `[migrate.defaults]` of both databases to `text`.
 fn set_defaults(workspace: &Workspace, text: &str) {
     for database in ["library", "journal"] {
         let file = format!("crates/{database}/sqlx.toml");
@@ -24,7 +24,7 @@ fn a_pair_with_the_next_number() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     let outcome = workspace.xtask(&["migrate", "add", "library", "shelves"]).directory("crates/tools/src").run();
-    // Where they are, and all that comes next.
+    // The output names the new files and everything to do next.
     outcome.code(0).says([
         "migrations/library/003_shelves.up.sql",
         "migrations/library/003_shelves.down.sql",
@@ -42,11 +42,11 @@ fn a_pair_with_the_next_number() {
     }
     assert_eq!(names(&workspace, "journal"), ["001_entries.down.sql", "001_entries.up.sql"]);
 
-    // Nobody applies what isn't written yet: with its checksum recorded, it never could be.
+    // A migration that isn't written yet is not applied. Once its checksum is recorded, it can't be written any more.
     workspace.run(&["db-setup"]).code(1).says([format!("{up}:1"), "no statement yet".to_owned()]);
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
 
-    // Written below the comments, they are a migration like any other, in a transaction.
+    // With statements below the comment, it is a migration like any other, in a transaction.
     workspace.write(up, format!("{}CREATE TABLE shelves (id integer);\nSELECT missing;\n", workspace.read(up)));
     workspace.run(&["db-setup"]).code(1).says([format!("{up}:3:8")]);
     assert_eq!(server.query("library", "SELECT to_regclass('shelves')::text"), [""]);
@@ -71,8 +71,8 @@ fn names_that_cannot_be_used() {
     let workspace = Workspace::generic().build();
     let files = workspace.files();
     for (name, part) in [
-        ("", "no name"),
-        (" - ", "no name"),
+        ("", "no letter"),
+        (" - ", "no letter"),
         ("../../escape", "'/'"),
         ("shelves.sql", "'.'"),
         ("Regale_ü", "'ü'"),
@@ -81,29 +81,32 @@ fn names_that_cannot_be_used() {
     ] {
         workspace.run(&["migrate", "add", "library", name]).code(2).says([part, "add_users_email"]);
     }
-    // The database is unknown as well: both are told.
+    // The database is unknown as well. The error reports both.
     let outcome = workspace.run(&["migrate", "add", "libary", "shelves.sql"]).code(2);
     outcome.says(["'.'", "\"libary\"", "library", "journal"]);
     assert_eq!(workspace.files(), files);
 }
 
 #[test]
-fn numbers_are_as_wide_as_the_last() {
+fn numbers_have_as_many_digits_as_the_last() {
     let workspace = Workspace::generic().build();
     workspace.add_migration("library", "0009_wide", "SELECT 1;\n");
     workspace.run(&["migrate", "add", "library", "wider"]).code(0).says(["migrations/library/0010_wider.up.sql"]);
     workspace.add_migration("journal", "999_last", "SELECT 1;\n");
     workspace.run(&["migrate", "add", "journal", "grown"]).code(0).says(["migrations/journal/1000_grown.up.sql"]);
-    // One that was begun counts, whatever is wrong with it.
+    // An incomplete migration counts as well.
     workspace.write("migrations/library/0011_half.down.sql", "");
     workspace.run(&["migrate", "add", "library", "next"]).code(0).says(["migrations/library/0012_next.up.sql"]);
     workspace.add_migration("journal", &format!("{}_end", i64::MAX), "SELECT 1;\n");
     set_defaults(&workspace, "migration-versioning = \"sequential\"");
-    workspace.run(&["migrate", "add", "journal", "beyond"]).code(1).says(["migrations/journal", "highest number"]);
+    workspace
+        .run(&["migrate", "add", "journal", "beyond"])
+        .code(1)
+        .says(["migrations/journal", "highest possible number"]);
 }
 
 #[test]
-fn the_first_of_all() {
+fn the_first_migration_of_a_database() {
     let workspace = Workspace::generic().build();
     std::fs::remove_dir_all(workspace.root().join("migrations/journal")).unwrap();
     workspace.run(&["migrate", "add", "journal", "begin"]).code(0);
@@ -118,7 +121,7 @@ fn simple_migrations_get_one_file() {
     outcome.says(["migrations/library/003_shelves.sql made", "the file"]).lacks(["both files"]);
     assert_eq!(names(&workspace, "library")[4..], ["003_shelves.sql"]);
 
-    // Without a word in sqlx.toml they are as the last one.
+    // Without a setting in sqlx.toml, a new migration has the type of the last one.
     let workspace = Workspace::generic().build();
     workspace.write("migrations/library/003_single.sql", "SELECT 1;\n");
     workspace.run(&["migrate", "add", "library", "shelves"]).code(0);
@@ -129,7 +132,7 @@ fn simple_migrations_get_one_file() {
 }
 
 #[test]
-fn times_for_numbers_are_left_to_sqlx_cli() {
+fn timestamps_are_left_to_sqlx_cli() {
     let refused = |workspace: &Workspace| {
         let files = workspace.files();
         let outcome = workspace.run(&["migrate", "add", "library", "two words"]).code(1);
@@ -150,7 +153,7 @@ fn times_for_numbers_are_left_to_sqlx_cli() {
 #[test]
 fn runs_at_once_never_share_a_number() {
     let workspace = Workspace::generic().build();
-    // What takes long to list, so that runs are side by side between looking and making.
+    // Many files make the listing slow, so that the runs overlap between the listing and the creation.
     for number in 0..20_000 {
         std::fs::write(workspace.root().join(format!("migrations/library/.{number}")), "").unwrap();
     }

@@ -1,13 +1,13 @@
-//! Migrations folders with something wrong: an error that names the file, before any server is asked.
+//! Mistakes in migrations folders. The error names the file, and comes before any server is used.
 
 use crate::support::{Workspace, set_mode};
 
-/// A checkout of which nothing must be set up: no server is anywhere.
+/// Makes a checkout without a server. Nothing in it may be set up.
 fn workspace() -> Workspace {
     Workspace::generic().build()
 }
 
-/// Exit code 1, the file named, no `.env`, no server.
+/// Fails unless db-setup ends with exit code 1, prints `parts`, and makes neither `.env` nor a server.
 #[track_caller]
 fn refused(workspace: &Workspace, parts: &[&str]) {
     workspace.run(&["db-setup"]).code(1).says(parts);
@@ -80,7 +80,7 @@ fn two_files_with_one_version() {
     let workspace = workspace();
     workspace.add_migration("journal", "001_other", "SELECT 1;\n");
     refused(&workspace, &["001_entries.up.sql", "001_other.up.sql"]);
-    // Written differently, the same version.
+    // The number is written differently, but the version is the same.
     let workspace = self::workspace();
     workspace.add_migration("journal", "1_other", "SELECT 1;\n");
     refused(&workspace, &["001_entries.up.sql", "1_other.up.sql"]);
@@ -101,7 +101,7 @@ fn a_down_without_its_up() {
 }
 
 #[test]
-fn everything_wrong_is_told_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let workspace = workspace();
     workspace.remove("migrations/library/002_books.down.sql");
     workspace.add_migration("library", "001_again", "SELECT 1;\n");

@@ -1,9 +1,9 @@
-//! Migrations that fail: where, why, and what state everything is in.
+//! Migrations that fail: the place, the reason, and the state of the databases.
 
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
 use crate::support::{Server, Workspace, server_and_workspace, sql};
 
-/// A third migration of the first database fails; everything before it is applied.
+/// Adds a third migration to `library`, which must fail at `place`. Everything before it must be applied.
 #[track_caller]
 fn fails_at(up: &str, place: &str, parts: &[&str]) -> (Server, Workspace) {
     let (server, workspace) = server_and_workspace();
@@ -35,7 +35,7 @@ fn a_position_in_a_crlf_file() {
 
 #[test]
 fn a_syntax_error() {
-    // The server parses the whole text first: nothing of it runs.
+    // The server parses the whole text first, so that nothing of it runs.
     fails_at("CREATE TABLE half (id integer);\nCREATE TABEL other (id integer);\n", ":2:8", &["syntax error", "TABEL"]);
 }
 
@@ -45,7 +45,7 @@ fn a_syntax_error_at_the_end() {
 }
 
 #[test]
-fn message_detail_and_hint_are_the_servers() {
+fn the_message_the_detail_and_the_hint_of_the_server_are_shown() {
     let up = "CREATE TABLE half (id integer);\n\
               DO $$ BEGIN RAISE EXCEPTION 'no more moons' USING DETAIL = 'there were two', HINT = 'count again'; END $$;\n";
     fails_at(up, "", &["no more moons", "there were two", "count again"]);
@@ -64,10 +64,10 @@ fn an_error_of_the_data() {
 }
 
 #[test]
-fn an_error_that_only_the_commit_shows() {
+fn an_error_that_occurs_at_the_commit() {
     let up = "ALTER TABLE books ADD CONSTRAINT later FOREIGN KEY (author_id) REFERENCES authors (id) DEFERRABLE INITIALLY DEFERRED;\n\
               INSERT INTO books (author_id, title) VALUES (77, 'nobody wrote it');\n";
-    // The fixture's own key is checked at once; a deferred one is not.
+    // The fixture's own foreign key is checked at once. A deferred one is checked at the commit.
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     workspace.add_migration(
@@ -94,7 +94,7 @@ fn a_failure_in_one_database_does_not_stop_the_other() {
     workspace.add_migration("library", "003_breaks", "SELECT missing;\n");
     workspace.add_migration("journal", "002_works", "SELECT pg_sleep(0.3);\n");
     workspace.add_migration("journal", "003_works_too", "SELECT 1;\n");
-    // The state of each database is told.
+    // The output shows the state of each database.
     workspace.run(&["db-setup"]).code(1).says(["migrations/library/003_breaks.up.sql:1:8", "library", "journal"]);
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
     assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1, 2, 3]);
@@ -112,7 +112,7 @@ fn both_databases_fail() {
 }
 
 #[test]
-fn one_that_is_mended_goes_through() {
+fn a_corrected_migration_is_applied() {
     let (server, workspace) = server_and_workspace();
     workspace.add_migration("library", "003_breaks", "CREATE TABLE half (id integer);\nSELECT missing;\n");
     workspace.run(&["db-setup"]).code(1);
@@ -123,7 +123,7 @@ fn one_that_is_mended_goes_through() {
 }
 
 #[test]
-fn one_without_a_transaction_that_fails_can_be_mended() {
+fn a_failed_migration_without_a_transaction_can_be_corrected() {
     let (server, workspace) = server_and_workspace();
     let up = "-- no-transaction\nCREATE INDEX CONCURRENTLY half_idx ON books (missing);\n";
     workspace.add_migration("library", "003_breaks", up);
@@ -134,7 +134,7 @@ fn one_without_a_transaction_that_fails_can_be_mended() {
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2, 3]);
 }
 
-/// What one migration sets for its session is not there for the next.
+/// The session settings of one migration don't affect the next one.
 #[test]
 fn settings_of_a_migration_end_with_it() {
     let (server, workspace) = server_and_workspace();
@@ -145,14 +145,14 @@ fn settings_of_a_migration_end_with_it() {
         "CREATE TABLE public.found (id integer);\nINSERT INTO found VALUES (1);\n",
     );
     let outcome = workspace.run(&["db-setup"]);
-    // Either it is reset, or the failure is told like any other; the history is never written elsewhere.
+    // Either the settings are reset, or the failure is reported like any other. The history is never written elsewhere.
     if outcome.status.code() == Some(1) {
         outcome.says(["004_uses"]);
     }
     assert!(sql::applied(&server.admin("library"), LIBRARY_HISTORY).starts_with(&[1, 2, 3]));
 }
 
-/// The other databases' migrations are nobody's business.
+/// A migration sees the tables of its own database only.
 #[test]
 fn a_table_of_one_database_is_not_in_the_other() {
     let (server, workspace) = server_and_workspace();

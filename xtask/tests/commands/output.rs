@@ -1,4 +1,4 @@
-//! What is said, where, and what is never said.
+//! The output: its content, its streams, and the secrets that it never contains.
 
 use crate::support::fixture::{LIBRARY_HISTORY, PASSWORD, ROLE};
 use crate::support::{Server, Workspace, server_and_workspace, sql};
@@ -8,14 +8,14 @@ fn results_and_progress_are_kept_apart() {
     let (_server, workspace) = server_and_workspace();
     let outcome = workspace.run(&["db-setup"]).code(0);
     assert!(outcome.stdout.contains("(2 rows)") && !outcome.stderr.contains("(2 rows)"), "{outcome}");
-    // Neither goes to a terminal: no colours, no spinner.
+    // Neither stream is a terminal, so there are no colours and no spinner.
     assert!(!outcome.text().contains('\u{1b}') && !outcome.text().contains('\r'), "{outcome}");
-    // What was done, and what to type next.
+    // The output says what was done, and what to type next.
     outcome.says([".env", "library", "journal"]).mentions(["cargo xtask"]);
 }
 
 #[test]
-fn quiet_on_success_and_whole_on_failure() {
+fn quiet_on_success_and_complete_on_failure() {
     let (_server, workspace) = server_and_workspace();
     for flag in ["--quiet", "-q"] {
         let outcome = workspace.run(&["db-setup", flag]).code(0);
@@ -26,7 +26,7 @@ fn quiet_on_success_and_whole_on_failure() {
 }
 
 #[test]
-fn json_is_one_event_a_line() {
+fn json_has_one_event_on_each_line() {
     let (server, workspace) = server_and_workspace();
     for run in 1..=2 {
         let outcome = workspace.run(&["db-setup", "--format", "json"]).code(0);
@@ -37,7 +37,7 @@ fn json_is_one_event_a_line() {
         let last = events.last().unwrap();
         assert_eq!(last["exit_code"], 0, "{outcome}");
     }
-    // A failure is an event too, with its place; nothing is outside of JSON.
+    // A failure is an event too, with its place. All output is JSON.
     workspace.add_migration("library", "003_breaks", "SELECT missing;\n");
     let outcome = workspace.run(&["db-setup", "--format", "json"]).code(1);
     assert_eq!(outcome.stderr, "", "{outcome}");
@@ -69,7 +69,7 @@ fn a_dry_run_touches_nothing() {
     assert!(!workspace.root().join(".xtask").exists());
     server.assert_only(&[]);
 
-    // Half of it is there.
+    // The databases exist now, and one migration is pending.
     workspace.run(&["db-setup"]).code(0);
     workspace.add_migration("library", "003_more", "CREATE TABLE more (id integer);\n");
     let before = sql::fingerprint(&server.admin("library"), LIBRARY_HISTORY);
@@ -96,7 +96,7 @@ fn a_dry_run_starts_no_server() {
 }
 
 #[test]
-fn a_dry_run_tells_what_is_wrong() {
+fn a_dry_run_reports_problems() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     workspace.write("migrations/library/001_authors.up.sql", "SELECT 'modified';\n");
@@ -105,7 +105,7 @@ fn a_dry_run_tells_what_is_wrong() {
 }
 
 #[test]
-fn the_command_line_that_cannot_be_used() {
+fn command_lines_that_cannot_be_used() {
     let workspace = Workspace::generic().build();
     for arguments in [
         &["db-setpu"][..],
@@ -131,7 +131,7 @@ fn help_names_every_command_and_option() {
     help.says(["--server", "running", "compose", "local", "--timeout", "--dry-run", "--allow-remote"]);
 }
 
-/// On GitHub, a failing statement is an annotation on its line.
+/// On GitHub, a failing statement gets an annotation on its line.
 #[test]
 fn annotations_on_github() {
     let (_server, workspace) = server_and_workspace();
@@ -155,9 +155,9 @@ fn colours_are_for_terminals_that_want_them() {
     assert!(!plain.text().contains('\u{1b}'), "{plain}");
 }
 
-/// A server's message can quote a statement, and a statement can hold a password.
+/// A URL that can't be parsed isn't shown, because any part of it may be a password.
 #[test]
-fn a_password_that_does_not_parse_is_not_shown() {
+fn a_password_in_an_invalid_url_is_not_shown() {
     let server = Server::start();
     let workspace = Workspace::generic().build();
     for url in [
@@ -172,7 +172,7 @@ fn a_password_that_does_not_parse_is_not_shown() {
             workspace.xtask(&["db-setup", "--format", format]).env("LIBRARY_URL", &url).run().fails();
         }
     }
-    // A line without its sign may be half of one with a password.
+    // A line without an equals sign may be a part of a line with a password.
     workspace
         .write(".env", format!("{}LIBRARY_URL postgres://x:{PASSWORD}@y/z\n'{PASSWORD}\n", workspace.read(".env.ci")));
     workspace.run(&["db-setup"]).code(1);

@@ -1,10 +1,10 @@
-//! A server that is there and does not let us in: whose it is decides what happens.
+//! A running server that refuses the login. What happens then depends on whether `.env` exists.
 
 use crate::ladder::moved;
 use crate::support::fixture::{PASSWORD, ROLE};
 use crate::support::{Server, Workspace, sql};
 
-/// A server with another's role, or with none of that name.
+/// Starts a server that has the role with another password, or that doesn't have the role.
 fn refusing(role_exists: bool) -> (Server, Workspace) {
     let server = Server::start();
     let workspace = Workspace::generic().build();
@@ -15,14 +15,14 @@ fn refusing(role_exists: bool) -> (Server, Workspace) {
     (server, workspace)
 }
 
-/// The user's own `.env` names the login: an error with both ways out, at once whatever the timeout.
+/// The user's own `.env` names the login. The run fails at once, whatever the timeout is, and shows both ways out.
 fn is_an_error_for_the_users_own_file(role_exists: bool) {
     let (server, workspace) = refusing(role_exists);
     let contract = workspace.read(".env.ci");
     workspace.write(".env", &contract);
     let outcome = workspace.run(&["db-setup", "--timeout", "600"]).code(6);
     let statement = if role_exists { "ALTER ROLE" } else { "CREATE ROLE" };
-    // The SQL for that server, or another port.
+    // The ways out are an SQL statement for that server, and another port.
     outcome
         .says([ROLE, &server.port.to_string()])
         .mentions_one_of(&[statement, "CREATE ROLE", "ALTER ROLE"])
@@ -31,7 +31,7 @@ fn is_an_error_for_the_users_own_file(role_exists: bool) {
     server.assert_only(&[]);
 }
 
-/// A fresh checkout: the server is somebody else's, and a port of our own is taken.
+/// The checkout has no `.env` yet. The server belongs to another project, so the new `.env` gets another port.
 fn moves_a_new_file_to_a_port_of_its_own(role_exists: bool) {
     let (server, workspace) = refusing(role_exists);
     let contract = workspace.read(".env.ci");
@@ -39,7 +39,7 @@ fn moves_a_new_file_to_a_port_of_its_own(role_exists: bool) {
     assert_eq!(moved(&workspace, server.port), contract);
     assert_eq!(workspace.read(".env.ci"), contract);
     server.assert_only(&[]);
-    // Again: found where the file says.
+    // The next run finds the cluster at the port in the file.
     let env = workspace.read(".env");
     workspace.run(&["db-setup"]).code(0);
     assert_eq!(workspace.read(".env"), env);
@@ -68,7 +68,7 @@ fn a_missing_role_moves_a_new_file() {
 }
 
 #[test]
-fn the_running_server_alone_was_wanted() {
+fn only_a_running_server_was_asked_for() {
     for role_exists in [true, false] {
         let (server, workspace) = refusing(role_exists);
         workspace.run(&["db-setup", "--server", "running", "--timeout", "600"]).code(6).says([ROLE]);
@@ -76,7 +76,7 @@ fn the_running_server_alone_was_wanted() {
     }
 }
 
-/// The statement in the message does mend it, once the password is filled in.
+/// The statement in the message is a remedy, once the password is filled in.
 #[test]
 fn the_way_out_works() {
     let (server, workspace) = refusing(false);
@@ -87,7 +87,7 @@ fn the_way_out_works() {
     assert_eq!(sql::databases(&workspace.login("postgres")), ["journal", "library"]);
 }
 
-/// Two roles in the URLs, one of them unknown to a server that isn't ours.
+/// The URLs name two roles. The server wasn't started by xtask, and doesn't have the second role.
 #[test]
 fn the_second_role_is_missing() {
     let server = Server::start();

@@ -1,22 +1,22 @@
-//! `db-setup` on a server that is there already: from nothing, and again.
+//! `db-setup` on a server that already runs: the first run, and further runs.
 
 use crate::support::fixture::{JOURNAL_HISTORY, JOURNAL_TABLES, LIBRARY_HISTORY, LIBRARY_TABLES, PASSWORD, ROLE};
 use crate::support::{Server, Workspace, mode, server_and_workspace, sql};
 
-/// What a run that had nothing to do may say.
+/// The words with which a run may say that it had nothing to do.
 const UNCHANGED: &[&str] =
     &["nothing to do", "nothing changed", "changed nothing", "no change", "nothing was changed", "up to date"];
 
-/// The listing of a database's tables, as psql's `\dt` has it: its columns, its rows, its count.
+/// Fails unless the output lists a database's tables as psql's `\dt` does, with its columns, its rows and its count.
 #[track_caller]
 fn assert_listed(stdout: &str, tables: &[&str], owner: &str) {
     let rows: Vec<Vec<&str>> = stdout.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
     assert!(rows.contains(&vec!["Schema", "Name", "Type", "Owner"]), "{stdout}");
     for table in tables {
-        assert!(rows.contains(&vec!["public", table, "table", owner]), "{table} expected: {stdout}");
+        assert!(rows.contains(&vec!["public", table, "table", owner]), "expected the table {table}: {stdout}");
     }
     let count = if tables.len() == 1 { "(1 row)".to_owned() } else { format!("({} rows)", tables.len()) };
-    assert!(stdout.lines().any(|line| line.trim() == count), "{count} expected: {stdout}");
+    assert!(stdout.lines().any(|line| line.trim() == count), "expected {count}: {stdout}");
 }
 
 #[test]
@@ -66,11 +66,11 @@ fn this_repository_has_exactly_seven_and_three_tables() {
 }
 
 #[test]
-fn a_table_too_many_fails_and_is_named() {
+fn an_additional_table_is_an_error_and_is_named() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     server.execute("library", "CREATE TABLE stray (id integer)");
-    // A table that belongs to the other database is too many here all the same.
+    // A table that belongs to the other database is additional here as well.
     server.execute("journal", "CREATE TABLE books (id integer)");
     workspace.run(&["db-setup"]).code(4).says(["stray", "books"]);
     workspace.run(&["db-verify"]).code(4).says(["stray", "books"]);
@@ -81,7 +81,7 @@ fn a_table_too_many_fails_and_is_named() {
 }
 
 #[test]
-fn a_table_too_few_fails_and_is_named() {
+fn a_missing_table_is_an_error_and_is_named() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     server.execute("library", "DROP TABLE books");
@@ -90,9 +90,9 @@ fn a_table_too_few_fails_and_is_named() {
 }
 
 #[test]
-fn databases_have_the_owner_and_the_encoding_that_they_should() {
+fn databases_have_the_right_owner_and_encoding() {
     let (server, workspace) = server_and_workspace();
-    // A server whose default is something else.
+    // The server's default is another encoding.
     server.execute(
         "postgres",
         "UPDATE pg_database SET encoding = pg_char_to_encoding('LATIN1') WHERE datname = 'template1'",
@@ -107,7 +107,7 @@ fn databases_have_the_owner_and_the_encoding_that_they_should() {
 }
 
 #[test]
-fn a_database_that_is_there_is_used() {
+fn a_database_that_exists_is_used() {
     let (server, workspace) = server_and_workspace();
     server.execute("postgres", &format!("CREATE DATABASE library OWNER {ROLE}"));
     workspace.run(&["db-setup"]).code(0);
@@ -115,7 +115,7 @@ fn a_database_that_is_there_is_used() {
 }
 
 #[test]
-fn a_role_that_may_create_databases_is_not_needed_when_they_are_there() {
+fn databases_that_exist_need_no_role_that_may_create_them() {
     let (server, workspace) = server_and_workspace();
     server.execute("postgres", &format!("ALTER ROLE {ROLE} NOCREATEDB"));
     server.execute("postgres", &format!("CREATE DATABASE library OWNER {ROLE}"));
@@ -124,7 +124,7 @@ fn a_role_that_may_create_databases_is_not_needed_when_they_are_there() {
 }
 
 #[test]
-fn a_role_that_may_not_create_databases_is_an_error_with_the_way_out() {
+fn a_role_that_may_not_create_databases_is_an_error_with_a_way_out() {
     let (server, workspace) = server_and_workspace();
     server.execute("postgres", &format!("ALTER ROLE {ROLE} NOCREATEDB"));
     workspace.run(&["db-setup"]).fails().mentions([ROLE, "CREATEDB"]);
@@ -132,7 +132,7 @@ fn a_role_that_may_not_create_databases_is_an_error_with_the_way_out() {
 }
 
 #[test]
-fn pending_migrations_alone_are_applied() {
+fn only_pending_migrations_are_applied() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     server.execute("library", "INSERT INTO authors (name) VALUES ('kept')");
@@ -171,7 +171,7 @@ fn a_workspace_without_sqlx_toml_is_one_database() {
         let outcome = workspace.run(&["db-setup"]).code(0);
         assert!(outcome.stdout.contains("notes"), "{outcome}");
     }
-    // sqlx's own history table: nobody named another.
+    // The history table is sqlx's default, because no other one was named.
     assert_eq!(sql::applied(&server.admin("plain"), "_sqlx_migrations"), [1]);
     server.assert_only(&["plain"]);
 }
@@ -223,7 +223,7 @@ fn verify_with_migrations_pending_says_so() {
     server.assert_only(&["journal", "library"]);
 }
 
-/// A machine far away is never set up by accident. Nobody answers for this name, and nobody is asked.
+/// A remote machine is never set up by accident. The run doesn't even connect to it.
 #[test]
 fn a_remote_host_is_left_alone() {
     let workspace = Workspace::generic().build();

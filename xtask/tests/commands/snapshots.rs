@@ -1,4 +1,4 @@
-//! Whole outputs of the main cases, in each form that people and programs read.
+//! Whole outputs of the main cases, in each form that is for people or for programs.
 
 use crate::support::snapshot::assert;
 use crate::support::{Outcome, Server, Workspace, server_and_workspace};

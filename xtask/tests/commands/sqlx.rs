@@ -1,4 +1,4 @@
-//! `sqlx DATABASE ARGS…`: sqlx-cli for one of the databases, with its own output and exit code.
+//! `sqlx DATABASE ARGS…` runs sqlx-cli for one of the databases. The output and the exit code are sqlx-cli's own.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, PASSWORD, ROLE};
 use crate::support::run::Invocation;
 use crate::support::{DEADLINE, Server, Workspace, eventually, process, server_and_workspace, skip, sql};
 
-/// The first run of all compiles sqlx-cli.
+/// The deadline of a run that may compile sqlx-cli. The first run of all does.
 const WITH_BUILD: Duration = Duration::from_secs(20 * 60);
 
-/// A run that may compile sqlx-cli, once for all tests.
+/// Prepares a run that may compile sqlx-cli, once for all tests.
 fn sqlx<'a>(workspace: &'a Workspace, words: &[&str]) -> Invocation<'a> {
     let words = [&["sqlx"], words].concat();
     workspace.xtask(&words).with_cargo().with_built_target().deadline(WITH_BUILD)
 }
 
-/// Compiles sqlx-cli, for a run that is to be interrupted in something else.
+/// Compiles sqlx-cli, so that a later interruption doesn't hit the compilation.
 fn compile(workspace: &Workspace) {
     sqlx(workspace, &["library", "--version"]).run().code(0).says(["sqlx-cli 0.9.0"]);
 }
 
-/// A server with both databases set up.
+/// Starts a server and sets up both databases.
 fn set_up() -> (Server, Workspace) {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
@@ -36,7 +36,7 @@ fn each_database_from_any_folder() {
     let (server, workspace) = set_up();
     workspace.add_migration("library", "003_more", "SELECT 1;\n");
     let outcome = sqlx(&workspace, &["library", "migrate", "info"]).directory("crates/tools/src").run().code(0);
-    // Its own output, and nothing of ours.
+    // The output is sqlx-cli's own, and nothing of xtask's.
     assert_eq!(outcome.stdout, "1/installed authors\n2/installed books\n3/pending more\n", "{outcome}");
     outcome.lacks(["Done:"]);
     let outcome = sqlx(&workspace, &["journal", "migrate", "info"]).directory("migrations/library").run().code(0);
@@ -45,7 +45,7 @@ fn each_database_from_any_folder() {
 }
 
 #[test]
-fn what_it_does_is_what_db_setup_sees() {
+fn db_setup_sees_what_sqlx_cli_did() {
     let (server, workspace) = set_up();
     sqlx(&workspace, &["library", "migrate", "revert"]).run().code(0);
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1]);
@@ -62,7 +62,7 @@ fn exit_code_and_arguments_are_passed_on() {
     sqlx(&workspace, &["library"]).run().code(2).says(["Usage: cargo xtask sqlx library"]);
     sqlx(&workspace, &["library", "--help"]).run().code(0).says(["cargo xtask sqlx library", "prepare", "migrate"]);
     sqlx(&workspace, &["library", "migrate", "run", "--help"]).run().code(0).says(["--target-version"]);
-    // Before DATABASE, it's ours.
+    // An option before DATABASE is xtask's.
     workspace.run(&["sqlx", "--help"]).code(0).says(["DATABASE", "--allow-remote"]);
     workspace.add_migration("library", "003_breaks", "SELECT missing;\n");
     let outcome = sqlx(&workspace, &["library", "migrate", "run"]).run().code(1);
@@ -85,7 +85,7 @@ fn files_are_made_without_a_server() {
 #[test]
 fn a_database_that_is_unknown() {
     let workspace = Workspace::generic().build();
-    // Nothing is compiled for it: there is no cargo on the run's path.
+    // Nothing is compiled for this error: there is no cargo on the run's search path.
     let outcome = workspace.run(&["sqlx", "libary", "migrate", "info"]).code(2);
     outcome.says(["\"libary\"", "journal, library"]);
     workspace.write("crates/journal/sqlx.toml", "[migrate\n");
@@ -98,17 +98,17 @@ fn a_checkout_that_is_not_set_up() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["sqlx", "library", "migrate", "info"]).code(6).says(["no .env", "cargo xtask db-setup"]);
     server.assert_only(&[]);
-    // A URL in the environment is somebody's word.
+    // A URL in the environment is enough.
     let url = format!("postgres://{}/elsewhere", workspace.authority());
     sqlx(&workspace, &["library", "database", "create"]).env("LIBRARY_URL", &url).run().code(0);
     server.assert_only(&["elsewhere"]);
-    // All that is wrong with the settings is told at once.
+    // The error reports all mistakes in the settings at once.
     workspace.write(".env", "LIBRARY_URL=\nno sign here\n");
     workspace.run(&["sqlx", "library", "migrate", "info"]).code(1).says(["LIBRARY_URL", "JOURNAL_URL", ".env:2"]);
 }
 
 #[test]
-fn a_database_is_dropped_only_when_that_is_said() {
+fn a_database_is_dropped_only_with_an_explicit_yes() {
     let (server, workspace) = set_up();
     for words in [
         &["database", "drop"][..],
@@ -150,14 +150,14 @@ fn a_url_in_the_command_line() {
     server.assert_only(&["journal", "library"]);
 }
 
-/// Another configuration may name another variable: it is the database that was named all the same.
+/// Another configuration may name another variable. sqlx-cli still works on the database that was named.
 #[test]
 fn another_configuration_leads_to_no_other_database() {
     let (server, workspace) = set_up();
     let words =
         ["library", "migrate", "info", "--config", "../journal/sqlx.toml", "--source", "../../migrations/library"];
     let url = format!("postgres://{}/journal", workspace.authority());
-    // The history is named by the configuration, and made there.
+    // The configuration names the history table, which is made in the database that was named.
     sqlx(&workspace, &words).env("JOURNAL_URL", &url).run().code(0).says(["2/pending books"]);
     assert_eq!(server.query("library", &format!("SELECT to_regclass('{JOURNAL_HISTORY}')::text")), [JOURNAL_HISTORY]);
 }
@@ -165,19 +165,19 @@ fn another_configuration_leads_to_no_other_database() {
 #[test]
 fn a_host_that_is_not_this_machine() {
     let (server, workspace) = set_up();
-    // As a name it could be anybody; the system takes it for itself.
+    // xtask can't know whose address 0.0.0.0 is. The system takes it for its own, so that the server answers.
     workspace.write(".env", workspace.read(".env").replace("@127.0.0.1:", "@0.0.0.0:"));
     for words in [&["library", "migrate", "info"][..], &["library", "migrate", "info", "--allow-remote"]] {
         let outcome = workspace.run(&[&["sqlx"], words].concat()).code(6);
         outcome.says(["library", "0.0.0.0", "cargo xtask sqlx --allow-remote library"]);
     }
     sqlx(&workspace, &["--allow-remote", "library", "migrate", "info"]).run().code(0).says(["2/installed books"]);
-    // Files are made nowhere else.
+    // The command makes files on this machine only, so it needs no `--allow-remote`.
     sqlx(&workspace, &["library", "migrate", "add", "-rs", "more"]).run().code(0);
     server.assert_only(&["journal", "library"]);
 }
 
-/// `prepare` compiles one crate, with the variables of one database, and the queries of its tests too.
+/// `prepare` compiles one crate, including its tests, with the variables of one database.
 #[test]
 fn prepare_sees_one_database_and_all_targets() {
     let (_server, workspace) = set_up();
@@ -211,11 +211,11 @@ fn prepare_sees_one_database_and_all_targets() {
 enum End {
     CtrlC,
     Terminate,
-    /// SIGINT, to sqlx-cli alone.
+    /// SIGINT to sqlx-cli alone.
     InnerCtrlC,
 }
 
-/// The process of sqlx-cli, which works in the package's folder.
+/// Returns the process of sqlx-cli, which works in the package's folder.
 fn inner(workspace: &Workspace) -> Option<Pid> {
     let folder = workspace.root().join("crates/library");
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
@@ -225,7 +225,7 @@ fn inner(workspace: &Workspace) -> Option<Pid> {
     })
 }
 
-/// sqlx-cli calls Ctrl-C a success, and its statement goes on.
+/// Ends a run in the middle of a migration. sqlx-cli alone would call that a success, and its statement would go on.
 fn ends_in_order(end: End) {
     let (server, workspace) = set_up();
     workspace.add_migration("library", "003_waits", "-- no-transaction\nDO $$ BEGIN PERFORM pg_sleep(600); END $$;\n");
@@ -239,7 +239,7 @@ fn ends_in_order(end: End) {
         End::InnerCtrlC => kill(inner(&workspace).unwrap(), Signal::SIGINT).unwrap(),
     }
     run.wait().code(130).says(["Interrupted", "cancelled on the server"]);
-    // At once, and not when 600 seconds are over.
+    // The statement ended at once, and not after 600 seconds.
     assert!(!sleeping());
     server.assert_only(&["journal", "library"]);
     let finished = format!("SELECT version::text FROM {LIBRARY_HISTORY} WHERE success ORDER BY version");
@@ -259,12 +259,12 @@ fn a_request_to_terminate_ends_the_statement_too() {
 #[test]
 fn an_interrupted_sqlx_cli_is_no_success() {
     if !Path::new("/proc/self/exe").exists() {
-        skip!("processes can't be looked at in /proc");
+        skip!("/proc doesn't show the processes here");
     }
     ends_in_order(End::InnerCtrlC);
 }
 
-/// What sqlx-cli has started (cargo and the compiler) ends with it.
+/// The processes that sqlx-cli has started (cargo and the compiler) end with it.
 #[test]
 fn a_request_to_terminate_in_the_middle_of_prepare() {
     let (_server, workspace) = set_up();
@@ -280,5 +280,5 @@ fn a_request_to_terminate_in_the_middle_of_prepare() {
     eventually("cargo check runs", DEADLINE, || started.exists().then_some(()));
     run.terminate();
     run.wait().code(130);
-    eventually("it is gone", DEADLINE, || process::with_argument("623451").is_empty().then_some(()));
+    eventually("cargo check is gone", DEADLINE, || process::with_argument("623451").is_empty().then_some(()));
 }

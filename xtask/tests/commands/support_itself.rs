@@ -1,4 +1,4 @@
-//! The tests' own means: a test that leaves something behind would spoil others.
+//! Tests of the test support. A test that leaves something behind would disturb other tests.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn a_server_is_private_and_leaves_nothing() {
 }
 
 #[test]
-fn a_listener_refuses_and_then_is_the_server() {
+fn a_listener_refuses_logins_and_then_passes_them_on() {
     let server = Server::start();
     let listener = Listener::starts_up(2, server.port);
     let login = server.admin("postgres").port(listener.port);
@@ -33,7 +33,7 @@ fn a_listener_refuses_and_then_is_the_server() {
 }
 
 #[test]
-fn what_no_run_may_print_is_noticed() {
+fn a_secret_in_the_output_is_noticed() {
     let workspace = Workspace::generic().build();
     workspace.xtask(&["--help"]).run();
     workspace.add_secret("db-setup");
@@ -41,8 +41,8 @@ fn what_no_run_may_print_is_noticed() {
     assert!(seen.is_err());
 }
 
-/// A test process that is killed runs no destructors; what it started ends all the same. The killed process is this
-/// test binary, told to start a server and a checkout and then to wait.
+/// A test process that is killed runs no destructors, but the processes that it started must end. The killed process is
+/// this test binary, which starts a server, makes a checkout, and then waits.
 #[test]
 fn a_killed_test_leaves_nothing() {
     use std::io::{BufRead, BufReader};
@@ -70,7 +70,7 @@ fn a_killed_test_leaves_nothing() {
 }
 
 #[test]
-#[ignore = "is started, and killed, by a_killed_test_leaves_nothing"]
+#[ignore = "a_killed_test_leaves_nothing starts and kills it"]
 fn waits_to_be_killed() {
     let server = Server::start();
     let workspace = Workspace::generic().build();
@@ -79,7 +79,7 @@ fn waits_to_be_killed() {
     std::thread::sleep(DEADLINE);
 }
 
-/// Makes the fixture's schema files anew, after a change to their form: run it by name with `--ignored`.
+/// Writes the fixture's schema files again, after a change to their form. Run it by name with `--ignored`.
 #[test]
 #[ignore = "writes into tests/fixtures"]
 fn writes_the_fixtures_schema_files() {

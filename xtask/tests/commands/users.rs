@@ -1,4 +1,4 @@
-//! Whoever runs it, and wherever the checkout is.
+//! xtask works for every user, and in a checkout in any folder.
 
 use crate::local::{pid_files, postmaster};
 use crate::support::fixture::LIBRARY_HISTORY;
@@ -6,7 +6,7 @@ use crate::support::server::Server;
 use crate::support::workspace::Builder;
 use crate::support::{DEADLINE, Workspace, eventually, is_root, process, set_mode, skip, sql};
 
-/// From nothing, again, stopped, and again, all with a server of its own.
+/// Sets up a checkout with a private cluster, sets it up again, stops the cluster, and sets it up once more.
 #[track_caller]
 fn works(builder: Builder) -> Workspace {
     let workspace = builder.build();
@@ -28,7 +28,7 @@ fn root() {
         skip!("the tests don't run as root");
     }
     let workspace = works(Workspace::generic());
-    // PostgreSQL refuses root: the server is another user's, the checkout is not.
+    // PostgreSQL refuses to run as root. The server runs as another user, but the checkout's files are still root's.
     workspace.run(&["db-setup"]).code(0);
     let pid = postmaster(&workspace);
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -51,7 +51,7 @@ fn root_with_a_checkout_below_a_closed_home() {
     if !is_root() {
         skip!("the tests don't run as root");
     }
-    // PostgreSQL's user can't go there; another folder is found without being asked for.
+    // PostgreSQL's user can't reach the checkout. The cluster is put into another folder, and no option is needed.
     let workspace = works(Workspace::generic().below_closed_home());
     assert_eq!(pid_files(&workspace), Vec::<std::path::PathBuf>::new());
     workspace.run(&["db-setup"]).code(0).lacks(["Permission denied"]);
@@ -79,7 +79,7 @@ fn a_checkout_with_spaces_below_a_closed_home() {
 
 #[test]
 fn a_checkout_with_a_very_long_path() {
-    // Longer than a socket's path may be.
+    // The path is longer than a socket's path may be.
     works(Workspace::generic().folder(
         "a-folder-with-a-name-that-is-much-longer-than-what-fits-into-the-address-of-a-socket-of-the-unix-domain-0123456789",
     ));
@@ -96,7 +96,7 @@ fn a_running_server_from_a_checkout_with_spaces_below_a_closed_home() {
     server.assert_only(&["journal", "library"]);
 }
 
-/// Two users have a checkout each; neither finds, uses or stops the other's server.
+/// Two users have a checkout each. Neither finds, uses or stops the other's server.
 #[test]
 fn two_users() {
     if !is_root() {

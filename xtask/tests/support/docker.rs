@@ -1,4 +1,4 @@
-//! Whether docker can be had for a test, and what it runs.
+//! Docker for the tests: which compose program there is, and which containers run.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,17 +12,17 @@ use super::workspace::Workspace;
 /// The image that `compose.yaml` names.
 const IMAGE: &str = "postgres:15-alpine";
 
-/// Which compose a test uses.
+/// The compose program that a test uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Docker {
     /// `docker compose`, docker's plugin.
     Plugin,
-    /// `docker-compose`, a program of its own; the plugin is hidden.
+    /// `docker-compose`, a separate program. The plugin is hidden from the run.
     Standalone,
 }
 
 impl Docker {
-    /// What is missing for a test with a real engine.
+    /// Returns what this machine lacks for a test with a real engine, or `None` if it lacks nothing.
     pub(crate) fn missing(self) -> Option<String> {
         let compose: &[&str] = match self {
             Self::Plugin => &["docker", "compose", "version"],
@@ -34,7 +34,7 @@ impl Docker {
             .map(|command| format!("`{}` fails here", command.join(" ")))
     }
 
-    /// Lets a run see docker, and this compose only.
+    /// Makes docker visible to a run, with this compose program only.
     pub(crate) fn show<'a>(self, workspace: &Workspace, run: Invocation<'a>) -> Invocation<'a> {
         let file = workspace.base().join("uses-docker");
         if !file.exists() {
@@ -52,13 +52,13 @@ impl Docker {
     }
 }
 
-/// Where docker keeps its plugins and contexts.
+/// The folder in which docker keeps its plugins and contexts.
 pub(crate) fn config_folder() -> OsString {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".docker").into_os_string();
     std::env::var_os("DOCKER_CONFIG").unwrap_or_else(home)
 }
 
-/// The output of a command, if it succeeds in time.
+/// Returns the output of a command, or `None` if it fails or takes too long.
 pub(crate) fn docker(command: &[&str]) -> Option<String> {
     use std::os::unix::process::CommandExt;
     let file = tempfile::tempfile().unwrap();
@@ -78,12 +78,12 @@ pub(crate) fn docker(command: &[&str]) -> Option<String> {
     status.success().then_some(text)
 }
 
-/// The containers of a checkout, with their state: `id running`.
+/// Returns the containers of a checkout with their state, such as `id running`.
 pub(crate) fn containers(workspace: &Workspace) -> Vec<String> {
     let all = docker(&["docker", "ps", "-a", "-q", "--no-trunc"]).unwrap_or_default();
     let mut found = Vec::new();
     for id in all.lines() {
-        // A container may go between the two calls.
+        // A container may disappear between the two calls.
         let Some(details) = docker(&["docker", "inspect", id]) else {
             continue;
         };
@@ -96,7 +96,7 @@ pub(crate) fn containers(workspace: &Workspace) -> Vec<String> {
     found
 }
 
-/// Notes the compose project, so that its volumes are deleted at the end whatever their names.
+/// Writes down the compose project, so that the cleanup deletes its volumes whatever their names are.
 fn remember_project(workspace: &Workspace, id: &str) {
     let label = "{{index .Config.Labels \"com.docker.compose.project\"}}";
     if let Some(project) = docker(&["docker", "inspect", "-f", label, id]) {

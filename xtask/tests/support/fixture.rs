@@ -1,20 +1,20 @@
-//! A small workspace with two databases. Its names have nothing to do with this repository's: what works here works
-//! for any workspace that sqlx.toml files describe.
+//! A small workspace with two databases. Its names don't occur in this repository, so the tests show that xtask works
+//! for any workspace that `sqlx.toml` files describe.
 
 /// The role in the URLs.
 pub(crate) const ROLE: &str = "keeper";
 /// Its password.
 pub(crate) const PASSWORD: &str = "k33perS3cret-77aa";
-/// The history tables of the two databases.
+/// The history table of the database `library`.
 pub(crate) const LIBRARY_HISTORY: &str = "_sqlx.migrations";
-/// As above.
+/// The history table of the database `journal`.
 pub(crate) const JOURNAL_HISTORY: &str = "history.applied";
-/// The tables that `\dt` must list.
+/// The tables that `\dt` must list in `library`.
 pub(crate) const LIBRARY_TABLES: [&str; 2] = ["authors", "books"];
-/// As above.
+/// The tables that `\dt` must list in `journal`.
 pub(crate) const JOURNAL_TABLES: [&str; 1] = ["entries"];
 
-/// Every file but `.env.ci`, which has the server's port.
+/// Every file of the workspace except `.env.ci`, which contains the server's port.
 pub(crate) const FILES: &[(&str, &str)] = &[
     ("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n"),
     ("compose.yaml", COMPOSE),
@@ -98,14 +98,14 @@ volumes:
   data:
 ";
 
-/// The contract of variables, with URLs that lead to `authority` (`user:password@host:port`).
+/// Returns the text of `.env.ci`, with URLs that point to `authority` (`user:password@host:port`).
 pub(crate) fn contract(authority: &str) -> String {
     format!(
-        "# What this workspace needs.\n\
+        "# The variables of this workspace.\n\
          LIBRARY_URL=postgres://{authority}/library\n\
          JOURNAL_URL=postgres://{authority}/journal\n\
          \n\
-         # Not a database's.\n\
+         # A variable that no database uses.\n\
          GREETING=hello\n"
     )
 }

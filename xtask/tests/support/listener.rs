@@ -1,4 +1,4 @@
-//! What else may listen at a server's address.
+//! Listeners at a server's address that are not an ordinary server.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// What a listener does with a connection.
+/// How a listener treats a connection.
 #[derive(Clone, Copy)]
 enum Behaviour {
     Silent,
@@ -14,9 +14,9 @@ enum Behaviour {
     StartsUp { refusals: usize, port: u16 },
 }
 
-/// A listener on 127.0.0.1, closed with this value.
+/// A listener on 127.0.0.1. It is closed when this value is dropped.
 pub(crate) struct Listener {
-    /// Where it listens.
+    /// The port that it listens on.
     pub(crate) port: u16,
     connections: Arc<AtomicUsize>,
     ends: Arc<AtomicBool>,
@@ -24,7 +24,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Accepts connections and never says a word.
+    /// Accepts connections and sends nothing.
     pub(crate) fn silent() -> Self {
         Self::start(Behaviour::Silent)
     }
@@ -34,12 +34,13 @@ impl Listener {
         Self::start(Behaviour::Closes)
     }
 
-    /// A server that is starting up: refuses so many logins with 57P03, then is the server at `port`.
+    /// Behaves like a server that is starting up. It refuses the first `refusals` logins with 57P03. After that it
+    /// passes each connection on to the server at `port`.
     pub(crate) fn starts_up(refusals: usize, port: u16) -> Self {
         Self::start(Behaviour::StartsUp { refusals, port })
     }
 
-    /// How many connections there have been.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -90,7 +91,7 @@ impl Drop for Listener {
     }
 }
 
-/// What PostgreSQL does while it starts up: no to encryption, 57P03 to the login.
+/// Answers as PostgreSQL does while it starts up: it declines encryption and refuses the login with 57P03.
 fn refuse(mut stream: TcpStream) -> std::io::Result<()> {
     const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
     loop {

@@ -1,9 +1,9 @@
-//! What the tests have in common: private servers, temporary checkouts, runs of the program with a deadline.
+//! Helpers that the tests share: private servers, temporary checkouts, and runs of the program with a deadline.
 //!
-//! Nothing here waits for a length of time: a condition is polled until it holds or its deadline passes. All that a
-//! test starts is stopped and deleted when it ends, and also when it is killed (see [`reaper`]).
+//! No helper waits for a fixed time. Each one polls a condition until it holds or its deadline passes. Everything that
+//! a test starts is stopped and deleted when the test ends, even if the test is killed (see [`reaper`]).
 
-// Each test binary uses its part of this module.
+// Each test binary uses only a part of this module.
 #![allow(dead_code, unused_imports, unused_macros)]
 
 pub(crate) mod docker;
@@ -29,21 +29,22 @@ pub(crate) use run::{Outcome, Running};
 pub(crate) use server::Server;
 pub(crate) use workspace::Workspace;
 
-/// Long enough for everything that ends at all, on a busy machine too.
+/// A time that is long enough for everything that ends at all, even on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Ends a test that needs what this machine lacks; with `XTASK_NO_SKIP` set, fails it.
+/// Skips a test because this machine lacks something that the test needs. If `XTASK_NO_SKIP` is set, the test fails.
 macro_rules! skip {
     ($($why:tt)*) => {{
         let why = format!($($why)*);
-        assert!(std::env::var_os("XTASK_NO_SKIP").is_none(), "may not be skipped: {why}");
+        let may_skip = std::env::var_os("XTASK_NO_SKIP").is_none();
+        assert!(may_skip, "XTASK_NO_SKIP is set, so this test may not be skipped: {why}");
         println!("skipped: {why}");
         return;
     }};
 }
 pub(crate) use skip;
 
-/// Polls `condition` until it gives a value; fails when that takes longer than `deadline`.
+/// Polls `condition` until it returns a value. Fails if that takes longer than `deadline`.
 #[track_caller]
 pub(crate) fn eventually<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -52,16 +53,16 @@ pub(crate) fn eventually<T>(what: &str, deadline: Duration, mut condition: impl 
             return value;
         }
         let waited = start.elapsed();
-        assert!(waited < deadline, "not within {deadline:?}: {what}");
-        // To ask costs something, a login for instance: the longer it takes anyway, the seldomer.
+        assert!(waited < deadline, "this did not happen within {deadline:?}: {what}");
+        // Each poll costs something, for example a login. The longer the wait, the longer the pause between two polls.
         std::thread::sleep((waited / 10).clamp(Duration::from_millis(2), Duration::from_millis(50)));
     }
 }
 
-/// A port of the loopback interface that nothing listens on at the moment.
+/// Returns a port of the loopback interface that nothing listens on at the moment.
 ///
-/// Not one that the system hands out by itself, to a connection or to another test: between its choice and its use it
-/// would be taken now and then. Each process has a row of its own to choose from.
+/// The port is not in the range from which the system chooses ports for connections and for other tests. A port of that
+/// range would sometimes be taken between its choice and its use. Each process begins at a different port.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
@@ -72,12 +73,12 @@ pub(crate) fn free_port() -> u16 {
     std::iter::repeat_with(choose).flatten().find(is_free).unwrap()
 }
 
-/// Whether the tests run as root, who can become other users and whom PostgreSQL refuses.
+/// Returns whether the tests run as root. Root can become other users, but PostgreSQL refuses to run as root.
 pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// A server, and a checkout whose URLs lead to it with a role that may create databases.
+/// Starts a server and makes a checkout whose URLs point to it. The role in the URLs may create databases.
 pub(crate) fn server_and_workspace() -> (Server, Workspace) {
     let server = Server::start();
     let workspace = Workspace::generic().build();
@@ -85,7 +86,7 @@ pub(crate) fn server_and_workspace() -> (Server, Workspace) {
     (server, workspace)
 }
 
-/// The permission bits of a file.
+/// Returns the permission bits of a file.
 pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).unwrap().permissions().mode() & 0o7777

@@ -1,4 +1,4 @@
-//! What a run of `ci --format json` says: how each step ended, and what was found in it.
+//! The events of a run of `ci --format json`: the outcome of each step, and the problems that were found in it.
 
 use serde_json::Value;
 
@@ -10,20 +10,21 @@ pub(crate) struct Pipeline {
     steps: Vec<Step>,
 }
 
-/// How one of its steps ended.
+/// The result of one step of a run.
 pub(crate) struct Step {
     name: String,
     /// `done`, `failed`, `skipped` or `not-run`.
     pub(crate) outcome: String,
-    /// What there is to know about it, in a few words.
+    /// The summary of the step, in a few words.
     pub(crate) what: String,
-    /// What it printed, which is shown if it failed.
+    /// The output of the step's programs, which a run shows if the step failed.
     pub(crate) output: String,
     problems: Vec<Value>,
 }
 
 impl Pipeline {
-    /// The last event that names the steps is the table; what belongs to a step comes after its end.
+    /// Reads the events of a run. The event `pipeline` is the table of the results. The output and the problems of a
+    /// step follow the event with which the step ended.
     #[track_caller]
     pub(crate) fn of(outcome: Outcome) -> Self {
         let events = outcome.events();
@@ -57,33 +58,33 @@ impl Pipeline {
         Self { outcome, steps }
     }
 
-    /// Fails unless the exit code is this one.
+    /// Fails unless the exit code is `expected`.
     #[track_caller]
     pub(crate) fn code(self, expected: i32) -> Self {
-        assert!(self.outcome.status.code() == Some(expected), "exit code {expected} expected: {}", self.outcome);
+        assert!(self.outcome.status.code() == Some(expected), "expected exit code {expected}: {}", self.outcome);
         self
     }
 
-    /// Fails unless these steps failed and no others, and these weren't run and no others.
+    /// Fails unless exactly the steps `failed` failed, and exactly the steps `not_run` were not run.
     #[track_caller]
     pub(crate) fn fails(self, failed: &[&str], not_run: &[&str]) -> Self {
         for (outcome, expected) in [("failed", failed), ("not-run", not_run)] {
             let mut expected = expected.to_vec();
             expected.sort_unstable();
-            assert!(self.with(outcome) == expected, "{outcome}: {expected:?} expected: {}", self.outcome);
+            assert!(self.with(outcome) == expected, "expected exactly {expected:?} as {outcome}: {}", self.outcome);
         }
         self
     }
 
-    /// Fails unless all steps passed but for these, which were skipped.
+    /// Fails unless exactly the steps `skipped` were skipped, and all others passed.
     #[track_caller]
     pub(crate) fn passes_but(self, skipped: &[&str]) -> Self {
         let this = self.code(0).fails(&[], &[]);
-        assert!(this.with("skipped") == skipped, "{skipped:?} skipped expected: {}", this.outcome);
+        assert!(this.with("skipped") == skipped, "expected exactly {skipped:?} as skipped: {}", this.outcome);
         this
     }
 
-    /// The names of the steps that ended like this, sorted.
+    /// Returns the names of the steps with this outcome, sorted.
     pub(crate) fn with(&self, outcome: &str) -> Vec<&str> {
         let mut names: Vec<_> =
             self.steps.iter().filter(|step| step.outcome == outcome).map(|step| step.name.as_str()).collect();
@@ -91,14 +92,14 @@ impl Pipeline {
         names
     }
 
-    /// A step that was selected.
+    /// Returns a step that was part of the run.
     #[track_caller]
     pub(crate) fn step(&self, name: &str) -> &Step {
-        self.steps.iter().find(|step| step.name == name).unwrap_or_else(|| panic!("no {name}: {}", self.outcome))
+        self.steps.iter().find(|step| step.name == name).unwrap_or_else(|| panic!("no step {name}: {}", self.outcome))
     }
 
-    /// Fails unless a step's problems are at exactly these places, each `file:line:column` or `file:line`; empty for a
-    /// problem without one. Returns the problems' texts, in the order of the places.
+    /// Fails unless a step's problems are at exactly these places. A place is `file:line:column`, or `file:line`, or an
+    /// empty string for a problem without a place. Returns the texts of the problems in the order of the places.
     #[track_caller]
     pub(crate) fn at(&self, step: &str, places: &[&str]) -> Vec<String> {
         let mut found: Vec<_> =
@@ -107,12 +108,12 @@ impl Pipeline {
         let mut expected = places.to_vec();
         expected.sort_unstable();
         let at: Vec<_> = found.iter().map(|(place, _)| place.as_str()).collect();
-        assert!(at == expected, "{step} at {expected:?} expected, not {at:?}: {}", self.outcome);
+        assert!(at == expected, "expected problems of {step} at {expected:?}, not at {at:?}: {}", self.outcome);
         let mut text_at = |place: &&str| found.remove(found.iter().position(|(at, _)| at == place).unwrap()).1;
         places.iter().map(&mut text_at).collect()
     }
 
-    /// The run.
+    /// Returns the run.
     pub(crate) fn outcome(&self) -> &Outcome {
         &self.outcome
     }
@@ -125,7 +126,7 @@ fn place(problem: &Value) -> String {
     format!("{file}{}{}", number(&location["line"]), number(&location["column"]))
 }
 
-/// What it says, with details and remedies, a line each.
+/// Returns the sentence, the details and the remedies of a problem, each on its own line.
 fn text(problem: &Value) -> String {
     let lines = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let all =

@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, User};
 
-/// The user of that name, if the machine knows one.
+/// Returns the user of that name, if this machine has one.
 pub(crate) fn user(name: &str) -> Option<User> {
     User::from_name(name).unwrap()
 }
 
-/// Lets a command run as another user, which root alone can do.
+/// Makes a command run as another user. Only root can do that.
 pub(crate) fn become_user(command: &mut Command, user: &User) {
     use std::os::unix::process::CommandExt;
     command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
 }
 
-/// The process group that a child leads.
+/// Returns the process group that a child leads.
 pub(crate) fn group(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).unwrap())
 }
 
-/// Waits for a child that leads a process group. At the deadline the group is killed and the answer is `None`.
+/// Waits for a child that leads a process group. At the deadline it kills the group and returns `None`.
 pub(crate) fn wait_or_kill(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
     let start = Instant::now();
     loop {
@@ -38,7 +38,7 @@ pub(crate) fn wait_or_kill(child: &mut Child, deadline: Duration) -> Option<Exit
     }
 }
 
-/// The command lines of all processes that have `needle` in theirs, this one and its parents apart.
+/// Returns the command lines that contain `needle`, of all processes except this one.
 pub(crate) fn with_argument(needle: &str) -> Vec<String> {
     let Ok(folders) = std::fs::read_dir("/proc") else {
         return Vec::new();
@@ -54,10 +54,10 @@ pub(crate) fn with_argument(needle: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether a process runs. One that has ended and that nobody has waited for yet does not.
+/// Returns whether a process runs. A process that has ended doesn't run, even if its parent has not waited for it yet.
 pub(crate) fn runs(pid: Pid) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state follows the name, which is in parentheses and may have some itself.
+    // The state follows the name. The name is in parentheses, and may itself contain parentheses.
     let ended = status.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
     nix::sys::signal::kill(pid, None).is_ok() && !ended
 }

@@ -1,4 +1,4 @@
-//! Runs of the program: a clean environment, a deadline, and no secret in the output of any of them.
+//! Runs of the program. Each run has a clean environment and a deadline. A secret in its output fails the test.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -13,7 +13,7 @@ use super::process::{become_user, group, user, wait_or_kill};
 use super::workspace::Workspace;
 use super::{DEADLINE, is_root, set_mode};
 
-/// A run that is about to start. Its environment is empty but for what [`Workspace::xtask`] sets.
+/// A run that has not started yet. Its environment holds only the variables that [`Invocation::of`] and the test set.
 pub(crate) struct Invocation<'a> {
     workspace: &'a Workspace,
     command: Command,
@@ -25,7 +25,7 @@ impl<'a> Invocation<'a> {
         Self::of(workspace, program(workspace), arguments)
     }
 
-    /// A run of another program, in the same way.
+    /// Prepares a run of another program in the same way.
     pub(crate) fn of(workspace: &'a Workspace, program: impl AsRef<OsStr>, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
         command
@@ -52,22 +52,22 @@ impl<'a> Invocation<'a> {
         self
     }
 
-    /// The folders to look for programs in.
+    /// Sets the folders in which the run looks for programs.
     pub(crate) fn path<I: AsRef<Path>>(self, folders: impl IntoIterator<Item = I>) -> Self {
         let folders: Vec<PathBuf> = folders.into_iter().map(|folder| folder.as_ref().to_owned()).collect();
         let path = std::env::join_paths(folders).unwrap();
         self.env("PATH", path)
     }
 
-    /// The working directory, relative to the checkout.
+    /// Sets the working directory, relative to the checkout.
     pub(crate) fn directory(mut self, relative: impl AsRef<Path>) -> Self {
         self.command.current_dir(self.workspace.root().join(relative));
         self
     }
 
-    /// Lets a run find cargo with its toolchain and registry, wherever its HOME is.
+    /// Makes cargo, its toolchain and its registry available to the run, whatever the run's HOME is.
     pub(crate) fn with_cargo(mut self) -> Self {
-        // The toolchain's own folder: rustc and its like are beside cargo.
+        // rustc and the toolchain's other programs are in the same folder as cargo.
         let toolchain = Path::new(env!("CARGO")).parent().map(Path::to_owned);
         let path = std::env::join_paths(toolchain.into_iter().chain(std::env::split_paths(&whole_path()))).unwrap();
         self = self.env("CARGO", env!("CARGO")).env("PATH", path);
@@ -80,8 +80,8 @@ impl<'a> Invocation<'a> {
         self
     }
 
-    /// Lets cargo work in the folder that this program was compiled in, where sqlx and the tools are compiled once for
-    /// all tests. What a cargo is told by its environment, this one is told too: else each would compile it anew.
+    /// Makes cargo use the target folder that this program was compiled in. There sqlx and the tools are compiled once
+    /// for all tests. If the variables below had other values than in this process, cargo would compile them again.
     pub(crate) fn with_built_target(mut self) -> Self {
         for name in ["CARGO_INCREMENTAL", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER"] {
             if let Some(value) = std::env::var_os(name) {
@@ -91,19 +91,19 @@ impl<'a> Invocation<'a> {
         self.env("CARGO_TARGET_DIR", built_target())
     }
 
-    /// Has the programs in this folder found first.
+    /// Puts a folder first on the search path.
     pub(crate) fn path_first(self, folder: PathBuf) -> Self {
         let folders = self.folders();
         self.path([folder].into_iter().chain(folders))
     }
 
-    /// Where programs are looked for.
+    /// Returns the folders on the search path.
     fn folders(&self) -> Vec<PathBuf> {
         let path = self.command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, value)| value);
         std::env::split_paths(path.unwrap_or_default()).collect()
     }
 
-    /// Hides a program that the search path leads to, and none of those beside it.
+    /// Hides one program of the search path. The other programs in its folder stay visible.
     pub(crate) fn without(self, program: &str) -> Self {
         let mut folders = self.folders();
         for (number, folder) in folders.iter_mut().enumerate().filter(|(_, folder)| folder.join(program).exists()) {
@@ -120,13 +120,13 @@ impl<'a> Invocation<'a> {
         self.path(folders)
     }
 
-    /// How long the run may take before it is killed and the test fails.
+    /// Sets how long the run may take. After that time the run is killed and the test fails.
     pub(crate) fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Starts the run in a process group of its own, as a shell does with a job.
+    /// Starts the run in its own process group, as a shell does with a job.
     pub(crate) fn start(mut self) -> Running<'a> {
         use std::os::unix::process::CommandExt;
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -139,7 +139,7 @@ impl<'a> Invocation<'a> {
         Running { workspace: self.workspace, child, stdout, stderr, deadline: self.deadline, label, started }
     }
 
-    /// Runs to the end.
+    /// Runs the program to its end.
     #[track_caller]
     pub(crate) fn run(self) -> Outcome {
         self.start().wait()
@@ -158,34 +158,34 @@ pub(crate) struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// What Ctrl-C does: SIGINT to the whole process group.
+    /// Sends SIGINT to the whole process group, as Ctrl-C does.
     pub(crate) fn interrupt(&self) {
         killpg(group(&self.child), Signal::SIGINT).unwrap();
     }
 
-    /// What `kill PID` does: SIGTERM to the process alone.
+    /// Sends SIGTERM to the process alone, as `kill PID` does.
     pub(crate) fn terminate(&self) {
         kill(group(&self.child), Signal::SIGTERM).unwrap();
     }
 
-    /// SIGKILL to the process alone; what it has started lives on.
+    /// Sends SIGKILL to the process alone. The processes that it has started live on.
     pub(crate) fn kill(&self) {
-        // A process that has ended already is a zombie until it is waited for: this can't hit a stranger.
+        // A process that has ended is a zombie until this test waits for it, so its pid can't be another process's yet.
         kill(group(&self.child), Signal::SIGKILL).unwrap();
     }
 
-    /// Whether the run has ended.
+    /// Returns whether the run has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for the end, which must come before the deadline.
+    /// Waits for the end of the run. Fails if the deadline passes first.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Outcome {
         let status = wait_or_kill(&mut self.child, self.deadline);
         let duration = self.started.elapsed();
-        // What the run leaves behind (a server) must not hold its output open: `cargo xtask … | tee log` would
-        // wait for it for ever.
+        // A server that the run leaves behind must not hold the run's output open. Otherwise `cargo xtask … | tee log`
+        // would wait forever.
         let rest = Duration::from_secs(10);
         let stdout = self.stdout.recv_timeout(rest);
         let stderr = self.stderr.recv_timeout(rest);
@@ -195,84 +195,87 @@ impl Running<'_> {
         let Some(status) = status else {
             panic!("still running after {:?}: {}\n{stdout}\n{stderr}", self.deadline, self.label);
         };
-        assert!(!held, "something still holds the output of {} open", self.label);
+        assert!(!held, "a process still holds the output of {} open", self.label);
         let outcome = Outcome { label: self.label, status, stdout, stderr, duration };
         self.workspace.assert_no_secret(&outcome);
         outcome
     }
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     label: String,
     /// The exit status.
     pub(crate) status: ExitStatus,
-    /// The result.
+    /// The standard output, which holds the result.
     pub(crate) stdout: String,
-    /// Progress and errors.
+    /// The standard error, which holds progress and errors.
     pub(crate) stderr: String,
-    /// How long it took: to place signals, never to be asserted.
+    /// The duration of the run. Tests use it to choose the time of a signal, and never assert it.
     pub(crate) duration: Duration,
 }
 
 impl Outcome {
-    /// Fails unless the exit code is this one.
+    /// Fails unless the exit code is `expected`.
     #[track_caller]
     pub(crate) fn code(self, expected: i32) -> Self {
-        assert!(self.status.code() == Some(expected), "exit code {expected} expected: {self}");
+        assert!(self.status.code() == Some(expected), "expected exit code {expected}: {self}");
         self
     }
 
     /// Fails if the run succeeded.
     #[track_caller]
     pub(crate) fn fails(self) -> Self {
-        assert!(self.status.code().is_some_and(|code| code != 0), "a failure expected: {self}");
+        assert!(self.status.code().is_some_and(|code| code != 0), "expected a failure: {self}");
         self
     }
 
-    /// Fails unless the output, progress and errors included, has all of these.
+    /// Fails unless the output, including progress and errors, contains all of these parts.
     #[track_caller]
     pub(crate) fn says<T: AsRef<str>>(self, parts: impl IntoIterator<Item = T>) -> Self {
         for part in parts {
-            assert!(self.text().contains(part.as_ref()), "{:?} expected: {self}", part.as_ref());
+            assert!(self.text().contains(part.as_ref()), "expected {:?} in the output: {self}", part.as_ref());
         }
         self
     }
 
-    /// Fails unless the output has all of these, whatever their case.
+    /// Fails unless the output contains all of these parts, in upper or lower case.
     #[track_caller]
     pub(crate) fn mentions<T: AsRef<str>>(self, parts: impl IntoIterator<Item = T>) -> Self {
         let text = self.text().to_lowercase();
         for part in parts {
-            assert!(text.contains(&part.as_ref().to_lowercase()), "{:?} expected: {self}", part.as_ref());
+            assert!(text.contains(&part.as_ref().to_lowercase()), "expected {:?} in the output: {self}", part.as_ref());
         }
         self
     }
 
-    /// Fails unless the output, whatever its case, has one of these.
+    /// Fails unless the output contains one of these parts, in upper or lower case.
     #[track_caller]
     pub(crate) fn mentions_one_of(self, parts: &[&str]) -> Self {
         let text = self.text().to_lowercase();
-        assert!(parts.iter().any(|part| text.contains(&part.to_lowercase())), "one of {parts:?} expected: {self}");
+        assert!(
+            parts.iter().any(|part| text.contains(&part.to_lowercase())),
+            "expected one of {parts:?} in the output: {self}"
+        );
         self
     }
 
-    /// Fails if the output has one of these.
+    /// Fails if the output contains one of these parts.
     #[track_caller]
     pub(crate) fn lacks<T: AsRef<str>>(self, parts: impl IntoIterator<Item = T>) -> Self {
         for part in parts {
-            assert!(!self.text().contains(part.as_ref()), "no {:?} expected: {self}", part.as_ref());
+            assert!(!self.text().contains(part.as_ref()), "unexpected {:?} in the output: {self}", part.as_ref());
         }
         self
     }
 
-    /// Both outputs.
+    /// Returns the standard output and the standard error together.
     pub(crate) fn text(&self) -> String {
         format!("{}\n{}", self.stdout, self.stderr)
     }
 
-    /// The events of `--format json`: each line of the result is one.
+    /// Returns the events of `--format json`. Each line of the standard output is one event.
     #[track_caller]
     pub(crate) fn events(&self) -> Vec<serde_json::Value> {
         let parse = |line: &str| {
@@ -292,7 +295,7 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// Reads to the end on a thread, so that a full pipe never blocks the run.
+/// Reads an output to its end on a thread, so that a full pipe never blocks the run.
 fn collect(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -303,7 +306,8 @@ fn collect(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receiver
 }
 
-/// The program: cargo's, or a copy that another user can reach where cargo's lies below a closed home.
+/// Returns the path of the program that cargo built. If the checkout's owner can't reach it, returns the path of a
+/// copy.
 fn program(workspace: &Workspace) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let built = Path::new(env!("CARGO_BIN_EXE_xtask"));
@@ -319,12 +323,12 @@ fn program(workspace: &Workspace) -> PathBuf {
     copy
 }
 
-/// The target folder that this program was compiled in.
+/// Returns the target folder that this program was compiled in.
 pub(crate) fn built_target() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_xtask")).ancestors().nth(2).unwrap()
 }
 
-/// The tester's own search path, with docker on it where there is one.
+/// Returns the search path of the tests themselves. Docker is on it if it is installed.
 pub(crate) fn whole_path() -> OsString {
     std::env::var_os("PATH").unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A private PostgreSQL for one test: the server that was there before xtask came.
+//! A private PostgreSQL server for one test. For xtask it is a server that already runs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,19 +17,20 @@ const ADMIN: &str = "test_admin";
 /// The superuser's password, which no run may print.
 pub(crate) const ADMIN_PASSWORD: &str = "adminS3cret-5d1f";
 
-/// A running server on 127.0.0.1 with a port of its own, not durable, deleted with this value or this process.
+/// A running server on 127.0.0.1 with its own port. It isn't durable. It is deleted when this value is dropped or this
+/// process ends.
 pub(crate) struct Server {
-    /// Where it listens.
+    /// The port that it listens on.
     pub(crate) port: u16,
     data: PathBuf,
-    /// The server first, then its files.
+    /// The fields are dropped in this order: first the server is stopped, then its files are deleted.
     running: Option<(Reaper, Folder)>,
 }
 
 impl Server {
-    /// A server that answers.
+    /// Starts a server and waits until it answers.
     pub(crate) fn start() -> Self {
-        // Between a port's choice and its use another process may take it: try again.
+        // Another process may take the port between its choice and its use. Then another port is tried.
         for _ in 0..5 {
             if let Some(server) = Self::try_start(free_port()) {
                 return server;
@@ -39,7 +40,8 @@ impl Server {
     }
 
     fn try_start(port: u16) -> Option<Self> {
-        // Should this process be killed, the files go once the server has ended, which deletes its log.
+        // If this process is killed, both reapers begin at once. The log is deleted when the server has ended, so the
+        // reaper of the files waits for that.
         let ended = "for _ in $(seq 100); do [ -e \"$1\"/data/log ] || break; sleep 0.1; done";
         let folder = Folder::new("xtask-test-server-", ended);
         let data = folder.path().join("data");
@@ -51,7 +53,7 @@ impl Server {
             binaries = shell_quoted(binaries()),
         );
         let finish = "kill -INT $server; wait $server; rm \"$1\"/log";
-        // Should the server end by itself, the shell goes on waiting, and `try_start` sees the log.
+        // If the server ends by itself, the shell keeps waiting. The loop below finds the reason in the log.
         let reaper = Reaper::spawn(&mut as_server_user("/bin/sh"), &start, finish, &[&data]);
         let server = Self { port, data, running: Some((reaper, folder)) };
         eventually("a server that answers", DEADLINE, || {
@@ -59,14 +61,14 @@ impl Server {
             if log.contains("could not create any TCP/IP sockets") || log.contains("lock file") {
                 return Some(false);
             }
-            // Its own word first: on this port another server may answer.
+            // The log is read first, because another server may answer on this port.
             let ready = log.contains("ready to accept connections");
             (ready && sql::try_query(&server.admin("postgres"), "SELECT 1::text").is_ok()).then_some(true)
         })
         .then_some(server)
     }
 
-    /// Where its data are.
+    /// The server's data folder.
     pub(crate) fn folder(&self) -> &Path {
         &self.data
     }
@@ -76,17 +78,17 @@ impl Server {
         self.login(ADMIN, ADMIN_PASSWORD, database)
     }
 
-    /// A login as anybody.
+    /// A login as any user.
     pub(crate) fn login(&self, user: &str, password: &str, database: &str) -> PgConnectOptions {
         sql::options("127.0.0.1", self.port, user, password, database)
     }
 
-    /// `user:password@127.0.0.1:port`, as a URL has it.
+    /// Returns `user:password@127.0.0.1:port`, the form that a URL needs.
     pub(crate) fn authority(&self, user: &str, password: &str) -> String {
         format!("{user}:{password}@127.0.0.1:{}", self.port)
     }
 
-    /// A role that can log in; `attributes` such as `CREATEDB`.
+    /// Creates a role that can log in, with attributes such as `CREATEDB`.
     pub(crate) fn create_role(&self, name: &str, password: &str, attributes: &str) {
         let (name, password) = (identifier(name), literal(password));
         self.execute("postgres", &format!("CREATE ROLE {name} LOGIN {attributes} PASSWORD {password}"));
@@ -98,19 +100,19 @@ impl Server {
         sql::execute(&self.admin(database), statements);
     }
 
-    /// The rows of a query with one column of type text.
+    /// Returns the rows of a query with one column of type text.
     #[track_caller]
     pub(crate) fn query(&self, database: &str, query: &str) -> Vec<String> {
         sql::query(&self.admin(database), query)
     }
 
-    /// All databases but the server's own.
+    /// Returns all databases except the server's own.
     #[track_caller]
     pub(crate) fn databases(&self) -> Vec<String> {
         sql::databases(&self.admin("postgres"))
     }
 
-    /// What the sessions of xtask run at the moment.
+    /// Returns the statements that sessions of xtask run at the moment.
     pub(crate) fn xtask_statements(&self) -> Vec<String> {
         self.query(
             "postgres",
@@ -118,7 +120,7 @@ impl Server {
         )
     }
 
-    /// Fails unless there are these databases and no other (no scratch database, say), and no session of xtask.
+    /// Fails unless exactly these databases exist and no session of xtask is open. A scratch database fails it too.
     #[track_caller]
     pub(crate) fn assert_only(&self, databases: &[&str]) {
         let sessions = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'xtask%'";
@@ -128,18 +130,19 @@ impl Server {
         assert_eq!(self.databases(), databases);
     }
 
-    /// Stops the server and deletes it, to show what a run does when it is gone.
+    /// Stops the server and deletes it.
     pub(crate) fn stop(&mut self) {
         drop(self.running.take());
     }
 
-    /// The server's log so far.
+    /// Returns the server's log so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data.join("log")).unwrap()
     }
 }
 
-/// The folder of the newest PostgreSQL's programs: named by `XTASK_PG_BINDIR`, on `PATH` or where Debian has them.
+/// Returns the folder with PostgreSQL's programs. It is the one in `XTASK_PG_BINDIR`, or the newest one of Debian's
+/// packages, or one on `PATH`.
 pub(crate) fn binaries() -> &'static Path {
     static BINARIES: OnceLock<PathBuf> = OnceLock::new();
     BINARIES.get_or_init(|| {
@@ -154,7 +157,7 @@ pub(crate) fn binaries() -> &'static Path {
     })
 }
 
-/// Makes a data folder: a copy of one that initdb has made, since initdb takes much longer than the copy.
+/// Makes a data folder by copying one that initdb made. initdb takes much longer than a copy.
 fn copy_cluster(data: &Path) {
     run(Command::new("cp").arg("-R").args([&template(), data]));
     if is_root() {
@@ -164,7 +167,7 @@ fn copy_cluster(data: &Path) {
     set_mode(data, 0o700);
 }
 
-/// What initdb makes, kept in the build's own temporary folder for all test processes.
+/// Returns a data folder that initdb made. It is kept in the target folder's temporary folder for all test processes.
 fn template() -> PathBuf {
     let version = Command::new(binaries().join("postgres")).arg("--version").output().unwrap().stdout;
     let version = String::from_utf8_lossy(&version).replace(|c: char| !c.is_ascii_alphanumeric(), "-");
@@ -188,7 +191,8 @@ fn template() -> PathBuf {
         become_user(&mut initdb, &server_user());
     }
     run(initdb.arg("--pwfile").arg(&password).arg("-D").arg(&data));
-    // Copied beside its place and renamed: another test process never sees half of it, and may be the first.
+    // The copy is made beside its final place and then renamed, so another test process never sees half of it. The
+    // rename fails if another test process was first. Then that process's copy is used.
     let beside = tempfile::Builder::new().prefix("cluster-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     run(Command::new("cp").arg("-R").arg(format!("{}/.", data.display())).arg(beside.path()));
     if std::fs::rename(beside.path(), &kept).is_ok() {
@@ -203,7 +207,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A path as one word of a shell command.
+/// Returns a path as one word of a shell command.
 fn shell_quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

@@ -1,6 +1,7 @@
-//! Snapshots of whole outputs: what a person or a program reads is held in a file, and a review sees every change of it.
+//! Snapshots of whole outputs. Each output that a person or a program reads is kept in a file, so that a review shows
+//! every change to it.
 //!
-//! `UPDATE_EXPECT=1 cargo nextest run -p xtask -E 'test(snapshots)'` writes the files anew.
+//! `UPDATE_EXPECT=1 cargo nextest run -p xtask -E 'test(snapshots)'` writes the files again.
 
 use std::path::Path;
 
@@ -8,7 +9,8 @@ use expect_test::expect_file;
 
 use super::{Outcome, Workspace};
 
-/// Compares a run with `tests/snapshots/NAME.txt`. What differs from run to run is replaced by words first.
+/// Compares a run with `tests/snapshots/NAME.txt`. The parts that differ from run to run are first replaced by
+/// placeholders.
 #[track_caller]
 pub(crate) fn assert(name: &str, workspace: &Workspace, outcome: &Outcome) {
     let code = outcome.status.code().unwrap_or(-1);
@@ -18,7 +20,7 @@ pub(crate) fn assert(name: &str, workspace: &Workspace, outcome: &Outcome) {
     expect_file![file].assert_eq(&text);
 }
 
-/// The text without what differs from run to run and from machine to machine.
+/// Returns the text without the parts that differ from run to run or from machine to machine.
 fn plain(workspace: &Workspace, text: &str) -> String {
     let server = workspace.port().to_string();
     let text = text
@@ -31,7 +33,8 @@ fn plain(workspace: &Workspace, text: &str) -> String {
     in_order(lines)
 }
 
-/// `1.32 s`, `8 ms` and `2 min 5 s` as `<time>`, and the seconds of events as 0. The spaces that align a time go with it.
+/// Replaces times such as `1.32 s`, `8 ms` and `2 min 5 s` by `<time>`, and the seconds of events by 0. The spaces that
+/// align a time are removed with it.
 fn without_times(line: &str) -> String {
     let mut kept = String::new();
     let mut rest = line;
@@ -60,7 +63,7 @@ fn without_times(line: &str) -> String {
     kept + rest
 }
 
-/// `PostgreSQL 15.18` as `PostgreSQL <version>`.
+/// Replaces `PostgreSQL 15.18` by `PostgreSQL <version>`.
 fn without_versions(line: &str) -> String {
     let Some((before, after)) = line.split_once("PostgreSQL ") else { return line.to_owned() };
     let version = after.split(' ').next().unwrap_or_default().trim_end_matches(['"', ',', '.']);
@@ -71,8 +74,8 @@ fn without_versions(line: &str) -> String {
     format!("{before}PostgreSQL <version>{}", &after[version.len()..])
 }
 
-/// Databases are worked on side by side, and which one ends first is left to chance: the neighbouring lines of databases
-/// are sorted. Such a line is followed by those below it, which are indented.
+/// Sorts neighbouring lines of databases. Databases are processed in parallel, so chance decides the order of their
+/// lines. The indented lines below a line move with it.
 fn in_order(lines: impl Iterator<Item = String>) -> String {
     let mut blocks: Vec<(bool, String)> = Vec::new();
     for line in lines {
@@ -92,13 +95,13 @@ fn in_order(lines: impl Iterator<Item = String>) -> String {
     sorted
 }
 
-/// The line, or the event, with which the step of a database ends.
+/// Returns whether the line, or the event, reports the end of a database's step.
 fn is_of_database(line: &str) -> bool {
     let names = ["journal", "library"];
     if line.starts_with('{') {
         return names.iter().any(|name| line.contains(&format!("\"step\":\"{name}\"")));
     }
-    // In colours, the mark at the start stands between codes without a blank.
+    // With colours, the mark at the start stands directly between two escape codes.
     let mut words = line.split_whitespace();
     let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let marks = ["done", "ok", "FAILED", "✓", "✗"];

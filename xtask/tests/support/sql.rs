@@ -1,4 +1,4 @@
-//! Queries from tests, which are not asynchronous.
+//! Blocking queries for the tests, which are not asynchronous.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection};
@@ -35,20 +35,20 @@ impl Session {
         self.runtime.block_on(sql.execute(&mut self.connection)).map(drop)
     }
 
-    /// The rows of a query with one column of type text; NULL is an empty string.
+    /// Returns the rows of a query with one column of type text. NULL becomes an empty string.
     pub(crate) fn query(&mut self, query: &str) -> Result<Vec<String>, sqlx::Error> {
         let sql = sqlx::query_scalar::<_, Option<String>>(AssertSqlSafe(query.to_owned()));
         let rows = self.runtime.block_on(sql.fetch_all(&mut self.connection))?;
         Ok(rows.into_iter().map(Option::unwrap_or_default).collect())
     }
 
-    /// Logs out, so that the server has forgotten the session when this returns.
+    /// Logs out. The server has ended the session when this returns.
     pub(crate) fn close(self) {
         let _ = self.runtime.block_on(self.connection.close());
     }
 }
 
-/// The rows of a query, or why there are none.
+/// Returns the rows of a query, or the error.
 pub(crate) fn try_query(options: &PgConnectOptions, query: &str) -> Result<Vec<String>, sqlx::Error> {
     let mut session = Session::open(options)?;
     let rows = session.query(query);
@@ -56,7 +56,7 @@ pub(crate) fn try_query(options: &PgConnectOptions, query: &str) -> Result<Vec<S
     rows
 }
 
-/// The rows of a query with one column of type text.
+/// Returns the rows of a query with one column of type text.
 #[track_caller]
 pub(crate) fn query(options: &PgConnectOptions, query: &str) -> Vec<String> {
     try_query(options, query).unwrap_or_else(|error| panic!("{query}: {error}"))
@@ -70,7 +70,7 @@ pub(crate) fn execute(options: &PgConnectOptions, statements: &str) {
     session.close();
 }
 
-/// All databases but those that initdb makes.
+/// Returns all databases except those that initdb makes.
 #[track_caller]
 pub(crate) fn databases(options: &PgConnectOptions) -> Vec<String> {
     query(
@@ -79,7 +79,7 @@ pub(crate) fn databases(options: &PgConnectOptions) -> Vec<String> {
     )
 }
 
-/// The tables that `\dt` lists.
+/// Returns the tables that `\dt` lists.
 #[track_caller]
 pub(crate) fn tables(options: &PgConnectOptions) -> Vec<String> {
     query(
@@ -89,15 +89,15 @@ pub(crate) fn tables(options: &PgConnectOptions) -> Vec<String> {
     )
 }
 
-/// The versions in a history table, in the order in which they were applied.
+/// Returns the versions in a history table, in the order in which they were applied.
 #[track_caller]
 pub(crate) fn applied(options: &PgConnectOptions, table: &str) -> Vec<i64> {
     let rows = query(options, &format!("SELECT version::text FROM {table} ORDER BY installed_on, version"));
     rows.iter().map(|version| version.parse().unwrap()).collect()
 }
 
-/// Everything that a run which changes nothing must leave alone: each catalog row and each history row with the
-/// transaction that wrote it.
+/// Returns each row of the catalog and of the history table, with the transaction that wrote it. If two fingerprints
+/// are equal, nothing was written between them.
 #[track_caller]
 pub(crate) fn fingerprint(options: &PgConnectOptions, history: &str) -> Vec<String> {
     query(
@@ -114,12 +114,12 @@ pub(crate) fn fingerprint(options: &PgConnectOptions, history: &str) -> Vec<Stri
     )
 }
 
-/// A name quoted for SQL.
+/// Quotes a name for SQL.
 pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A string quoted for SQL.
+/// Quotes a string for SQL.
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,20 +1,20 @@
-//! Where the tests make their folders.
+//! The temporary folders of the tests.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// A new folder whose name begins with `prefix`, deleted when it is dropped.
+/// Makes a folder whose name begins with `prefix`. It is deleted when the returned value is dropped.
 pub(crate) fn folder(prefix: &str) -> TempDir {
     tempfile::Builder::new().prefix(prefix).tempdir_in(parent()).unwrap()
 }
 
-/// In memory where there is room, unless TMPDIR says otherwise.
+/// Returns the parent of the temporary folders. It is in memory if there is enough room and TMPDIR isn't set.
 ///
-/// A server has a thousand files, a database three hundred more, and the tests make and delete hundreds of both. ext4
-/// looks at each inode that was freed within the last minute, and takes none of them, whenever it makes a file
-/// (`find_inode_bit` in Linux's fs/ext4/ialloc.c): on a disk that takes nearly half of the tests' time.
+/// A server has a thousand files, and each database has three hundred more. The tests make and delete hundreds of both.
+/// Whenever ext4 makes a file, it looks at every inode that was freed within the last minute, and uses none of them
+/// (`find_inode_bit` in Linux's fs/ext4/ialloc.c). On a disk, that takes nearly half of the tests' time.
 fn parent() -> &'static Path {
     static PARENT: OnceLock<PathBuf> = OnceLock::new();
     PARENT.get_or_init(|| {
@@ -24,12 +24,12 @@ fn parent() -> &'static Path {
     })
 }
 
-/// Whether programs may be run from a file system that holds what all tests that run at the same time make. In a
-/// container, shared memory is often 64 MiB.
+/// Returns whether a folder's file system allows programs to run and has room for all tests that run at the same time.
+/// In a container, shared memory is often only 64 MiB.
 #[cfg(target_os = "linux")]
 fn has_room(folder: &Path) -> bool {
     use nix::sys::statvfs::{FsFlags, statvfs};
-    /// In bytes. Two at a time were seen to have 265 MiB.
+    /// The room for one test, in bytes. Two tests at a time were seen to use 265 MiB.
     const EACH: u64 = 256 << 20;
     let tests = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     statvfs(folder).is_ok_and(|found| {

@@ -14,14 +14,14 @@ use super::run::{Invocation, Outcome};
 use super::server::{ADMIN_PASSWORD, Server, binaries};
 use super::{free_port, is_root, set_mode, sql};
 
-/// What is in the checkout.
+/// The kind of files in a checkout.
 #[derive(Clone, Copy, PartialEq)]
 enum Content {
     Generic,
     Repository,
 }
 
-/// The choices for a checkout.
+/// The options of a checkout.
 pub(crate) struct Builder {
     content: Content,
     folder: &'static str,
@@ -30,26 +30,26 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// The name of the checkout's folder; a unique suffix is added.
+    /// Sets the name of the checkout's folder. A unique suffix is added to it.
     pub(crate) fn folder(mut self, name: &'static str) -> Self {
         self.folder = name;
         self
     }
 
-    /// The checkout lies below a folder that its owner alone may enter.
+    /// Puts the checkout below a folder that only its owner may enter.
     pub(crate) fn below_closed_home(mut self) -> Self {
         self.closed_home = true;
         self
     }
 
-    /// The user that the checkout belongs to and that runs the program. Only root can do that.
+    /// Sets the user who owns the checkout and runs the program. Only root can do that.
     pub(crate) fn owner(mut self, name: &'static str) -> Self {
         assert!(is_root());
         self.owner = Some(name);
         self
     }
 
-    /// Writes the checkout. Its URLs lead to a free port of this machine.
+    /// Writes the checkout. Its URLs point to a free port of this machine.
     pub(crate) fn build(self) -> Workspace {
         let suffix = unique_suffix();
         let base = Folder::new("xtask-test-", &CLEANUP.replace("SUFFIX", &suffix));
@@ -60,7 +60,7 @@ impl Builder {
             std::fs::create_dir(base.path().join(folder)).unwrap();
         }
         set_mode(&base.path().join("tmp"), 0o1777);
-        // PostgreSQL's programs and nothing else: no docker unless a test asks for it.
+        // The search path leads to PostgreSQL's programs only. A test that needs docker asks for it.
         for program in ["initdb", "postgres", "pg_ctl"] {
             std::os::unix::fs::symlink(binaries().join(program), base.path().join("bin").join(program)).unwrap();
         }
@@ -96,7 +96,8 @@ impl Builder {
     }
 }
 
-/// A checkout, deleted with all that was started from it when this value is dropped or this process dies.
+/// A checkout. When this value is dropped or this process dies, everything that was started from the checkout is
+/// stopped and the checkout is deleted.
 pub(crate) struct Workspace {
     base: Folder,
     root: PathBuf,
@@ -109,17 +110,18 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// The small workspace of [`fixture`].
+    /// Returns the options of a checkout with the small workspace of [`fixture`].
     pub(crate) fn generic() -> Builder {
         Builder { content: Content::Generic, folder: "checkout", closed_home: false, owner: None }
     }
 
-    /// The small workspace, of a user who is not root: whoever may not read a file can't be root.
+    /// Returns the same options with an owner who isn't root. Root may read every file, so tests of missing permissions
+    /// need this.
     pub(crate) fn ordinary() -> Builder {
         if is_root() { Self::generic().owner("nobody") } else { Self::generic() }
     }
 
-    /// This repository's own files, as far as they matter to databases.
+    /// Returns the options of a checkout with the files of this repository that matter to databases.
     pub(crate) fn repository() -> Builder {
         Builder { content: Content::Repository, ..Self::generic() }
     }
@@ -129,22 +131,22 @@ impl Workspace {
         &self.root
     }
 
-    /// The folder that holds the checkout and all that its runs need, deleted at the end.
+    /// The folder that holds the checkout and everything that its runs need. It is deleted at the end.
     pub(crate) fn base(&self) -> &Path {
         self.base.path()
     }
 
-    /// The home of whoever runs the program.
+    /// The home folder of the user who runs the program.
     pub(crate) fn home(&self) -> PathBuf {
         self.base().join("home")
     }
 
-    /// Part of the checkout's folder name, in nobody else's.
+    /// The unique part of the checkout's folder name.
     pub(crate) fn suffix(&self) -> &str {
         &self.suffix
     }
 
-    /// The user that the checkout belongs to, when it isn't the tester.
+    /// The user who owns the checkout, if that isn't the user who runs the tests.
     pub(crate) fn owner(&self) -> Option<&'static str> {
         self.owner
     }
@@ -154,7 +156,7 @@ impl Workspace {
         self.authority.borrow().clone()
     }
 
-    /// A login with what the URLs say.
+    /// A login with the server, the role and the password of the URLs.
     pub(crate) fn login(&self, database: &str) -> PgConnectOptions {
         self.login.borrow().clone().database(database)
     }
@@ -164,13 +166,14 @@ impl Workspace {
         self.login.borrow().get_port()
     }
 
-    /// Makes the URLs lead to a server, and on it the role they name, which may create databases.
+    /// Makes the URLs point to a server, and creates their role there. The role may create databases.
     pub(crate) fn point_at(&self, server: &Server) {
         server.create_role(ROLE, PASSWORD, "CREATEDB");
         self.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
     }
 
-    /// Writes `.env.ci` with URLs that lead there. The password, plain or as a URL has it, becomes a secret.
+    /// Writes `.env.ci` with URLs that point to a server. The password becomes a secret, both in plain form and encoded
+    /// as in a URL.
     pub(crate) fn set_authority(&self, host: &str, port: u16, role: &str, password: &str) {
         let encoded: String = url::form_urlencoded::byte_serialize(password.as_bytes()).collect();
         let authority = format!("{role}:{encoded}@{host}:{port}");
@@ -189,7 +192,7 @@ impl Workspace {
         *self.login.borrow_mut() = sql::options(host, port, role, password, "postgres");
     }
 
-    /// No run may print this from now on.
+    /// Adds a secret, which no run may print from now on.
     pub(crate) fn add_secret(&self, secret: &str) {
         self.secrets.borrow_mut().push(secret.to_owned());
     }
@@ -198,11 +201,11 @@ impl Workspace {
     #[track_caller]
     pub(crate) fn assert_no_secret(&self, outcome: &Outcome) {
         for secret in self.secrets.borrow().iter() {
-            assert!(!outcome.text().contains(secret.as_str()), "a secret, {secret}, is in the output: {outcome}");
+            assert!(!outcome.text().contains(secret.as_str()), "the secret {secret} is in the output: {outcome}");
         }
     }
 
-    /// A run of the program in the checkout.
+    /// Prepares a run of the program in the checkout.
     pub(crate) fn xtask(&self, arguments: &[&str]) -> Invocation<'_> {
         Invocation::new(self, arguments)
     }
@@ -224,7 +227,7 @@ impl Workspace {
         }
     }
 
-    /// A file of the checkout.
+    /// Reads a file of the checkout.
     #[track_caller]
     pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -236,19 +239,19 @@ impl Workspace {
         std::fs::remove_file(self.root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
 
-    /// Makes the committed schema what the migrations give, by `db-verify --write`.
+    /// Writes the schema files from the migrations, with `db-verify --write`.
     #[track_caller]
     pub(crate) fn accept_schema(&self) {
         self.run(&["db-verify", "--write"]).code(0);
     }
 
-    /// A migration with its down side.
+    /// Writes the up file and the down file of a migration.
     pub(crate) fn add_migration(&self, database: &str, name: &str, up: &str) {
         self.write(&format!("migrations/{database}/{name}.up.sql"), up);
         self.write(&format!("migrations/{database}/{name}.down.sql"), "SELECT 1;\n");
     }
 
-    /// Every file of the checkout with its content, length and time of change, folders named `.xtask` apart.
+    /// Returns every file of the checkout with its content and its modification time, except those in `.xtask` folders.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>, std::time::SystemTime)> {
         let mut found = Vec::new();
         let mut folders = vec![self.root.clone()];
@@ -267,12 +270,12 @@ impl Workspace {
         found
     }
 
-    /// A folder without a file, to look for programs in.
+    /// An empty folder, for runs that should find no programs.
     pub(crate) fn empty(&self) -> PathBuf {
         self.base().join("empty")
     }
 
-    /// A folder for programs that stand in front of others on the search path.
+    /// Writes a script that stands in for a program. Returns its folder, for the search path.
     pub(crate) fn add_program(&self, folder: &str, name: &str, script: &str) -> PathBuf {
         let folder = self.base().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
@@ -292,7 +295,7 @@ impl Workspace {
                 || path.starts_with("migrations")
                 || path.starts_with("schema")
         };
-        // What git tracks or would track: nothing that is ignored, and no need for a commit first.
+        // These are the files that git tracks or would track. Ignored files are left out, and new files need no commit.
         let output = Command::new("git")
             .arg("-C")
             .arg(repository)
@@ -314,12 +317,13 @@ impl Workspace {
     }
 }
 
-/// What is run before a checkout is deleted: servers and containers that it started are removed, without the help
-/// of the program that is tested. A pid counts only if its process works in the data folder that names it.
+/// The script that runs before a checkout is deleted. It removes the servers and containers that the checkout's runs
+/// started, without the help of the tested program. It signals a server's process only if that process works in the
+/// data folder whose file names its pid.
 const CLEANUP: &str = r#"
 for file in $(find "$1" /var/lib/xtask -name postmaster.pid 2>/dev/null | tr ' ' '?'); do
     for file in $file; do
-        # The servers that initdb runs have a minus there, and end at SIGTERM.
+        # The servers that initdb runs write a minus before their pid. They end on SIGTERM.
         data=$(dirname "$file"); pid=$(head -n 1 "$file"); signal=INT
         case $pid in -*) pid=${pid#-}; signal=TERM ;; esac
         case $data in "$1"/*|*SUFFIX*) ;; *) continue ;; esac
@@ -329,8 +333,8 @@ for file in $(find "$1" /var/lib/xtask -name postmaster.pid 2>/dev/null | tr ' '
         kill -KILL "$pid" 2>/dev/null
     done
 done
-# What a killed run left at work (initdb, say) would go on making files. The shells of this kind, this one among
-# them, have the word "reaper" and the folder in their command lines as well.
+# A process that a killed run left behind, such as initdb, would go on making files. The reapers' shells, this one
+# included, also have the folder in their command lines. They have the argument "reaper" as well, and are spared.
 for process in $(grep -slFe "$1/" /proc/[0-9]*/cmdline); do
     grep -qzx reaper "$process" || { process=${process%/cmdline}; kill -KILL "${process#/proc/}"; }
 done
@@ -352,7 +356,7 @@ if [ -e "$1/uses-docker" ]; then
 fi
 "#;
 
-/// Lower case and digits, so that docker takes it as part of a name.
+/// Returns a suffix of lower-case letters and digits, which docker accepts in names.
 fn unique_suffix() -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();

@@ -1,4 +1,4 @@
-//! The sweep: orders whose payment didn't come in time.
+//! The sweep, which expires the orders whose payment didn't come in time.
 
 use quickcart_audit::DatabaseError;
 use sqlx::postgres::PgConnection;
@@ -8,18 +8,18 @@ use super::{Order, units, voucher};
 use crate::shop::invoice::InvoiceId;
 use crate::shop::status::{EXPIRES_AFTER, OrderStatus, PaymentMethod};
 
-/// How many orders are expired at once: a transaction that is short holds up nobody.
+/// The largest number of orders that one sweep expires. A short transaction delays no other one.
 pub const BATCH: i64 = 100;
 
-/// Expires orders that have waited too long, the oldest first, and puts their units up for sale again; their
-/// vouchers can be used again.
+/// Expires the orders that have waited too long, the oldest first. Their units are for sale again, and their vouchers
+/// can be used again.
 ///
-/// Returns them, so that their customers can be told and the audit trail written; where that are [`BATCH`], there may be
-/// more. An order that is being paid or cancelled at this moment is left alone, and any number of sweeps may run at
-/// once.
+/// Returns the expired orders, so that the caller can tell the customers and write the audit trail. If there are
+/// [`BATCH`] of them, more orders may be overdue. An order that is being paid or cancelled at the moment is skipped.
+/// Any number of sweeps may run at the same time.
 ///
 /// # Errors
-/// The database couldn't be reached, or refused it: nothing was changed.
+/// The database couldn't be reached, or it refused the change. Nothing was changed.
 pub async fn expire_overdue(connection: &mut PgConnection) -> Result<Vec<Order>, DatabaseError> {
     let mut transaction = connection.begin().await?;
     let result = expire_in(&mut transaction).await;

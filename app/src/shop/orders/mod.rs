@@ -1,7 +1,7 @@
-//! Orders: placed, then paid, expired or cancelled, and nothing after that.
+//! Orders. An order is placed, and later it is paid, expired or cancelled. After that it never changes.
 //!
-//! Each step is one transaction. An order's row is locked before its units and its voucher, and units are locked in the
-//! sequence of their age: steps may wait for each other, never in a circle.
+//! Each step is one transaction. It locks the row of an order before its units and its voucher, and it locks older
+//! units before newer ones. So steps may wait for each other, but they never deadlock.
 
 mod expire;
 mod place;
@@ -28,30 +28,30 @@ use super::status::{OrderStatus, PaymentMethod};
 /// An order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
-    /// Its key in the database; people know it by its invoice id.
+    /// The key of the row. People know the order by its invoice id.
     pub id: i32,
-    /// What customers and the gateway call it.
+    /// The id that customers and the gateway use.
     pub invoice_id: InvoiceId,
-    /// The Telegram user id of who placed it.
+    /// The Telegram user id of the customer.
     pub user_id: i64,
-    /// The price of its units.
+    /// The price of all units.
     pub subtotal: Decimal,
-    /// What a voucher takes off.
+    /// The amount that a voucher takes off.
     pub voucher_discount: Decimal,
-    /// What the payment costs on top.
+    /// The fee for the payment.
     pub payment_fee: Decimal,
-    /// What is to be paid: subtotal − discount + fee.
+    /// The amount that the customer pays: subtotal − discount + fee.
     pub total_bill: Decimal,
-    /// How it is paid.
+    /// The payment method.
     pub payment_method: PaymentMethod,
-    /// Where it stands.
+    /// The status.
     pub status: OrderStatus,
-    /// When it was placed.
+    /// The time at which the order was placed.
     pub created_at: DateTime<Utc>,
 }
 
 impl Order {
-    /// The audit trail's entry for the order as it stands, with the gateway's reply that brought it there.
+    /// Makes the audit trail's entry for the order's current status, with the gateway's reply that led to it.
     pub fn payment_log(&self, gateway_response: Option<Value>) -> PaymentLog {
         PaymentLog {
             invoice_id: self.invoice_id.to_string(),
@@ -65,21 +65,21 @@ impl Order {
     }
 }
 
-/// Commits what went well. What didn't is rolled back at once: a transaction that is only dropped keeps its rows locked
-/// until its connection is used again.
+/// Commits the transaction if its work succeeded, and rolls it back if not. A transaction that is only dropped would
+/// keep its rows locked until its connection is used again.
 async fn end<T, E: From<sqlx::Error>>(transaction: Transaction<'_, Postgres>, result: Result<T, E>) -> Result<T, E> {
     match result {
         Ok(_) => transaction.commit().await?,
-        // Where that fails the connection is lost, and the server rolls back by itself.
+        // If the rollback fails, the connection is lost, and the server rolls back by itself.
         Err(_) => drop(transaction.rollback().await),
     }
     result
 }
 
-/// The order with this invoice id.
+/// Returns the order with this invoice id.
 ///
 /// # Errors
-/// The database couldn't be reached, or refused the query.
+/// The database couldn't be reached, or it refused the query.
 pub async fn find(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Option<Order>, DatabaseError> {
     let order = query_as!(
         Order,

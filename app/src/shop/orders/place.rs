@@ -1,4 +1,4 @@
-//! An order is placed, and its units are reserved.
+//! Places an order, and reserves its units.
 
 use std::error::Error;
 use std::fmt;
@@ -17,45 +17,45 @@ use crate::shop::price::Prices;
 use crate::shop::quantity::Quantity;
 use crate::shop::status::{MemberStatus, OrderStatus, PaymentMethod};
 
-/// How often another invoice id is tried where one is taken: of a day's two thousand million, hardly ever once.
+/// The number of invoice ids that are tried. Each day has two thousand million ids, so a new one is hardly ever taken.
 const ATTEMPTS: usize = 3;
 
-/// What somebody wants to buy.
+/// An order that a user wants to place.
 #[derive(Debug, Clone, Copy)]
 pub struct NewOrder<'a> {
-    /// Who: the Telegram user id.
+    /// The Telegram user id.
     pub user_id: i64,
-    /// What.
+    /// The number of the product.
     pub product_id: i32,
-    /// How much of it.
+    /// The number of units.
     pub quantity: Quantity,
-    /// How it is to be paid.
+    /// The payment method.
     pub payment_method: PaymentMethod,
-    /// A voucher's code; until the voucher is used, it is worth money.
+    /// The code of a voucher. It is worth money until the voucher is used.
     pub voucher: Option<&'a Secret>,
 }
 
-/// Why an order wasn't placed. Nothing was changed, and nothing is reserved.
+/// The reason why an order wasn't placed. Nothing was changed, and nothing is reserved.
 #[derive(Debug)]
 pub enum PlaceError {
     /// The user isn't registered.
     NoSuchUser,
-    /// The user may not buy any more.
+    /// The user is banned from buying.
     Banned,
-    /// There is no such product, or it isn't for sale any more.
+    /// The product doesn't exist, or it is no longer for sale.
     NoSuchProduct,
-    /// The user has an order that waits for its payment: it has to be paid or cancelled first.
+    /// The user has an order that waits for its payment. That order must be paid or cancelled first.
     PendingOrder,
-    /// Fewer units are left than are wanted.
+    /// Fewer units are available than the user wants.
     NotEnough {
-        /// So many are left.
+        /// The number of units that are available.
         available: usize,
     },
-    /// The voucher can't be had.
+    /// The voucher can't be used.
     Voucher(VoucherError),
     /// Every invoice id that was tried is taken.
     NoInvoiceIdLeft,
-    /// The database couldn't be reached, or refused it.
+    /// The database couldn't be reached, or it refused the order.
     Database(DatabaseError),
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for PlaceError {
         match self {
             Self::NoSuchUser => f.write_str("this user isn't registered"),
             Self::Banned => f.write_str("this user is banned"),
-            Self::NoSuchProduct => f.write_str("no such product is for sale"),
+            Self::NoSuchProduct => f.write_str("this product isn't for sale"),
             Self::PendingOrder => f.write_str("this user has an order that waits for its payment"),
             Self::NotEnough { available } => write!(f, "only {available} units are available"),
             Self::Voucher(error) => write!(f, "{error}"),
@@ -94,10 +94,10 @@ impl From<sqlx::Error> for PlaceError {
 
 /// Places an order, and reserves its units.
 ///
-/// Of two buyers who want the last unit, one waits here until the other's transaction has ended.
+/// If two buyers want the last unit, the second one waits until the transaction of the first one has ended.
 ///
 /// # Errors
-/// Nothing was changed.
+/// The order wasn't placed. [`PlaceError`] names the reasons.
 pub async fn place(connection: &mut PgConnection, new: NewOrder<'_>) -> Result<Order, PlaceError> {
     let mut transaction = connection.begin().await?;
     let result = place_in(&mut transaction, new).await;
@@ -131,7 +131,7 @@ async fn place_in(connection: &mut PgConnection, new: NewOrder<'_>) -> Result<Or
         None => None,
     };
     let discount = claim.as_ref().map_or(Decimal::ZERO, |claim| claim.amount.min(subtotal));
-    // Before any unit is locked: who has a pending order holds up nobody else.
+    // The order is made before any unit is locked. So a user who has a pending order delays nobody else.
     let order = insert(&mut *connection, new, subtotal, discount).await?;
     if let Some(claim) = &claim {
         voucher::hold(&mut *connection, claim, order.id).await?;
@@ -140,7 +140,7 @@ async fn place_in(connection: &mut PgConnection, new: NewOrder<'_>) -> Result<Or
     Ok(order)
 }
 
-/// Makes the order, as yet without units.
+/// Makes the order. It has no units yet.
 async fn insert(
     connection: &mut PgConnection,
     new: NewOrder<'_>,
@@ -149,7 +149,7 @@ async fn insert(
 ) -> Result<Order, PlaceError> {
     let fee = payment_fee(new.payment_method, subtotal, discount);
     for _ in 0..ATTEMPTS {
-        // The database's clock, as for created_at, and its source of randomness.
+        // The day comes from the database's clock, as created_at does. The database also gives the random number.
         let draw = query!(r#"SELECT (now() AT TIME ZONE 'UTC')::date AS "day!", gen_random_uuid() AS "random!""#)
             .fetch_one(&mut *connection)
             .await?;
@@ -186,8 +186,8 @@ async fn reserve(
     new: NewOrder<'_>,
     price: Decimal,
 ) -> Result<(), PlaceError> {
-    // Without SKIP LOCKED: a unit that somebody else has locked but doesn't get in the end, because there are too few
-    // for them, isn't gone. Who waits here takes it then, or the next one.
+    // SKIP LOCKED would be wrong. Another buyer may have locked a unit and not get it in the end, because too few units
+    // are left for that order. This query waits, and then takes that unit or the next one.
     let units = query_scalar!(
         "SELECT id FROM product_stocks
          WHERE product_id = $1 AND NOT is_sold AND order_id IS NULL

@@ -1,4 +1,4 @@
-//! What becomes of a pending order: paid or cancelled.
+//! Settles a pending order: the order is paid or cancelled.
 
 use std::error::Error;
 use std::fmt;
@@ -12,44 +12,44 @@ use super::{Order, units, voucher};
 use crate::shop::invoice::InvoiceId;
 use crate::shop::status::{OrderStatus, PaymentMethod, Transition};
 
-/// The order is what it was to become.
+/// The order has the status that was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settled {
-    /// It has become that just now.
+    /// This call has changed the status.
     Now(Order),
-    /// It was that before, as when a webhook is repeated: nothing was changed.
+    /// The order had the status before, for example because a webhook is repeated. Nothing was changed.
     Before(Order),
 }
 
-/// Why an order didn't become what it was to. Nothing was changed.
+/// The reason why an order wasn't settled. Nothing was changed.
 #[derive(Debug)]
 pub enum SettleError {
-    /// There is no order with this invoice id.
+    /// No order has this invoice id.
     NoSuchOrder,
-    /// The order is to be paid in another way.
+    /// The order has another payment method, which is named here.
     Method(PaymentMethod),
-    /// The user's balance is too small. The order is pending as before.
+    /// The user's balance is too small. The order is still pending.
     Balance,
-    /// Another amount was paid than the order's.
+    /// The paid amount isn't the amount of the order.
     Amount {
-        /// What is to be paid.
+        /// The amount of the order.
         total_bill: Decimal,
     },
-    /// The order has become something else, for good. Where it was paid for all the same, the money is to be given
+    /// The order has another status, which is final. If the customer has paid nevertheless, the money must be given
     /// back.
     Final(OrderStatus),
-    /// The database couldn't be reached, or refused it.
+    /// The database couldn't be reached, or it refused the change.
     Database(DatabaseError),
 }
 
 impl fmt::Display for SettleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSuchOrder => f.write_str("there is no such order"),
-            Self::Method(method) => write!(f, "the order is to be paid by {}", method.as_str()),
+            Self::NoSuchOrder => f.write_str("no order has this invoice id"),
+            Self::Method(method) => write!(f, "the order must be paid by {}", method.as_str()),
             Self::Balance => f.write_str("the balance is too small"),
-            Self::Amount { total_bill } => write!(f, "the order is for another amount, {total_bill} rupiah"),
-            Self::Final(status) => write!(f, "the order is {} for good", status.as_str()),
+            Self::Amount { total_bill } => write!(f, "the paid amount is wrong: the order costs {total_bill} rupiah"),
+            Self::Final(status) => write!(f, "the order is {}, and that is final", status.as_str()),
             Self::Database(error) => write!(f, "{error}"),
         }
     }
@@ -63,13 +63,13 @@ impl From<sqlx::Error> for SettleError {
     }
 }
 
-/// Takes note that the gateway has `amount` for the order, and sells its units.
+/// Records that the gateway has received `amount` for the order, and sells the order's units.
 ///
-/// The webhook has no signature: `amount` is what the gateway's own transaction detail confirms, not what a request
-/// says. Called again, it changes nothing. A payment that comes late counts as long as the order hasn't been expired.
+/// The webhook has no signature. So `amount` must come from the gateway's own transaction detail, not from a request. A
+/// second call changes nothing. A late payment counts as long as the order hasn't been expired.
 ///
 /// # Errors
-/// Nothing was changed.
+/// The order wasn't paid. [`SettleError`] names the reasons.
 pub async fn pay(
     connection: &mut PgConnection,
     invoice_id: &InvoiceId,
@@ -98,10 +98,10 @@ async fn pay_in(
     Ok(Settled::Now(sell(connection, order).await?))
 }
 
-/// Pays an order out of its user's balance, and sells its units. Called again, it changes nothing.
+/// Pays an order from the balance of its user, and sells its units. A second call changes nothing.
 ///
 /// # Errors
-/// Nothing was changed.
+/// The order wasn't paid. [`SettleError`] names the reasons.
 pub async fn pay_from_balance(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Settled, SettleError> {
     let mut transaction = connection.begin().await?;
     let result = pay_from_balance_in(&mut transaction, invoice_id).await;
@@ -129,11 +129,10 @@ async fn pay_from_balance_in(connection: &mut PgConnection, invoice_id: &Invoice
     Ok(Settled::Now(sell(connection, order).await?))
 }
 
-/// Calls an order off: its units are for sale again, and its voucher can be used again. Called again, it changes
-/// nothing.
+/// Cancels an order. Its units are for sale again, and its voucher can be used again. A second call changes nothing.
 ///
 /// # Errors
-/// Nothing was changed.
+/// The order wasn't cancelled. [`SettleError`] names the reasons.
 pub async fn cancel(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Settled, SettleError> {
     let mut transaction = connection.begin().await?;
     let result = cancel_in(&mut transaction, invoice_id).await;
@@ -151,7 +150,7 @@ async fn cancel_in(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Res
     Ok(Settled::Now(order))
 }
 
-/// Whether anything is to be done.
+/// Returns whether the order still has to change its status.
 fn is_to_become(order: &Order, next: OrderStatus) -> Result<bool, SettleError> {
     match order.status.transition(next) {
         Transition::Change => Ok(true),
@@ -160,7 +159,7 @@ fn is_to_become(order: &Order, next: OrderStatus) -> Result<bool, SettleError> {
     }
 }
 
-/// Makes the order a paid one, and what it holds sold and used.
+/// Marks the order as paid, its units as sold and its voucher as used.
 async fn sell(connection: &mut PgConnection, order: Order) -> Result<Order, sqlx::Error> {
     let order = set_status(connection, order, OrderStatus::Paid).await?;
     units::sell(connection, order.id).await?;
@@ -168,7 +167,7 @@ async fn sell(connection: &mut PgConnection, order: Order) -> Result<Order, sqlx
     Ok(order)
 }
 
-/// Reads the order, and keeps everybody else from changing it until the transaction ends.
+/// Reads the order, and locks it against other changes until the transaction ends.
 async fn lock(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Order, SettleError> {
     query_as!(
         Order,

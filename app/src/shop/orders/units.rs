@@ -7,10 +7,11 @@ use sqlx::{query, query_scalar};
 use super::Order;
 use crate::secret::Secret;
 
-/// What the customer gets: the contents of the order's units. None unless it is paid, whatever `order` says.
+/// Returns the contents of the order's units, for the customer. There are none unless the database says that the order
+/// is paid. The status in `order` doesn't count.
 ///
 /// # Errors
-/// The database couldn't be reached, or refused the query.
+/// The database couldn't be reached, or it refused the query.
 pub async fn paid_units(connection: &mut PgConnection, order: &Order) -> Result<Vec<Secret>, DatabaseError> {
     let contents = query_scalar!(
         "SELECT s.content FROM product_stocks s JOIN orders o ON o.id = s.order_id
@@ -23,7 +24,7 @@ pub async fn paid_units(connection: &mut PgConnection, order: &Order) -> Result<
     Ok(contents.into_iter().map(Secret::new).collect())
 }
 
-/// Makes the units of a paid order sold ones.
+/// Marks the units of a paid order as sold.
 pub(super) async fn sell(connection: &mut PgConnection, order_id: i32) -> Result<(), sqlx::Error> {
     query!(
         "WITH sold AS (
@@ -39,7 +40,7 @@ pub(super) async fn sell(connection: &mut PgConnection, order_id: i32) -> Result
     Ok(())
 }
 
-/// Puts the units of orders that came to nothing up for sale again. Their `order_items` stay, as what was wanted.
+/// Puts the units of expired or cancelled orders up for sale again. The `order_items` stay, as a record of the orders.
 pub(super) async fn release(connection: &mut PgConnection, order_ids: &[i32]) -> Result<(), sqlx::Error> {
     query!("UPDATE product_stocks SET order_id = NULL WHERE order_id = ANY ($1) AND NOT is_sold", order_ids)
         .execute(connection)

@@ -1,4 +1,4 @@
-//! An order's voucher: held while the order is pending, used when it is paid, free again when it isn't.
+//! The voucher of an order. A pending order holds it, a paid order uses it, and any other order releases it.
 
 use std::error::Error;
 use std::fmt;
@@ -12,20 +12,20 @@ use super::place::PlaceError;
 use crate::secret::Secret;
 use crate::shop::status::VOUCHER_COOLDOWN;
 
-/// Why a voucher can't be had.
+/// The reason why a voucher can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VoucherError {
-    /// There is no voucher with this code.
+    /// No voucher has this code.
     NoSuchVoucher,
-    /// It was used.
+    /// The voucher has been used.
     Used,
-    /// It wasn't used in time.
+    /// The voucher has expired.
     Expired,
-    /// Another order has it, and waits for its payment.
+    /// Another order holds the voucher, and waits for its payment.
     Held,
-    /// The user has used one a moment ago.
+    /// The user has used another voucher a short time ago.
     Cooldown {
-        /// The next one may be used from then on.
+        /// The time from which the user may use the next voucher.
         until: DateTime<Utc>,
     },
 }
@@ -33,10 +33,10 @@ pub enum VoucherError {
 impl fmt::Display for VoucherError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSuchVoucher => f.write_str("there is no voucher with this code"),
-            Self::Used => f.write_str("this voucher was used"),
-            Self::Expired => f.write_str("this voucher wasn't used in time"),
-            Self::Held => f.write_str("this voucher is in another order that waits for its payment"),
+            Self::NoSuchVoucher => f.write_str("no voucher has this code"),
+            Self::Used => f.write_str("this voucher has been used"),
+            Self::Expired => f.write_str("this voucher has expired"),
+            Self::Held => f.write_str("another order holds this voucher, and waits for its payment"),
             Self::Cooldown { until } => write!(f, "this user may not use another voucher until {until}"),
         }
     }
@@ -44,14 +44,14 @@ impl fmt::Display for VoucherError {
 
 impl Error for VoucherError {}
 
-/// A voucher that this transaction has locked, and that can be had.
+/// A voucher that this transaction has locked and may use.
 pub(super) struct Claim {
     id: i32,
-    /// Rupiah.
+    /// The amount in rupiah.
     pub(super) amount: Decimal,
 }
 
-/// Locks the voucher for an order of this user's that is about to be made.
+/// Locks the voucher for an order that this user is about to place.
 pub(super) async fn claim(connection: &mut PgConnection, user_id: i64, code: &Secret) -> Result<Claim, PlaceError> {
     let cooldown = query_scalar!(
         "SELECT expires_at FROM voucher_usage_cooldown WHERE user_id = $1 AND expires_at > now()",
@@ -79,13 +79,14 @@ pub(super) async fn claim(connection: &mut PgConnection, user_id: i64, code: &Se
     }
 }
 
-/// Puts the voucher into the order.
+/// Makes the order hold the voucher.
 pub(super) async fn hold(connection: &mut PgConnection, claim: &Claim, order_id: i32) -> Result<(), sqlx::Error> {
     query!("UPDATE vouchers SET order_id = $2 WHERE id = $1", claim.id, order_id).execute(connection).await?;
     Ok(())
 }
 
-/// Uses the voucher of an order that is paid, if it has one. It may have expired since the order was placed.
+/// Marks the voucher of a paid order as used, if the order has one. The voucher counts even if it has expired since the
+/// order was placed.
 pub(super) async fn consume(connection: &mut PgConnection, order_id: i32, user_id: i64) -> Result<(), sqlx::Error> {
     query!(
         "WITH used AS (
@@ -104,7 +105,7 @@ pub(super) async fn consume(connection: &mut PgConnection, order_id: i32, user_i
     Ok(())
 }
 
-/// Takes the vouchers out of orders that came to nothing: they can be used again.
+/// Releases the vouchers of expired or cancelled orders, so that they can be used again.
 pub(super) async fn release(connection: &mut PgConnection, order_ids: &[i32]) -> Result<(), sqlx::Error> {
     query!("UPDATE vouchers SET order_id = NULL WHERE order_id = ANY ($1) AND NOT is_used", order_ids)
         .execute(connection)

@@ -1,4 +1,4 @@
-//! The list of what is accepted: what it lets pass, and what it gets wrong.
+//! The list of accepted findings: its effect, and the mistakes in it.
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ fn the_next_finding_of_the_rule_in_the_file_is_not_accepted() {
     let folder = Folder::with_list(&accepting("[\"id int PRIMARY KEY,\"]"));
     folder.write("001.up.sql", SHELVES);
     folder.finds(&["001.up.sql"], &["001.up.sql:3:11 prefer-bigint-over-int"]);
-    // Nor is another one on a line of the same text, or one in another file.
+    // A second finding on a line of the same text isn't accepted, and neither is a finding in another file.
     let again = "CREATE TABLE a (\nid int PRIMARY KEY,\nb text);\nCREATE TABLE b (\nid int PRIMARY KEY,\nb text);\n";
     folder.write("001.up.sql", again);
     folder.write("000.up.sql", "CREATE TABLE c (\nid int PRIMARY KEY,\nb text);\n");
@@ -71,7 +71,7 @@ fn an_entry_for_a_file_that_is_not_linted() {
     let folder = Folder::with_list(&accepting("[\"a\", \"b\"]"));
     folder.write("002.up.sql", "SELECT 1;\n");
     folder.finds(&["002.up.sql"], &["accepted.toml:5:8 accepted-stale"]);
-    // It is there, and just isn't asked for.
+    // The file exists now, but isn't linted in this run.
     folder.write("001.up.sql", "SELECT 1;\n");
     folder.finds(&["002.up.sql"], &[]);
 }
@@ -92,7 +92,7 @@ fn a_reason_is_missing_or_empty() {
          [[accepted]]\nfile = \"001.up.sql\"\nrule = \"prefer-bigint-over-int\"\nlines = [\"a int\"]\nreason = \" \"\n",
     ));
     folder.write("001.up.sql", "DROP TABLE a;\nCREATE TABLE a (\na int\n);\n");
-    // What the entries are about isn't reported beside them.
+    // The findings that these entries are about aren't reported as well.
     let found =
         folder.finds(&["001.up.sql"], &["accepted.toml:4:1 accepted-invalid", "accepted.toml:10:10 accepted-invalid"]);
     assert!(help(&found[0]).contains("reason = "));
@@ -163,7 +163,7 @@ fn a_list_that_is_not_toml_or_not_of_this_form() {
 }
 
 #[test]
-fn all_that_is_wrong_at_once() {
+fn all_mistakes_at_once() {
     let folder = Folder::with_list(&list(
         "[[off]]\nrules = [\"no-rule\"]\n\
          [[accepted]]\nfile = \"001.up.sql\"\nrule = \"ban-drop-table\"\nlines = [\"DROP TABLE b;\"]\nreason = \"\"\n",
@@ -184,9 +184,9 @@ fn all_that_is_wrong_at_once() {
     );
 }
 
-/// The workspace that this package is part of.
+/// The program finds nothing in the workspace that this package is part of.
 #[test]
-fn this_repository_s_own_migrations_pass() {
+fn the_migrations_of_this_repository_pass() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let migrations = sql_files(&root, Path::new("migrations"));
     assert!(!migrations.is_empty());
@@ -196,7 +196,7 @@ fn this_repository_s_own_migrations_pass() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// The `.sql` files below a folder, relative to the root.
+/// Returns the `.sql` files below a folder, relative to the root.
 fn sql_files(root: &Path, folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(root.join(folder)).unwrap() {

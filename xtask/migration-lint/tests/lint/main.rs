@@ -1,4 +1,4 @@
-//! Drives the real binary on folders of migrations.
+//! Tests of the real binary on folders of migrations.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod accepted;
@@ -11,7 +11,7 @@ use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What the rules of a first migration are too loud for; most tests are about something else.
+/// A list that switches off the rules that nearly every migration breaks. Most tests are about other rules.
 const QUIET: &str = "\
 [[off]]
 rules = [\"require-lock-timeout\", \"require-statement-timeout\", \"prefer-robust-stmts\"]
@@ -22,7 +22,7 @@ reason = \"Not what is tested.\"
 struct Folder(TempDir);
 
 impl Folder {
-    /// With a list that switches off what the tests aren't about.
+    /// Makes a folder with the list [`QUIET`].
     fn quiet() -> Self {
         Self::with_list(QUIET)
     }
@@ -43,14 +43,14 @@ impl Folder {
         std::fs::write(path, text).unwrap();
     }
 
-    /// The program, for PostgreSQL 15, with this folder's list.
+    /// Prepares a run for PostgreSQL 15 with this folder's list.
     fn command(&self, files: &[&str]) -> Command {
         let mut command = command(self.path());
         command.args(["--accepted", "accepted.toml"]).args(files);
         command
     }
 
-    /// What is found: `file:line:column rule` of each, in order. The exit code has to fit.
+    /// Fails unless the findings are exactly these, in this order, each as `file:line:column rule`. Returns them.
     #[track_caller]
     fn finds(&self, files: &[&str], expected: &[&str]) -> Vec<Value> {
         let findings = findings(self.command(files));
@@ -60,7 +60,7 @@ impl Folder {
     }
 }
 
-/// The program, for PostgreSQL 15, with neither a list nor files.
+/// Prepares a run for PostgreSQL 15 with neither a list nor files.
 fn command(root: &Path) -> Command {
     let mut command = program();
     command.arg("--root").arg(root).args(["--postgres", "15"]);
@@ -72,7 +72,8 @@ fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_xtask-migration-lint"))
 }
 
-/// The findings, from JSON Lines. Exit code 1 if there are any, else 0; nothing on stderr.
+/// Runs the program and returns the findings, which it prints as JSON Lines. Fails unless the exit code is 1 if there
+/// are findings and 0 if there are none, and stderr is empty.
 #[track_caller]
 fn findings(mut command: Command) -> Vec<Value> {
     let output = command.args(["--format", "json"]).output().unwrap();
@@ -88,7 +89,7 @@ fn short(finding: &Value) -> String {
     format!("{}:{}:{} {}", text("file"), finding["line"], finding["column"], text("rule"))
 }
 
-/// A finding's help, as one text.
+/// Returns a finding's help as one text.
 fn help(finding: &Value) -> String {
     finding["help"].as_array().unwrap().iter().map(|help| help.as_str().unwrap()).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,4 @@
-//! What is found in migrations, and where.
+//! The findings in migrations, and their places.
 
 use crate::{Folder, QUIET, command, findings, help, program, short};
 
@@ -16,16 +16,16 @@ fn an_index_that_locks_a_table_in_use() {
 }
 
 #[test]
-fn an_index_on_a_table_of_the_same_migration_locks_nobody() {
+fn an_index_on_a_table_of_the_same_migration_is_no_finding() {
     let folder = Folder::quiet();
     folder.write("001_books.up.sql", format!("{BOOKS}CREATE INDEX books_title_idx ON books (title);\n"));
     folder.finds(&["001_books.up.sql"], &[]);
 }
 
 #[test]
-fn every_file_of_a_run_is_linted_for_itself() {
+fn each_file_of_a_run_is_linted_separately() {
     let folder = Folder::quiet();
-    // The table is made in another file: when the second one runs, it may be full.
+    // The table is made in the first file. When the second file runs, the table may be full.
     folder.write("001_books.up.sql", BOOKS);
     folder.write("002_title.up.sql", "CREATE INDEX a ON books (title);\nALTER TABLE books RENAME title TO name;\n");
     folder.write("003_id.up.sql", "ALTER TABLE books DROP COLUMN id;\n");
@@ -93,7 +93,7 @@ fn concurrently_in_a_transaction() {
     let folder = Folder::quiet();
     // squawk itself takes a file with a single statement for one without a transaction.
     folder.write("001.up.sql", "CREATE INDEX CONCURRENTLY a ON books (title);\n");
-    // Only the very first characters count, for sqlx.
+    // For sqlx, only the very first characters count.
     folder.write("002.up.sql", "\n-- no-transaction\nCREATE INDEX CONCURRENTLY a ON books (title);\n");
     folder.write("003.up.sql", "CREATE INDEX CONCURRENTLY b ON books (id);\n-- Why.\nDROP INDEX CONCURRENTLY a;\n");
     folder.write("004.up.sql", "REINDEX TABLE CONCURRENTLY books;\nVACUUM books;\nCLUSTER;\n");
@@ -119,7 +119,7 @@ fn concurrently_in_a_transaction() {
     assert!(found.iter().all(|finding| finding["rule"] != "needs-no-transaction"), "{found:#?}");
 }
 
-/// PostgreSQL makes one transaction of what it is sent at once.
+/// PostgreSQL makes one transaction of all statements that it receives together.
 #[test]
 fn concurrently_beside_another_statement() {
     let folder = Folder::quiet();
@@ -129,7 +129,7 @@ fn concurrently_beside_another_statement() {
 }
 
 #[test]
-fn a_transaction_within_the_migration_s_own() {
+fn a_transaction_within_the_transaction_of_the_migration() {
     let folder = Folder::quiet();
     let nested = "BEGIN;\nSELECT 1;\nCOMMIT;\n";
     folder.write("001.up.sql", nested);
@@ -140,7 +140,7 @@ fn a_transaction_within_the_migration_s_own() {
     );
 }
 
-/// In squawk's eyes each of these would silence the line after it, the file, or what is said about transactions.
+/// For squawk, each of these comments would silence the next line, the whole file, or the rules about transactions.
 #[test]
 fn comments_do_not_silence() {
     let folder = Folder::quiet();
@@ -174,7 +174,7 @@ fn a_syntax_error_is_found_once_in_each_statement() {
 }
 
 #[test]
-fn what_postgresql_understands_and_squawk_does_not() {
+fn a_statement_that_postgresql_understands_and_squawk_does_not() {
     let folder = Folder::quiet();
     let exclude = "CREATE TABLE loans (\n    during tsrange,\n    EXCLUDE USING gist (during range_ops WITH &&)\n);\n";
     folder.write("001.up.sql", exclude);
@@ -183,7 +183,7 @@ fn what_postgresql_understands_and_squawk_does_not() {
 }
 
 #[test]
-fn what_is_found_depends_on_the_version() {
+fn the_findings_depend_on_the_version() {
     let folder = Folder::quiet();
     folder.write("001.up.sql", "ALTER TABLE books ADD COLUMN lent boolean DEFAULT false;\n");
     folder.finds(&["001.up.sql"], &[]);
@@ -202,5 +202,5 @@ fn without_a_list_all_of_squawk_s_own_rules_run() {
     let found = findings(command);
     let short: Vec<_> = found.iter().map(short).collect();
     assert_eq!(short, ["001.up.sql:1:1 require-lock-timeout", "001.up.sql:1:1 require-statement-timeout"]);
-    assert!(!help(&found[0]).contains("accept"), "there is no list to accept it in");
+    assert!(!help(&found[0]).contains("accept"), "there is no list in which the finding could be accepted");
 }

@@ -1,10 +1,10 @@
-//! The command line, and what can't be read.
+//! The command line, and files that can't be read.
 
 use assert_cmd::Command;
 
 use crate::{Folder, QUIET, command, program};
 
-/// Exit code, stdout and stderr.
+/// Runs a command. Returns its exit code, its stdout and its stderr.
 fn run(command: &mut Command) -> (i32, String, String) {
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -19,7 +19,7 @@ fn files_that_cannot_be_read() {
     folder.write("folder/README.md", "Nothing.\n");
     let (code, out, err) = run(&mut folder.command(&["001.up.sql", "002.up.sql", "003.up.sql", "folder"]));
     assert_eq!(code, 2);
-    // What can be read is linted.
+    // The file that can be read is linted.
     assert!(out.contains("001.up.sql:1:1: ban-drop-table: "), "{out}");
     assert_eq!(err.lines().count(), 3, "{err}");
     for file in ["002.up.sql", "003.up.sql", "folder"] {
@@ -48,7 +48,7 @@ fn command_lines_that_cannot_be_used() {
 }
 
 #[test]
-fn for_people() {
+fn the_format_for_people() {
     let folder = Folder::quiet();
     folder.write("001.up.sql", "SELECT 1;\nCREATE INDEX a ON books (title);\n");
     let (code, out, err) = run(&mut folder.command(&["001.up.sql"]));

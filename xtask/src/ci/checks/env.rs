@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use url::Url;
 
 use super::{Passed, Setting};
 use crate::ci::command::CommandLine;
-use crate::database_url::DatabaseUrl;
+use crate::database_url::Address;
 use crate::env_file::{self, CONTRACT, Contract, FILE};
 use crate::problem::{Problem, Problems};
 use crate::process::Child;
@@ -118,7 +119,7 @@ fn in_git(setting: &Setting<'_>, problems: &mut Problems) -> Result<bool> {
 /// A value that looks like somebody's own. It isn't shown: it may be.
 fn real_credential(value: &env_file::Value) -> Option<Problem> {
     let env_file::Value { name, text, line } = value;
-    let why = looks_real(name, text)?;
+    let why = looks_real(text)?;
     Some(
         Problem::failed(format!("{name} looks like a real credential: {why}."))
             .at(CONTRACT, *line, None)
@@ -129,7 +130,7 @@ fn real_credential(value: &env_file::Value) -> Option<Problem> {
     )
 }
 
-fn looks_real(name: &str, text: &str) -> Option<String> {
+fn looks_real(text: &str) -> Option<String> {
     if text.contains("-----BEGIN") {
         return Some("it holds a key in PEM format".to_owned());
     }
@@ -137,10 +138,7 @@ fn looks_real(name: &str, text: &str) -> Option<String> {
         return Some(format!("it begins as such tokens do ({prefix}…)"));
     }
     if text.contains("://") {
-        let url = DatabaseUrl::parse(name, text).ok()?;
-        let elsewhere = !url.address.is_loopback() && !url.address.host.ends_with("example.com");
-        let secret = elsewhere && !url.password.is_empty();
-        return secret.then(|| format!("it has a password for {}, which isn't this machine", url.address.host));
+        return password_for_elsewhere(text);
     }
     let words = text.to_lowercase();
     if HARMLESS.iter().any(|word| words.contains(word)) {
@@ -156,6 +154,21 @@ fn looks_real(name: &str, text: &str) -> Option<String> {
     }
     let random = text.split(|c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c)).find(|row| is_random(row));
     random.map(|row| format!("it has {} characters in a row that look random", row.len()))
+}
+
+/// Why a URL, of whatever kind, has somebody's own password in it.
+fn password_for_elsewhere(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let option = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+    let password = option("password").or_else(|| url.password().map(str::to_owned)).unwrap_or_default();
+    let host = option("host").or_else(|| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let host = host.trim_matches(['[', ']']).to_owned();
+    // An encoded host is a Unix socket's folder.
+    if password.is_empty() || host.is_empty() || host.starts_with('%') || host.ends_with("example.com") {
+        return None;
+    }
+    let address = Address { host, port: 0 };
+    (!address.is_loopback()).then(|| format!("it has a password for {}, which isn't this machine", address.host))
 }
 
 /// Letters of both cases or hexadecimal digits, mixed with numbers, and few of them twice.
@@ -181,32 +194,38 @@ mod tests {
 
     #[test]
     fn made_up_values_are_let_through() {
-        for (name, text) in [
-            ("TOKEN", "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"),
-            ("KEY", "test_secret_key_32_characters_long_for_ci_testing_only"),
-            ("KEY", "0123456789"),
-            ("KEY", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1A"),
-            ("URL", "postgres://me:hunter2@localhost:5432/shop"),
-            ("URL", "postgres://me:hunter2@db.example.com/shop"),
-            ("URL", "postgres://me@db.acme.io/shop"),
-            ("PATH", "/usr/share/a/long/path/with/many/parts"),
+        for text in [
+            "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11",
+            "test_secret_key_32_characters_long_for_ci_testing_only",
+            "0123456789",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1A",
+            "postgres://me:hunter2@localhost:5432/shop",
+            "postgres://me:hunter2@db.example.com/shop",
+            "postgres://me:hunter2@%2Frun%2Fpostgresql/shop",
+            "postgres:///shop?host=/run/postgresql&password=hunter2",
+            "postgres://me@db.acme.io/shop",
+            "/usr/share/a/long/path/with/many/parts",
         ] {
-            assert_eq!(looks_real(name, text), None, "{text}");
+            assert_eq!(looks_real(text), None, "{text}");
         }
     }
 
     #[test]
     fn what_looks_real_is_caught() {
-        for (name, text) in [
-            ("TOKEN", "5839201746:AAF3kd82jslQ0xP_mZz91vWqLr4TnYbHcUe"),
-            ("KEY", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
-            ("KEY", "AKIAIOSFODNN7EXAMPLE"),
-            ("KEY", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"),
-            ("KEY", "wJalrXUtnFEMI7K7MDENG7bPxRfiCYzzzzzzzzKEY"),
-            ("KEY", "-----BEGIN PRIVATE KEY-----"),
-            ("URL", "postgres://me:hunter2@db.acme.io/shop"),
+        for text in [
+            "5839201746:AAF3kd82jslQ0xP_mZz91vWqLr4TnYbHcUe",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "AKIAIOSFODNN7EXAMPLE",
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
+            "wJalrXUtnFEMI7K7MDENG7bPxRfiCYzzzzzzzzKEY",
+            "-----BEGIN PRIVATE KEY-----",
+            "postgres://me:hunter2@db.acme.io/shop",
+            // No URL for sqlx: TLS isn't compiled in.
+            "postgres://me:hunter2@db.acme.io/shop?sslmode=require",
+            "postgres:///shop?host=db.acme.io&password=hunter2",
+            "amqps://me:hunter2@queue.acme.io",
         ] {
-            assert!(looks_real(name, text).is_some(), "{text}");
+            assert!(looks_real(text).is_some(), "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL's binaries on this machine: the newest from 15 on.
+//! PostgreSQL's binaries on this machine: the newest version, 15 or later.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use crate::problem::Problem;
 use crate::process::Child;
 use crate::server::OLDEST;
 
-/// Names the folder of PostgreSQL's binaries, where they are in none of the usual places.
+/// The variable that names the folder of PostgreSQL's binaries, if they are in none of the usual places.
 const VARIABLE: &str = "XTASK_PG_BINDIR";
 
-/// Where distributions put them: Debian, Red Hat, PostgreSQL's own `make install`, Homebrew on ARM and on Intel,
-/// MacPorts, Postgres.app. Most of these are not on PATH.
+/// The folders of the distributions: Debian, Red Hat, PostgreSQL's own `make install`, Homebrew on ARM and on Intel,
+/// MacPorts, Postgres.app. Most of these folders are not on PATH.
 const USUAL: [&str; 7] = [
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -32,21 +32,23 @@ pub(crate) struct Binaries {
     pub(crate) dir: PathBuf,
     /// Major and minor version.
     version: (u32, u32),
-    /// What `postgres --version` says, in full: it tells packagings of one version apart.
+    /// The whole output of `postgres --version`. It tells two packages of one version apart.
     pub(crate) full_version: String,
 }
 
 impl Binaries {
-    /// The newest that there is; of the major version `required`, if a cluster was made by that one.
+    /// Finds the newest binaries. If a cluster exists, `required` is the major version that made it, and only that
+    /// version fits.
     ///
     /// # Errors
-    /// There is none, with the places that were looked at; or `XTASK_PG_BINDIR` names a folder without them.
+    /// No binaries fit; the error lists the places that were searched. Or `XTASK_PG_BINDIR` names a folder without
+    /// them.
     pub(crate) fn find(required: Option<u32>, interrupt: &Interrupt) -> Result<Self> {
         if let Some(dir) = std::env::var_os(VARIABLE).filter(|dir| !dir.is_empty()) {
             let dir = PathBuf::from(dir);
             return Self::inspect(&dir, interrupt)?.ok_or_else(|| {
                 Problem::unavailable(format!("{VARIABLE} is {}, but postgres and initdb aren't there.", dir.display()))
-                    .remedy(format!("Name the folder that has them, or take {VARIABLE} out of the environment."))
+                    .remedy(format!("Name the folder that has them, or remove {VARIABLE} from the environment."))
                     .into()
             });
         }
@@ -68,12 +70,12 @@ impl Binaries {
             };
             let problem = Problem::unavailable(what)
                 .detail(if seen.is_empty() { "Found: nothing.".into() } else { format!("Found: {}.", seen.join(", ")) })
-                .detail(format!("Looked on PATH and in {}.", USUAL.join(", ")));
+                .detail(format!("PATH and these folders were searched: {}.", USUAL.join(", ")));
             install_remedies().into_iter().fold(problem, Problem::remedy).into()
         })
     }
 
-    /// What is in a folder; `None` if it isn't PostgreSQL.
+    /// Looks at a folder. Returns `None` if it doesn't hold PostgreSQL's binaries.
     fn inspect(dir: &Path, interrupt: &Interrupt) -> Result<Option<Self>> {
         let postgres = dir.join("postgres");
         if !postgres.is_file() || !dir.join("initdb").is_file() {
@@ -87,7 +89,7 @@ impl Binaries {
         Ok(parse_version(&full_version).map(|version| Self { dir: dir.to_owned(), version, full_version }))
     }
 
-    /// Such as `15.18`.
+    /// The version, such as `15.18`.
     pub(crate) fn version(&self) -> String {
         format!("{}.{}", self.version.0, self.version.1)
     }
@@ -97,7 +99,7 @@ impl Binaries {
     }
 }
 
-/// The folders to look at, each once: links to one folder are one.
+/// The folders to search, each once. Several links to one folder count as one.
 fn candidates() -> BTreeSet<PathBuf> {
     let on_path = which::which_all("postgres").into_iter().flatten().filter_map(|program| program.canonicalize().ok());
     let on_path = on_path.filter_map(|program| program.parent().map(Path::to_owned));
@@ -105,7 +107,7 @@ fn candidates() -> BTreeSet<PathBuf> {
     on_path.chain(usual.filter_map(|dir| dir.canonicalize().ok())).collect()
 }
 
-/// `postgres (PostgreSQL) 15.18 (Debian …)` is 15 and 18; `19beta1` is 19 and 0.
+/// Parses a version: `postgres (PostgreSQL) 15.18 (Debian …)` gives 15 and 18, and `19beta1` gives 19 and 0.
 fn parse_version(text: &str) -> Option<(u32, u32)> {
     let version = text.split("(PostgreSQL) ").nth(1)?.split_whitespace().next()?;
     let number = |text: &str| {

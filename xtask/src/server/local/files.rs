@@ -1,4 +1,4 @@
-//! The files of a private cluster: where they are, and how they get there from a cache of initdb's result.
+//! The files of a private cluster: where they are, and how they are copied from a cache of initdb's result.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -20,22 +20,22 @@ use crate::interrupt::Interrupt;
 use crate::problem::Problem;
 use crate::process::Child;
 
-/// The superuser of a private cluster. Nobody but this program logs in as it.
+/// The superuser of a private cluster. Only this program logs in as that role.
 pub(crate) const SUPERUSER: &str = "postgres";
 
-/// How long initdb may take: it is bound by the disk.
+/// How long initdb may take. It is slow on a slow disk.
 const INITDB_DEADLINE: Duration = Duration::from_secs(120);
 
-/// The locales to try, best first: one that every machine has, so that the order of rows is the same on all.
+/// The locales to try, the best one first. Every machine has one of them, so the order of rows is the same everywhere.
 const LOCALES: [&str; 2] = ["C.UTF-8", "C"];
 
-/// What a data folder in the making is called, before the number of the process that makes it.
+/// The name of a data folder that isn't complete yet. The number of the process that makes it follows.
 const UNFINISHED: &str = "data.new-";
 
-/// What follows the name of a cache in the making, before the number of the process that makes it.
+/// The end of the name of a cache that isn't complete yet. The number of the process that makes it follows.
 const UNPUBLISHED: &str = ".new-";
 
-/// Changes when what is cached changes its form, so that an older cache isn't used.
+/// The version of the cache's form. It changes together with the form, so that an older cache isn't used.
 const CACHE_FORMAT: u32 = 1;
 
 /// A private cluster's folder.
@@ -46,11 +46,12 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Where this checkout's cluster is, or would be: in the folder of its state, or for root in a system folder
-    /// when the account that runs PostgreSQL couldn't get there.
+    /// Finds the folder in which this checkout's cluster is, or would be. It is in the folder of the checkout's state.
+    /// It is in a system folder if root runs this command and the account that runs PostgreSQL can't reach the
+    /// checkout.
     ///
     /// # Errors
-    /// `XTASK_STATE_DIR` names a folder that the account can't get to.
+    /// `XTASK_STATE_DIR` names a folder that the account can't reach.
     pub(crate) fn locate(root: &Path, account: &Account) -> Result<Self> {
         let own = checkout::state_dir(root).join("postgres");
         let Account::Other { name, .. } = account else {
@@ -61,10 +62,10 @@ impl Files {
         }
         if checkout::state_dir_is_chosen() {
             return Err(Problem::unavailable(format!(
-                "PostgreSQL has to run as {name}, who can't get to {}.",
+                "PostgreSQL has to run as the account {name}, which can't reach {}.",
                 own.display()
             ))
-            .remedy("Choose another XTASK_STATE_DIR, or let others pass through the folders above it.")
+            .remedy("Choose another XTASK_STATE_DIR, or let other accounts pass through the folders above it.")
             .into());
         }
         Ok(Self { dir: Path::new("/var/lib/xtask").join(checkout::unique_name(root)) })
@@ -82,16 +83,16 @@ impl Files {
         self.dir.join("superuser-password")
     }
 
-    /// The major version that made the cluster; `None` if there is no cluster.
+    /// The major version that made the cluster, or `None` if there is no cluster.
     pub(crate) fn made_by(&self) -> Option<u32> {
         fs::read_to_string(self.data().join("PG_VERSION")).ok()?.trim().parse().ok()
     }
 
-    /// The superuser's password.
+    /// Reads the superuser's password.
     pub(crate) fn password(&self) -> Result<String> {
         fs::read_to_string(self.password_file()).map_err(|error| {
             Problem::unavailable(format!("{} can't be read: {error}.", self.password_file().display()))
-                .detail("It lets this command into the checkout's private cluster, which holds its data.")
+                .detail("This command needs it to log in to the checkout's private cluster, which holds its data.")
                 .into()
         })
     }
@@ -104,23 +105,24 @@ impl Files {
         all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
     }
 
-    /// Makes the cluster's files: a copy of the cached ones, else through initdb, which then are cached.
+    /// Makes the cluster's files. They are copied from the cache. If that fails, initdb makes them, and then they are
+    /// cached.
     ///
-    /// What another run left half made is replaced: `data` itself appears whole or not at all.
+    /// Incomplete files of another run are replaced. The folder `data` itself is either complete or missing.
     ///
     /// # Errors
-    /// A folder can't be written to, or initdb fails, with what it says.
+    /// A folder can't be written to, or initdb fails. The error holds initdb's output.
     pub(crate) fn create(&self, binaries: &Binaries, account: &Account, interrupt: &Interrupt) -> Result<()> {
         let failed = |error: io::Error| {
             Problem::failed(format!("The cluster can't be made in {}: {error}.", self.dir.display()))
         };
         make_dir(&self.dir, 0o755).map_err(failed)?;
-        // A name of this run's own: the initdb of one that was killed may still be writing.
+        // Only this run has the name, because the initdb of a run that was killed may still be writing.
         let new = self.dir.join(format!("{UNFINISHED}{}", std::process::id()));
         let cached = checkout::cache_dir(account.is_other()).join(cache_key(binaries));
         remove_dir(&new).map_err(failed)?;
         if copy_cached(&cached, &new, &self.password_file(), account).is_err() {
-            // Whatever is wrong with the cache: initdb makes everything anew.
+            // If anything is wrong with the cache, initdb makes all files.
             remove_dir(&new).map_err(failed)?;
             self.initdb(&new, binaries, account, interrupt)?;
             // A cache that can't be written only costs time.
@@ -130,14 +132,14 @@ impl Files {
         Ok(())
     }
 
-    /// Removes what runs that were killed left half made, here and in the cache.
+    /// Removes the incomplete folders of runs that were killed, here and in the cache.
     pub(crate) fn sweep(&self) {
         for dir in [self.dir.clone(), checkout::cache_dir(nix::unistd::geteuid().is_root())] {
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let pid = name.rsplit_once(UNFINISHED).or_else(|| name.rsplit_once(UNPUBLISHED));
                 let gone = pid.and_then(|(_, pid)| pid.parse().ok()).is_some_and(|pid| !exists(Pid::from_raw(pid)));
-                // The initdb of a run that was killed may still be at work. The next run meets what it leaves.
+                // The initdb of a run that was killed may still be running. A later run then removes its folder.
                 if gone && !has_server(&entry.path()) {
                     drop(remove_dir(&entry.path()));
                 }
@@ -178,7 +180,8 @@ impl Files {
     }
 }
 
-/// `--no-sync`: a machine that crashes in the first seconds of a new, empty cluster loses nothing.
+/// The flags of initdb. `--no-sync` is safe: if the machine crashes in the first seconds of a new cluster, no data is
+/// lost.
 fn flags(locale: &str) -> Vec<String> {
     let locale = format!("--locale={locale}");
     let username = format!("--username={SUPERUSER}");
@@ -200,7 +203,7 @@ fn copy_cached(cached: &Path, data: &Path, password_file: &Path, account: &Accou
     write_private(password_file, &password)
 }
 
-/// Published by a rename: another run sees it whole or not at all.
+/// Fills the cache, and publishes it with a rename: another run sees the whole cache or none.
 fn fill_cache(cached: &Path, data: &Path, password_file: &Path) -> io::Result<()> {
     let parent = cached.parent().unwrap_or(cached);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
@@ -248,16 +251,16 @@ fn remove_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a server may work in this data folder. Without its files it would end in a panic, and what it shares with
-/// other processes, outside the folder, would be left behind. initdb runs servers too, each for one session: in a
-/// pid file their numbers are negative (PostgreSQL's `CreateLockFile`).
+/// Returns whether a server may be running in this data folder. A server that loses its files ends in a panic, and
+/// leaves its shared memory behind. initdb runs servers too, each for one session. Their numbers in the pid file are
+/// negative (PostgreSQL's `CreateLockFile`).
 fn has_server(data: &Path) -> bool {
     let file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     let pid = file.lines().next().and_then(|line| line.trim().parse::<i32>().ok());
     pid.and_then(i32::checked_abs).is_some_and(|pid| exists(Pid::from_raw(pid)))
 }
 
-/// Whether there is a process of this number, whosever it is.
+/// Returns whether a process with this number exists, whoever owns it.
 pub(super) fn exists(pid: Pid) -> bool {
     kill(pid, None) != Err(Errno::ESRCH)
 }

@@ -1,9 +1,9 @@
-//! PostgreSQL's binaries as a private cluster of this checkout: durable, on the loopback interface, with
-//! passwords, and alive after this command.
+//! A private cluster of this checkout, made with PostgreSQL's binaries. It is durable, listens on the loopback
+//! interface, asks for passwords, and goes on running after this command.
 //!
-//! `postgres` is spawned directly, in a session of its own; the next command finds it through its pid file. A pid
-//! file proves nothing by itself: the server may be gone and its number taken by another process, so nothing is
-//! signalled that can't be shown to be this cluster's server.
+//! `postgres` is spawned directly, in its own session. The next command finds it through its pid file. A pid file alone
+//! proves nothing, because the server may be gone and another process may have its number. So a process is signalled
+//! only if it is proven to be this cluster's server.
 
 mod binaries;
 mod files;
@@ -20,7 +20,7 @@ use anyhow::Result;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{Connection, Row};
 
 pub(crate) use self::binaries::Binaries;
@@ -32,10 +32,10 @@ use crate::database_url::Address;
 use crate::interrupt::Interrupt;
 use crate::problem::Problem;
 
-/// How long a server may take to shut down; it writes everything to disk first.
+/// How long a server may take to shut down. It writes everything to disk first.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
 
-/// A log longer than this, in bytes, is begun anew at the next start.
+/// The longest log, in bytes. A longer log is emptied at the next start.
 const LOG_LIMIT: u64 = 8 << 20;
 
 /// This checkout's private cluster, whether it exists yet or not.
@@ -44,26 +44,29 @@ pub(crate) struct Cluster {
     account: Account,
 }
 
-/// Its server, as the pid file says and a proof confirms.
+/// The cluster's server, with the numbers from its pid file.
 #[derive(Clone, Copy)]
 pub(crate) struct Running {
     pid: Pid,
     pub(crate) port: u16,
 }
 
-/// What is known of the process in a pid file.
+/// The process that a pid file names, as far as the system describes it.
 enum Holder {
     /// It is this cluster's server.
     Server,
-    /// It isn't: gone, or another program's.
+    /// It is gone, or it belongs to another program.
     Nobody,
-    /// It is there, and this system doesn't say what it is.
+    /// It exists, but this system doesn't tell what it is.
     Unknown,
 }
 
 impl Cluster {
+    /// Finds the folder and the account of this checkout's cluster.
+    ///
     /// # Errors
-    /// Root runs this and has no account to hand over to, or the chosen folder is out of its reach.
+    /// Root runs this command and the system has no account for PostgreSQL, or the account can't reach the chosen
+    /// folder.
     pub(crate) fn locate(root: &Path) -> Result<Self> {
         let account = Account::find()?;
         Ok(Self { files: Files::locate(root, &account)?, account })
@@ -77,15 +80,15 @@ impl Cluster {
         &self.files.dir
     }
 
-    /// The binaries for this cluster.
+    /// Finds the binaries for this cluster.
     ///
     /// # Errors
-    /// There are none.
+    /// No binaries fit.
     pub(crate) fn binaries(&self, interrupt: &Interrupt) -> Result<Binaries> {
         Binaries::find(self.files.made_by(), interrupt)
     }
 
-    /// How to log in as the superuser on `port`.
+    /// The options for a login as the superuser at `address`.
     ///
     /// # Errors
     /// The superuser's password can't be read.
@@ -96,13 +99,16 @@ impl Cluster {
             .username(SUPERUSER)
             .password(&self.files.password()?)
             .database("postgres")
+            // Else PGSSLMODE would have a say.
+            .ssl_mode(PgSslMode::Disable)
             .application_name("xtask"))
     }
 
-    /// The server, if it runs.
+    /// Returns the server, if it runs.
     ///
     /// # Errors
-    /// Whether it runs can't be told: a process has its number, and neither the system nor the server says more.
+    /// It is unknown whether the server runs: a process has its number, but neither the system nor the server tells
+    /// more.
     pub(crate) async fn running(&self) -> Result<Option<Running>> {
         let Some(running) = self.pid_file() else {
             return Ok(None);
@@ -112,21 +118,21 @@ impl Cluster {
             Holder::Nobody => Ok(None),
             Holder::Unknown if self.answers(running.port).await => Ok(Some(running)),
             Holder::Unknown => Err(Problem::unavailable(format!(
-                "Process {} may be this checkout's PostgreSQL, but doesn't answer as such on port {}.",
+                "Process {} may be this checkout's PostgreSQL, but that server doesn't answer on port {}.",
                 running.pid, running.port
             ))
-            .remedy(format!("Look at it: ps -p {}", running.pid))
+            .remedy(format!("Look at the process: ps -p {}", running.pid))
             .remedy(format!("If it isn't PostgreSQL: rm '{}'", self.files.data().join("postmaster.pid").display()))
             .into()),
         }
     }
 
-    /// Starts the server, from nothing if need be, and waits until it is ready.
+    /// Starts the server, and waits until it is ready. The cluster is made first if there is none.
     ///
-    /// A server of this cluster that runs on another port is moved to this one.
+    /// A server of this cluster that runs on another port is stopped, and started on this one.
     ///
     /// # Errors
-    /// [`StartError::PortTaken`] if something else listens there; else what failed, with the end of the log.
+    /// [`StartError::PortTaken`] if another program listens on the port, or else the failure with the end of the log.
     pub(crate) async fn start(
         &self,
         binaries: &Binaries,
@@ -157,7 +163,7 @@ impl Cluster {
             }
         };
         self.ready(address, Instant::now() + patience, alive).await.map_err(|error| match error {
-            // Somebody else was quicker to take the port.
+            // Another program took the port first.
             StartError::Failed(_) if !port_is_free(address) && !matches!(server.try_wait(), Ok(None)) => {
                 StartError::PortTaken
             }
@@ -205,7 +211,7 @@ impl Cluster {
             .arg("-p")
             .arg(address.port.to_string())
             .args(["-c", &format!("listen_addresses={}", address.listen_ip())])
-            // A socket's path may not be longer than 107 bytes, and a checkout's folder may well be.
+            // A socket's path can have at most 107 bytes, and the path of a checkout's folder may be longer.
             .args(["-c", "unix_socket_directories="])
             .args(["-c", "logging_collector=off"])
             .current_dir("/")
@@ -215,8 +221,8 @@ impl Cluster {
             .stdout(log.try_clone().map_err(failed)?)
             .stderr(log);
         self.account.apply(&mut command);
-        // SAFETY: between fork and exec only async-signal-safe functions may be called; setsid(2) is one
-        // (signal-safety(7)), and nothing is allocated. In a session of its own, the server outlives the terminal.
+        // SAFETY: Only async-signal-safe functions may be called between fork and exec. setsid(2) is one of them
+        // (signal-safety(7)), and nothing is allocated. In its own session, the server outlives the terminal.
         unsafe {
             command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(std::io::Error::from));
         }
@@ -226,12 +232,12 @@ impl Cluster {
     /// Stops the server and waits until it is gone. Returns whether it ran.
     ///
     /// # Errors
-    /// It doesn't end; it is never killed, for that would leave its data to be recovered.
+    /// The server doesn't end. It is never killed, because its data would then need a recovery.
     pub(crate) async fn stop(&self, interrupt: &Interrupt) -> Result<bool> {
         let Some(running) = self.running().await? else {
             return Ok(false);
         };
-        // SIGINT is PostgreSQL's fast shutdown: sessions are ended, everything is written, no recovery is needed.
+        // SIGINT is PostgreSQL's fast shutdown: sessions are ended, everything is written, and no recovery is needed.
         match kill(running.pid, Signal::SIGINT) {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(error) => {
@@ -261,7 +267,7 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Process number and port, as `postmaster.pid` has them: its first and its fourth line
+    /// The number of the process and the port, which are the first and the fourth line of `postmaster.pid`
     /// (PostgreSQL's `src/include/utils/pidfile.h`).
     fn pid_file(&self) -> Option<Running> {
         let text = fs::read_to_string(self.files.data().join("postmaster.pid")).ok()?;
@@ -271,7 +277,8 @@ impl Cluster {
         Some(Running { pid: Pid::from_raw(pid), port })
     }
 
-    /// PostgreSQL changes into its data folder, so the system can tell whose server a process is.
+    /// Finds out what a process is. PostgreSQL changes into its data folder, so the system shows which cluster it
+    /// serves.
     fn holder(&self, pid: Pid) -> Holder {
         if !files::exists(pid) {
             return Holder::Nobody;
@@ -280,7 +287,7 @@ impl Cluster {
         match (fs::read_link(format!("/proc/{pid}/cwd")), data) {
             (Ok(cwd), Ok(data)) if cwd == data => Holder::Server,
             (Ok(_), Ok(_)) => Holder::Nobody,
-            // Ended between the two questions, and not reaped yet.
+            // The process ended between the two questions, and isn't reaped yet.
             (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound && Path::new("/proc/self/cwd").exists() => {
                 Holder::Nobody
             }
@@ -288,7 +295,7 @@ impl Cluster {
         }
     }
 
-    /// Whether the server on this port says that it is this cluster's.
+    /// Returns whether the server on this port says that it serves this cluster.
     async fn answers(&self, port: u16) -> bool {
         let address = Address { host: "127.0.0.1".into(), port };
         let Ok(options) = self.superuser(&address) else {
@@ -303,8 +310,8 @@ impl Cluster {
         said.and_then(|dir| Path::new(&dir).canonicalize().ok()) == self.files.data().canonicalize().ok()
     }
 
-    /// PostgreSQL refuses to start while the number in its pid file belongs to any process at all. After a restart
-    /// of the machine that may be somebody else's.
+    /// Removes a stale pid file. PostgreSQL refuses to start while any process has the number in its pid file. After a
+    /// restart of the machine, another program may have that number.
     fn clear_stale_pid_file(&self) -> Result<()> {
         let stale = self
             .pid_file()
@@ -316,7 +323,7 @@ impl Cluster {
     }
 }
 
-/// Whether a server could listen there now.
+/// Returns whether a server could listen at this address now.
 pub(crate) fn port_is_free(address: &Address) -> bool {
     TcpListener::bind((address.listen_ip(), address.port)).is_ok()
 }

@@ -1,4 +1,4 @@
-//! What is wrong with the code makes the step fail that it is wrong for, and no other.
+//! A mistake in the code fails the step that looks for it, and no other step.
 
 use super::{TEST, WITHOUT_TOOLS, checkout, ci, has_nextest, json};
 use crate::support::{Pipeline, skip};
@@ -27,7 +27,7 @@ const BROKEN_LINK: &str = "\
 pub fn nothing() {}
 ";
 
-/// Each finds its own, though all of it is there at once; everything else passes.
+/// The checkout has a mistake for each of four steps. Each step finds its own mistake, and all other steps pass.
 #[test]
 fn format_lint_test_and_docs() {
     let (server, workspace) = checkout();
@@ -38,7 +38,7 @@ fn format_lint_test_and_docs() {
     workspace.write("crates/journal/src/lib.rs", TEST.replace("println!(", "assert_eq!(1, 2, "));
     workspace
         .write("crates/journal/tests/it.rs", "//! Passes.\n#[test]\nfn passes() {\n    println!(\"unasked\");\n}\n");
-    // One after the other: what fails first must not hide what comes after it.
+    // With one job at a time, the first failure must not hide the later ones.
     workspace.write(".cargo/config.toml", "[build]\njobs = 1\n");
     let pipeline = json(&workspace, &WITHOUT_TOOLS);
     let pipeline = pipeline.code(1).fails(&["format", "lint", "test", "docs"], &[]);
@@ -51,25 +51,26 @@ fn format_lint_test_and_docs() {
     assert!(text.contains("clippy::len_zero") && text.contains("x.is_empty()"), "{text}");
 
     let text = pipeline.at("test", &["crates/journal/src/lib.rs:7:9"]).concat();
-    assert!(text.contains("tests::holds") && text.contains("only for who asks"), "{text}");
+    assert!(text.contains("tests::holds") && text.contains("printed by the test"), "{text}");
     let step = pipeline.step("test");
     assert_eq!(step.what, "", "{}", step.output);
-    // All that the failed one printed, and nothing of those that passed.
-    assert!(step.output.contains("only for who asks") && !step.output.contains("unasked"), "{}", step.output);
+    // The output has everything that the failed test printed, and nothing that the passed tests printed.
+    assert!(step.output.contains("printed by the test") && !step.output.contains("unasked"), "{}", step.output);
 
     let text = pipeline.at("docs", &["crates/tools/src/linked.rs:3:22"]).concat();
     assert!(text.contains("unresolved link to `nowhere`"), "{text}");
     server.assert_only(&["journal", "library"]);
 }
 
-/// What doesn't compile has everything fail that compiles it, each with the same place. What needs it isn't run.
+/// Code that doesn't compile fails every step that compiles it, each at the same place. Steps that need `build` aren't
+/// run.
 #[test]
 fn build() {
     let (server, workspace) = checkout();
     workspace.write("crates/library/src/lib.rs", "//! Wrong.\n\n/// One.\npub fn one() -> u8 {\n    \"one\"\n}\n");
     let pipeline = json(&workspace, &WITHOUT_TOOLS).code(1).fails(&["build", "lint", "docs"], &["test", "env"]);
     for step in ["build", "lint"] {
-        // Once, though the library is compiled for its tests as well.
+        // The error is reported once, although the library is compiled for its tests as well.
         let text = pipeline.at(step, &["crates/library/src/lib.rs:5:5"]).concat();
         assert!(text.contains("E0308") && text.contains("expected `u8`, found `&str`"), "{text}");
     }
@@ -80,7 +81,7 @@ fn build() {
     server.assert_only(&["journal", "library"]);
 }
 
-/// A test that fails in another way than by a panic; one that isn't there.
+/// A test can fail without a panic. A workspace can have no test at all.
 #[test]
 fn tests_without_a_panic() {
     if !has_nextest() {
@@ -92,7 +93,7 @@ fn tests_without_a_panic() {
     let pipeline = json(&workspace, &["--only", "test"]).code(1).fails(&["test"], &[]);
     let text = pipeline.at("test", &[""]).concat();
     assert!(text.contains("fails") && text.contains("no good"), "{text}");
-    // A process that dies takes its word with it.
+    // A process that aborts prints no reason.
     workspace.write("crates/journal/tests/it.rs", "//! Dies.\n#[test]\nfn dies() {\n    std::process::abort();\n}\n");
     let pipeline = json(&workspace, &["--only", "test"]).code(1).fails(&["test"], &[]);
     let text = pipeline.at("test", &[""]).concat();
@@ -114,16 +115,16 @@ fn an_example_that_fails() {
     let pipeline = json(&workspace, &["--only", "format,build,test,docs"]).code(1).fails(&["docs"], &[]);
     let text = pipeline.at("docs", &["crates/library/src/lib.rs:5"]).concat();
     assert!(text.contains("not two"), "{text}");
-    // The same where cargo's own runner runs the tests: then it's one of them.
+    // If cargo's own runner runs the tests, the example is one of them.
     let arguments = ["--format", "json", "--only", "format,build,test,docs"];
     let run = ci(&workspace, &arguments).without("cargo-nextest").run();
     let pipeline = Pipeline::of(run).code(1).fails(&["test"], &[]);
     pipeline.at("test", &["crates/library/src/lib.rs:5"]);
 }
 
-/// A file that rustfmt can't read, and a manifest that cargo can't.
+/// rustfmt can't read a source file, and cargo can't read a manifest.
 #[test]
-fn what_cannot_be_read() {
+fn files_that_cannot_be_read() {
     let (_server, workspace) = checkout();
     workspace.write("crates/library/src/lib.rs", "//! Wrong.\n\npub fn one( {}\n");
     let pipeline = json(&workspace, &["--only", "format,lint"]).code(1).fails(&["format", "lint"], &[]);

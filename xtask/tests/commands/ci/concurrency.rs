@@ -6,7 +6,7 @@ use crate::support::{DEADLINE, Pipeline, Workspace, eventually, sql};
 
 const DATABASES: [&str; 2] = ["--only", "db-setup,migrations,schema,env,format"];
 
-/// Runs in all of them at once, which pass but for what is skipped.
+/// Runs these steps in all checkouts at once. Fails unless all of them pass, except for the skipped ones.
 #[track_caller]
 fn all_pass(workspaces: &[&Workspace], steps: [&str; 2], skipped: &[&str]) {
     let arguments = [&["--format", "json"], &steps[..]].concat();
@@ -16,7 +16,7 @@ fn all_pass(workspaces: &[&Workspace], steps: [&str; 2], skipped: &[&str]) {
     }
 }
 
-/// The databases are made by one of them.
+/// One of the two runs makes the databases.
 #[test]
 fn two_checkouts() {
     let (server, first) = checkout();
@@ -38,7 +38,7 @@ fn one_checkout() {
     server.assert_only(&["journal", "library"]);
 }
 
-/// A migration that waits, in whatever database it is applied, until there is a role of this name.
+/// A migration that waits until the role `gate` exists, in any database.
 const GATE: &str = "\
 DO $$ BEGIN
     WHILE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'gate') LOOP
@@ -47,7 +47,8 @@ DO $$ BEGIN
 END $$;
 ";
 
-/// Nobody's scratch database is taken for one that was left behind: here all of them are there at the same time.
+/// A run must not take another run's scratch database for one that was left behind. Here all of them exist at the same
+/// time.
 #[test]
 fn scratch_databases_of_others() {
     let (server, first) = checkout();

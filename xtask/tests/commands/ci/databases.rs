@@ -1,14 +1,14 @@
-//! What is wrong with a migration or a schema file makes the step fail that it is wrong for, at its place.
+//! A mistake in a migration or in a schema file fails the step that looks for it, and is reported at its place.
 
 use super::{checkout, json};
 use crate::support::{Pipeline, Server, Workspace};
 
-/// The steps that work on databases, and the quick ones, which have no part in it.
+/// Runs the steps that work on databases, and `format`, which doesn't.
 fn databases(workspace: &Workspace) -> Pipeline {
     json(workspace, &["--only", "db-setup,migrations,schema,queries,env,format", "--skip", "env"])
 }
 
-/// Adds a migration with its way down to the database `library`, and what it makes to the schema file.
+/// Adds a migration with its down file to the database `library`.
 fn add(workspace: &Workspace, name: &str, up: &str, down: &str) {
     workspace.add_migration("library", name, up);
     workspace.write(&format!("migrations/library/{name}.down.sql"), down);
@@ -31,7 +31,7 @@ fn a_migration_that_does_not_go_up() {
         assert_eq!(pipeline.step(step).what, "it needs db-setup");
     }
     nothing_is_left(&server);
-    // Run without it, each finds the place by itself.
+    // Without db-setup in the run, each step finds the place by itself.
     let pipeline = json(&workspace, &["--only", "migrations,schema"]).code(1).fails(&["migrations", "schema"], &[]);
     for step in ["migrations", "schema"] {
         pipeline.at(step, &["migrations/library/003_breaks.up.sql:3:5"]);
@@ -42,7 +42,7 @@ fn a_migration_that_does_not_go_up() {
 #[test]
 fn a_migration_that_does_not_reverse() {
     let (server, workspace) = checkout();
-    // The index of this name was there before.
+    // An index of this name existed before this migration, on another column.
     add(
         &workspace,
         "003_reindex",
@@ -52,12 +52,12 @@ fn a_migration_that_does_not_reverse() {
     workspace.accept_schema();
     let pipeline = databases(&workspace).code(1).fails(&["migrations"], &[]);
     let text = pipeline.at("migrations", &["migrations/library/003_reindex.down.sql:1"]).concat();
-    assert!(text.contains("003_reindex.down.sql doesn't give back"), "{text}");
+    assert!(text.contains("003_reindex.down.sql doesn't restore"), "{text}");
     assert!(text.contains("books_title_idx") && text.contains("(title)") && text.contains("(id)"), "{text}");
     nothing_is_left(&server);
 }
 
-/// All of them in one run, in both databases, each at its place; those between them are looked at as well.
+/// One run reports all of them, in both databases, each at its place. The migrations between them are checked as well.
 #[test]
 fn every_migration_that_does_not_reverse() {
     let (server, workspace) = checkout();
@@ -70,7 +70,7 @@ fn every_migration_that_does_not_reverse() {
         "CREATE TABLE IF NOT EXISTS first (id integer);\n",
         "-- Too much.\nDROP TABLE first;\nDROP TABLE more;\n",
     );
-    // Goes up again, to something else.
+    // Its up file can be applied twice, but its down file fails.
     workspace.write(
         "migrations/journal/002_again.up.sql",
         "DO $$ BEGIN IF to_regclass('again') IS NULL THEN CREATE TABLE again (id integer); END IF; END $$;\n",
@@ -94,7 +94,7 @@ fn every_migration_that_does_not_reverse() {
     nothing_is_left(&server);
 }
 
-/// The second time up makes something else: what the way down has left behind, the catalog doesn't show.
+/// The second time, the up file makes something else. The down file has left a setting that the catalog doesn't show.
 #[test]
 fn a_migration_that_goes_up_differently_the_second_time() {
     let (server, workspace) = checkout();
@@ -109,9 +109,9 @@ fn a_migration_that_goes_up_differently_the_second_time() {
     nothing_is_left(&server);
 }
 
-/// A simple file has no way down: it is named, and that is no failure.
+/// A simple migration has no down file. The step names it and passes.
 #[test]
-fn a_migration_without_a_way_down() {
+fn a_migration_without_a_down_file() {
     let (server, workspace) = checkout();
     workspace.write("migrations/library/003_simple.sql", "CREATE TABLE simple (id integer);\n");
     workspace.accept_schema();
@@ -122,7 +122,7 @@ fn a_migration_without_a_way_down() {
     nothing_is_left(&server);
 }
 
-/// `db-setup` is content with databases that are what the migrations make: the file is the step's own matter.
+/// `db-setup` passes if the databases are what the migrations make. Only the step `schema` reports a stale file.
 #[test]
 fn a_schema_file_that_is_stale() {
     let (server, workspace) = checkout();
@@ -130,7 +130,7 @@ fn a_schema_file_that_is_stale() {
     let line = text.lines().position(|line| line.contains("title text NOT NULL")).unwrap() + 1;
     workspace.write("schema/library.sql", text.replace("title text NOT NULL", "title text"));
     workspace.remove("schema/journal.sql");
-    // The first time db-setup makes the databases, the second time they are there.
+    // In the first run db-setup makes the databases. In the second run they exist.
     for _ in 0..2 {
         let pipeline = databases(&workspace).code(4).fails(&["schema"], &[]);
         let texts = pipeline.at("schema", &[&format!("schema/library.sql:{line}"), ""]);
@@ -140,7 +140,7 @@ fn a_schema_file_that_is_stale() {
     }
     workspace.accept_schema();
     databases(&workspace).passes_but(&[]);
-    // One that somebody added a table to, at its end.
+    // A table was added at the end of the file.
     let text = workspace.read("schema/library.sql");
     workspace.write("schema/library.sql", format!("{text}\n-- table public.more\nCREATE TABLE public.more ();\n"));
     let pipeline = databases(&workspace).code(4).fails(&["schema"], &[]);
@@ -148,7 +148,7 @@ fn a_schema_file_that_is_stale() {
     assert!(texts.contains("public.more"), "{texts}");
 }
 
-/// A live database that drifted is `db-setup`'s matter.
+/// `db-setup` reports a live database that drifted.
 #[test]
 fn a_live_database_that_drifted() {
     let (server, workspace) = checkout();
@@ -160,7 +160,7 @@ fn a_live_database_that_drifted() {
     nothing_is_left(&server);
 }
 
-/// What is wrong with the folder's names is said by every step that reads them.
+/// Every step that reads the folder reports a wrong file name.
 #[test]
 fn a_migration_with_a_wrong_name() {
     let (server, workspace) = checkout();

@@ -11,7 +11,7 @@ fn plain() -> Workspace {
     workspace
 }
 
-/// A manifest asks for what isn't in Cargo.lock.
+/// Adds a dependency to a manifest, but not to Cargo.lock.
 fn add_dependency(workspace: &Workspace) {
     let manifest = workspace.read("crates/journal/Cargo.toml");
     workspace.write("crates/journal/Cargo.toml", manifest + "\n[dependencies]\nlibrary = { path = \"../library\" }\n");
@@ -28,9 +28,9 @@ fn a_lock_file_that_is_out_of_date() {
     assert_eq!(workspace.read("Cargo.lock"), before);
 }
 
-/// The steps that compile bring it up to date at the same time: here cargo does so before anybody can look.
+/// The steps that compile update Cargo.lock at the same time. Here cargo updates it before the step can read it.
 #[test]
-fn a_lock_file_that_others_bring_up_to_date() {
+fn a_lock_file_that_other_steps_update() {
     let workspace = plain();
     add_dependency(&workspace);
     let cargo = env!("CARGO");
@@ -39,12 +39,12 @@ fn a_lock_file_that_others_bring_up_to_date() {
     let run = ci(&workspace, &["--format", "json", "--only", "deps,format"]).env("CARGO", folder.join("cargo")).run();
     Pipeline::of(run).code(1).fails(&["deps"], &[]).at("deps", &["Cargo.lock:1"]);
     assert!(workspace.read("Cargo.lock").contains("dependencies"));
-    // The next run has nothing to say against it.
+    // The next run finds nothing wrong with it.
     json(&workspace, &["--only", "deps,format"]).passes_but(&["deps"]);
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn a_missing_deny_toml_or_cargo_deny_is_named() {
     let workspace = plain();
     let deps = |run: Invocation<'_>| Pipeline::of(run.run()).passes_but(&["deps"]).step("deps").what.clone();
     let arguments = ["--format", "json", "--only", "deps"];
@@ -54,9 +54,9 @@ fn what_is_missing_is_said() {
     assert!(what.contains("cargo install --locked cargo-deny"), "{what}");
 }
 
-/// Somebody else's program stands in for cargo-deny: what it says is shown, if it fails.
+/// A script stands in for cargo-deny. Its output is shown if it fails.
 #[test]
-fn what_cargo_deny_finds() {
+fn findings_of_cargo_deny() {
     let workspace = plain();
     workspace.write("deny.toml", "[licenses]\n");
     let run = |script: &str| -> Outcome {

@@ -1,4 +1,4 @@
-//! Runs that are ended before they are done: nothing is left of them.
+//! Runs that are interrupted or killed leave nothing behind.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use super::{checkout, ci, json};
 use crate::support::{DEADLINE, Pipeline, Running, Server, Workspace, eventually, process};
 
-/// A test that says that it runs, and then does for an hour.
+/// A test that reports its start, and then waits for a shell that doesn't end by itself.
 const SLEEPER: &str = "\
 //! Sleeps.
 #[test]
@@ -19,14 +19,15 @@ fn sleeps() {
 }
 ";
 
-/// The processes of a test that has begun: its own, and a shell's.
+/// Waits until the test has begun. Returns its process and its shell's process.
 fn sleeping(file: &Path) -> [Pid; 2] {
     let text = eventually("the test has begun", super::WITH_BUILD, || std::fs::read_to_string(file).ok());
     let (test, shell) = text.split_once(' ').unwrap();
     [test, shell].map(|pid| Pid::from_raw(pid.parse().unwrap()))
 }
 
-/// A checkout whose only test starts a shell with this script. The file is written when it has begun.
+/// Makes a checkout whose slow test starts a shell with this script. The test writes the returned file when it has
+/// begun.
 fn with_sleeper(script: &str) -> (Server, Workspace, PathBuf) {
     let (server, workspace) = checkout();
     let file = workspace.base().join("tmp/begun");
@@ -35,7 +36,7 @@ fn with_sleeper(script: &str) -> (Server, Workspace, PathBuf) {
     (server, workspace, file)
 }
 
-/// How a run ended that was interrupted: with the table, in which these steps weren't run.
+/// Waits for an interrupted run. Fails unless it ends with the table, and exactly these steps were not run.
 #[track_caller]
 fn interrupted(run: Running<'_>, not_run: &[&str]) -> Pipeline {
     let pipeline = Pipeline::of(run.wait()).code(130).fails(&[], not_run);
@@ -46,13 +47,13 @@ fn interrupted(run: Running<'_>, not_run: &[&str]) -> Pipeline {
 
 #[track_caller]
 fn no_test_is_left(workspace: &Workspace, pids: &[Pid]) {
-    eventually("the test and what it started are gone", DEADLINE, || {
+    eventually("the test and its shell are gone", DEADLINE, || {
         pids.iter().all(|pid| !process::runs(*pid)).then_some(())
     });
     no_process_is_left(workspace);
 }
 
-/// Fails unless everything ends that has the checkout's name in its command line.
+/// Fails unless every process ends that has the checkout's name in its command line.
 #[track_caller]
 pub(super) fn no_process_is_left(workspace: &Workspace) {
     eventually("the processes are gone", DEADLINE, || {
@@ -76,7 +77,7 @@ fn while_a_test_runs() {
     server.assert_only(&["journal", "library"]);
 }
 
-/// The same with cargo's own runner, and a process of the test's that doesn't go when it is asked to.
+/// Cargo's own runner runs the test, and the test's shell ignores the signals that ask it to end.
 #[test]
 fn while_cargos_own_runner_runs_a_test() {
     let (_server, workspace, file) = with_sleeper("trap '' TERM INT HUP; while :; do sleep 1; done");
@@ -87,9 +88,10 @@ fn while_cargos_own_runner_runs_a_test() {
     no_test_is_left(&workspace, &pids);
 }
 
-/// A test that doesn't go when it is asked to: nextest has a group for each, which only nextest can end.
+/// The test ignores the signals that ask it to end. nextest gives each test its own process group, which only nextest
+/// can kill.
 #[test]
-fn while_a_test_runs_that_will_not_go() {
+fn while_a_test_runs_that_ignores_signals() {
     let (_server, workspace, file) = with_sleeper("while :; do sleep 1; done");
     let deaf = "unsafe extern \"C\" {\n    fn signal(number: i32, handler: usize) -> usize;\n}\n";
     let ignore =
@@ -104,7 +106,7 @@ fn while_a_test_runs_that_will_not_go() {
     no_test_is_left(&workspace, &pids);
 }
 
-/// A build script that writes a file, and goes on for as long as it's there.
+/// Returns a build script that writes a file, and runs for as long as the file exists.
 pub(super) fn endless_build(file: &Path) -> String {
     let file = file.display().to_string();
     let waits = "while file.exists() {\n        std::thread::sleep(std::time::Duration::from_millis(50));\n    }";
@@ -113,7 +115,7 @@ pub(super) fn endless_build(file: &Path) -> String {
     format!("//! Takes long.\n\nfn main() {{\n    {main}\n}}\n")
 }
 
-/// What was under way, and what hadn't begun.
+/// The table tells the steps that were running from the steps that had not begun.
 #[test]
 fn while_something_is_compiled() {
     let (_server, workspace) = checkout();
@@ -121,7 +123,7 @@ fn while_something_is_compiled() {
     workspace.write("crates/library/build.rs", endless_build(&file));
     let steps = ["build", "lint", "docs", "test", "env"];
     let run = ci(&workspace, &[&JSON[..], &["--only", &steps.join(",")]].concat()).start();
-    eventually("it is compiled", super::WITH_BUILD, || file.exists().then_some(()));
+    eventually("the compilation has begun", super::WITH_BUILD, || file.exists().then_some(()));
     run.interrupt();
     let pipeline = interrupted(run, &steps);
     assert_eq!(pipeline.step("build").what, "ended before it was done");
@@ -131,7 +133,7 @@ fn while_something_is_compiled() {
     no_process_is_left(&workspace);
 }
 
-/// A checkout whose last migration takes an hour, in each database.
+/// Makes a checkout in which the last migration of each database takes an hour.
 fn endless() -> (Server, Workspace) {
     let (server, workspace) = checkout();
     workspace.add_migration("library", "003_waits", "CREATE TABLE half (id integer);\nSELECT pg_sleep(3600);\n");
@@ -139,7 +141,7 @@ fn endless() -> (Server, Workspace) {
     (server, workspace)
 }
 
-/// Waits until so many of them are under way.
+/// Waits until this number of slow migrations is running.
 #[track_caller]
 fn migrates(server: &Server, count: usize) {
     let sleeping = || server.xtask_statements().iter().filter(|statement| statement.contains("pg_sleep")).count();
@@ -172,9 +174,9 @@ fn while_the_databases_are_set_up() {
     }
 }
 
-/// What a killed run has left behind the next one takes away.
+/// The next run deletes what a killed run has left behind.
 #[test]
-fn killed() {
+fn a_killed_run() {
     let (server, workspace) = endless();
     let run = ci(&workspace, &[&JSON[..], &["--only", "migrations,schema"]].concat()).start();
     migrates(&server, 4);

@@ -1,4 +1,4 @@
-//! `ci`: the pipeline, on a checkout where all is well and on ones where something isn't.
+//! `ci`: the pipeline, on a checkout where every step passes and on checkouts with mistakes.
 
 mod code;
 mod concurrency;
@@ -19,10 +19,11 @@ use crate::support::pipeline::Pipeline;
 use crate::support::run::{Invocation, whole_path};
 use crate::support::{Outcome, Server, Workspace, server_and_workspace};
 
-/// Runs compile; another cargo may hold the target folder meanwhile.
+/// The deadline of a run that compiles. It may also have to wait for another cargo that uses the target folder.
 const WITH_BUILD: Duration = Duration::from_secs(20 * 60);
 
-/// Without the tools behind the front door, which are compiled in this repository and not in a checkout's own folder.
+/// Skips the steps with tools that are packages of this repository. They can't be compiled in the checkout's own target
+/// folder.
 const WITHOUT_TOOLS: [&str; 2] = ["--skip", "tools,migration-lint,workflow"];
 
 /// The fixture's `Cargo.lock`.
@@ -44,14 +45,14 @@ name = \"tools\"
 version = \"0.1.0\"
 ";
 
-/// A server, and a checkout where everything passes, as git has it.
+/// Starts a server and makes a checkout, in git, where every step passes.
 fn checkout() -> (Server, Workspace) {
     let (server, workspace) = server_and_workspace();
     make_whole(&workspace);
     (server, workspace)
 }
 
-/// Adds what a repository has besides, and a test and a check of the settings.
+/// Adds the other files of a repository, a test, and a check of the settings.
 fn make_whole(workspace: &Workspace) {
     workspace.write(".gitignore", "/target\n/.env\n/.xtask\n");
     workspace.write("Cargo.lock", LOCK);
@@ -62,9 +63,9 @@ fn make_whole(workspace: &Workspace) {
     git(workspace, &["init", "--quiet"]);
 }
 
-/// The program that holds the contract against the settings.
+/// The program that checks `.env.ci` against the settings that it needs.
 const SETTINGS_CHECK: &str = "\
-//! Whether a file has what this program needs.
+//! Checks that a file has the settings that this program needs.
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -84,34 +85,34 @@ const TEST: &str = "\
 mod tests {
     #[test]
     fn holds() {
-        println!(\"only for who asks\");
+        println!(\"printed by the test\");
     }
 }
 ";
 
-/// Whether tests are run by nextest here.
+/// Returns whether nextest is installed, so that it runs the tests.
 fn has_nextest() -> bool {
     std::env::split_paths(&whole_path()).any(|folder| folder.join("cargo-nextest").exists())
 }
 
-/// A run of git in the checkout.
+/// Runs git in the checkout.
 #[track_caller]
 fn git(workspace: &Workspace, arguments: &[&str]) -> Outcome {
     Invocation::of(workspace, "git", arguments).with_cargo().run().code(0)
 }
 
-/// A run of the pipeline.
+/// Prepares a run of the pipeline.
 fn ci<'a>(workspace: &'a Workspace, arguments: &[&str]) -> Invocation<'a> {
     workspace.xtask(&[&["ci"], arguments].concat()).with_cargo().deadline(WITH_BUILD)
 }
 
-/// What a run of the pipeline says, as events.
+/// Runs the pipeline and returns its events.
 #[track_caller]
 fn json(workspace: &Workspace, arguments: &[&str]) -> Pipeline {
     json_of(ci(workspace, &[&["--format", "json"], arguments].concat()))
 }
 
-/// The same of a run that asks for events, which are all that it says.
+/// Starts a run that asks for events, and returns them. Fails if the run prints anything else.
 #[track_caller]
 fn json_of(run: Invocation<'_>) -> Pipeline {
     let outcome = run.run();

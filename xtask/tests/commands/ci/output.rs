@@ -1,12 +1,12 @@
-//! What a run shows: little of what passes, all of what fails, and at the end the table.
+//! The output of a run: little about steps that pass, everything about steps that fail, and the table at the end.
 
 use super::{TEST, WITHOUT_TOOLS, checkout, ci, json};
 use crate::support::{Outcome, Server, Workspace};
 
-/// The steps that are quick, of which these fail: format, migrations, schema and test.
+/// The quick steps. In the broken checkout, format, migrations, schema and test fail.
 const STEPS: &str = "format,db-setup,migrations,schema,env,build,test";
 
-/// A checkout that four steps find something in.
+/// Makes a checkout with a mistake for each of four steps.
 fn broken() -> (Server, Workspace) {
     let (server, workspace) = checkout();
     workspace.write("crates/journal/src/lib.rs", "//! Not formatted.\n\n/// Nothing.\npub fn f()  {}\n");
@@ -16,13 +16,13 @@ fn broken() -> (Server, Workspace) {
     (server, workspace)
 }
 
-/// The rows of the table, as their words.
+/// Returns the rows of the table, each as a list of its words.
 fn table(text: &str) -> Vec<Vec<&str>> {
     let rows = text.lines().skip_while(|line| !line.starts_with("step ")).skip(1);
     rows.take_while(|line| !line.is_empty()).map(|line| line.split_whitespace().collect()).collect()
 }
 
-/// The table's results, by step.
+/// Fails unless the table shows the right result for each step.
 #[track_caller]
 fn assert_results(outcome: &Outcome) {
     let rows = table(&outcome.stdout);
@@ -30,7 +30,7 @@ fn assert_results(outcome: &Outcome) {
     for row in rows {
         let failed = ["format", "migrations", "schema", "test"].contains(&row[0]);
         assert_eq!(row[1], if failed { "FAILED" } else { "passed" }, "{outcome}");
-        // The one command that repeats just that.
+        // The row of a failed step has the command that repeats only this step.
         let repeat = format!("cargo xtask ci --only {}", row[0]);
         assert_eq!(row.join(" ").contains(&repeat), failed, "{outcome}");
     }
@@ -40,10 +40,10 @@ fn assert_results(outcome: &Outcome) {
 fn quiet_on_success() {
     let (_server, workspace) = checkout();
     let outcome = ci(&workspace, &WITHOUT_TOOLS).run().code(0);
-    // Neither what compilers say nor what tests print; no colours, and nothing that only a terminal understands.
-    let outcome = outcome.lacks(["only for who asks", "Compiling", "Finished", "running 1 test", "error", "warning"]);
+    // The run shows no output of compilers or tests, no colours, and no characters that only a terminal understands.
+    let outcome = outcome.lacks(["printed by the test", "Compiling", "Finished", "running 1 test", "error", "warning"]);
     assert!(!outcome.text().contains(['\u{1b}', '\r']), "{outcome}");
-    // A line for each step, and the same once more in the table, which is the result.
+    // Each step has one line, and one row in the table. The table is the result.
     let names: Vec<_> = table(&outcome.stdout).into_iter().map(|row| row[0].to_owned()).collect();
     assert_eq!(names.len(), 11, "{outcome}");
     for name in &names {
@@ -58,7 +58,7 @@ fn quiet_on_success() {
 }
 
 #[test]
-fn whole_on_failure() {
+fn complete_on_failure() {
     let (server, workspace) = broken();
     for arguments in [&["--only", STEPS][..], &["--quiet", "--only", STEPS]] {
         let outcome = ci(&workspace, arguments).run().code(4);
@@ -69,19 +69,19 @@ fn whole_on_failure() {
             "error: migrations/library/002_books.down.sql:1:19: 002_books.down failed: syntax error",
             "error: schema/journal.sql:",
             "error: crates/journal/tests/it.rs:7:9: ",
-            "tests::holds failed: only for who asks",
+            "tests::holds failed: printed by the test",
             "$ cargo fmt --all --check",
             "running 1 test",
             "→ To have them all formatted: cargo fmt --all",
         ]);
-        // What was found in a test is said once as such, besides the output that it stands in.
+        // A test's failure is reported once as a problem. It also stands in the test's output.
         assert_eq!(outcome.stderr.matches("error: crates/journal/tests/it.rs").count(), 1, "{outcome}");
         outcome.lacks(["crates/tools/src/lib.rs", "Nothing was run"]);
     }
     server.assert_only(&["journal", "library"]);
 }
 
-/// Each line is an event, in the order of what happened; nothing is outside of them.
+/// Each line is an event, in the order in which things happened. The run prints nothing else.
 #[test]
 fn events() {
     let (_server, workspace) = broken();
@@ -99,7 +99,7 @@ fn events() {
         let repeat = format!("cargo xtask ci --only {}", row["step"].as_str().unwrap());
         assert_eq!(row.get("repeat").and_then(|repeat| repeat.as_str()), failed.then_some(repeat.as_str()), "{row}");
     }
-    // On GitHub too: who asks for events gets nothing else.
+    // On GitHub as well, a run that was asked for events prints nothing else.
     let run = ci(&workspace, &["--format", "json", "--only", STEPS]).env("GITHUB_ACTIONS", "true").run().code(4);
     assert!(!run.events().is_empty() && run.stderr.is_empty(), "{run}");
 }
@@ -108,7 +108,7 @@ fn events() {
 fn on_github() {
     let (_server, workspace) = broken();
     let summary = workspace.base().join("tmp/summary");
-    // Others write into it as well.
+    // Other steps of the job write into the summary as well.
     std::fs::write(&summary, "before\n").unwrap();
     let run = ci(&workspace, &["--only", STEPS]).env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
     let outcome = run.run().code(4);
@@ -118,20 +118,20 @@ fn on_github() {
         let lines = outcome.stdout.lines().chain(outcome.stderr.lines());
         lines.filter(move |line| line.starts_with(&prefix)).map(str::to_owned).collect::<Vec<_>>()
     };
-    // On the line at fault, with all that there is to know, in one line.
+    // Each annotation is on the line at fault, and holds the whole problem in one line.
     let errors = commands("error");
     assert_eq!(errors.len(), 4, "{outcome}");
     for (place, words) in [
         ("file=crates/journal/src/lib.rs,line=4::", "This isn't rustfmt's format.%0A"),
         ("file=migrations/library/002_books.down.sql,line=1,col=19::", "syntax error"),
         ("file=schema/journal.sql,line=", "cargo xtask db-verify --write"),
-        ("file=crates/journal/tests/it.rs,line=7,col=9::", "only for who asks"),
+        ("file=crates/journal/tests/it.rs,line=7,col=9::", "printed by the test"),
     ] {
         let error = errors.iter().find(|error| error.starts_with(&format!("::error {place}")));
-        assert!(error.is_some_and(|error| error.contains(words)), "{place} {words} expected: {outcome}");
+        assert!(error.is_some_and(|error| error.contains(words)), "expected {words} at {place}: {outcome}");
     }
     assert!(outcome.stdout.contains("books, 100%25;"), "{outcome}");
-    // What passed is folded away, what failed is not.
+    // The output of the passed steps is folded away. The output of the failed steps is not.
     let groups = commands("group::");
     assert_eq!(groups.len(), 3, "{outcome}");
     for step in ["db-setup", "build", "env"] {

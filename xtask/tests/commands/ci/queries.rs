@@ -1,6 +1,6 @@
 //! `db-prepare` and the step `queries`: sqlx's offline data, on a checkout whose crates use sqlx's checked macros.
 //!
-//! sqlx is compiled where this repository's is, with the same features: once, for all tests.
+//! sqlx is compiled once for all tests, in this repository's target folder and with this repository's features.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub async fn books(pool: &sqlx::PgPool) -> sqlx::Result<Option<i64>> {
 
 #[cfg(test)]
 mod tests {
-    /// What only tests ask has data as well.
+    /// The queries of tests have data as well.
     #[allow(dead_code)]
     async fn titles(pool: &sqlx::PgPool) -> sqlx::Result<Vec<String>> {
         sqlx::query_scalar!(\"SELECT title FROM books\").fetch_all(pool).await
@@ -42,13 +42,13 @@ mod tests {
 const JOURNAL: &str = "\
 //! Entries.
 
-/// Writes one.
+/// Writes an entry.
 pub async fn write(pool: &sqlx::PgPool, entry: &str) -> sqlx::Result<i64> {
     sqlx::query_scalar!(\"INSERT INTO entries (entry) VALUES ($1) RETURNING id\", entry).fetch_one(pool).await
 }
 ";
 
-/// A checkout with queries, deleted from the target folder as well when it goes.
+/// A checkout with queries. When this value is dropped, its packages are deleted from the target folder as well.
 struct Queries {
     server: Server,
     workspace: Workspace,
@@ -74,7 +74,7 @@ impl Queries {
         Self { server, workspace }
     }
 
-    /// Makes the data, as whoever writes a query does.
+    /// Makes the data, as a developer does after writing a query.
     #[track_caller]
     fn prepare(&self) {
         here(self.workspace.xtask(&["db-prepare"]).with_cargo()).run().code(0);
@@ -85,7 +85,7 @@ impl Queries {
         json_of(here(ci(&self.workspace, &["--format", "json", "--only", "format,queries"])))
     }
 
-    /// The files of a crate's data, by the query that they are of.
+    /// Returns the data files of a crate. The key is the query that a file belongs to.
     fn data(&self, name: &str) -> BTreeMap<String, String> {
         let folder = format!("crates/{name}/.sqlx");
         let files = std::fs::read_dir(self.workspace.root().join(&folder)).unwrap();
@@ -97,7 +97,7 @@ impl Queries {
         files.map(|file| (query(&file), file)).collect()
     }
 
-    /// The sources, with the time when they were changed.
+    /// Returns the source files with their modification times.
     fn sources(&self) -> Vec<(PathBuf, SystemTime)> {
         let files = self.workspace.files().into_iter();
         files
@@ -122,7 +122,7 @@ impl Drop for Queries {
     }
 }
 
-/// The name of a package that no other checkout has.
+/// Returns the name of a package that no other checkout has.
 fn unique(workspace: &Workspace, name: &str) -> String {
     format!("{name}-{}", workspace.suffix())
 }
@@ -131,12 +131,12 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// Where sqlx is compiled already, and nothing is fetched.
+/// Makes a run use the target folder in which sqlx is already compiled. The run downloads nothing.
 fn here(run: Invocation<'_>) -> Invocation<'_> {
     run.with_built_target().env("CARGO_NET_OFFLINE", "true").deadline(WITH_BUILD)
 }
 
-/// The fixture's manifest with sqlx as this repository has it, and compiled in the same way.
+/// Returns the fixture's manifest with this repository's dependency on sqlx and this repository's profiles.
 fn manifest() -> String {
     let text = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
     let theirs: toml::Table = text.parse().unwrap();
@@ -149,7 +149,7 @@ fn manifest() -> String {
     toml::to_string(&manifest).unwrap()
 }
 
-/// From no data to what is committed, and to a build without any database.
+/// The data is missing at first, then it is made and checked, and then it allows a build without any database.
 #[test]
 fn made_checked_and_used() {
     let queries = Queries::new();
@@ -181,13 +181,13 @@ fn made_checked_and_used() {
     // Neither the databases nor the settings were needed or made.
     assert!(!queries.workspace.root().join(".env").exists());
 
-    // Once more: nothing changes.
+    // A second run changes nothing.
     let files = queries.workspace.files();
     let again = here(queries.workspace.xtask(&["db-prepare"]).with_cargo()).run().code(0);
     again.says(["the data of every query is current"]).lacks(["Next:"]);
     assert_eq!(queries.workspace.files(), files);
 
-    // Without any server, and from the data alone.
+    // The crates compile without any server, from the data alone.
     let Queries { server, workspace } = &queries;
     workspace.write("crates/library/src/lib.rs", LIBRARY.replace("//! Books.", "//! Many books."));
     server.execute("postgres", "ALTER ROLE keeper NOLOGIN");
@@ -199,9 +199,9 @@ fn made_checked_and_used() {
     here(Invocation::of(workspace, env!("CARGO"), &check).with_cargo()).run().code(101).says(["SQLX_OFFLINE"]);
 }
 
-/// Each file that isn't what it would be today, at its place, with the difference.
+/// The step reports each stale file at its place, with the difference.
 #[test]
-fn what_is_stale() {
+fn data_that_is_stale() {
     let queries = Queries::new();
     queries.prepare();
     let workspace = &queries.workspace;
@@ -226,22 +226,22 @@ fn what_is_stale() {
     assert!(texts[2].contains("FROM others"), "{}", texts[2]);
     queries.nothing_is_left();
 
-    // What makes it anew says what it did, and the step is content.
+    // `db-prepare` says which files it changed. The step passes after that.
     let run = here(workspace.xtask(&["db-prepare"]).with_cargo()).run().code(0);
     run.says([format!("written: {stale}"), format!("written: {entry}"), format!("deleted: {left_over}")]);
     queries.check().passes_but(&[]);
     assert_eq!((queries.data("library"), queries.data("journal")), (library, journal));
 }
 
-/// A migration that the queries don't know yet: what it makes of their data, and what it makes impossible.
+/// A new migration can make the data of a query stale, or make the query impossible.
 #[test]
-fn what_the_schema_makes_of_queries() {
+fn a_migration_that_affects_queries() {
     let queries = Queries::new();
     queries.prepare();
     let workspace = &queries.workspace;
     let stale = queries.data("library")["SELECT name FROM authors WHERE id = $1"].clone();
     workspace.add_migration("library", "003_anonymous", "ALTER TABLE authors ALTER COLUMN name DROP NOT NULL;\n");
-    // The query returns what may be NULL now.
+    // The value that the query returns may be NULL now.
     let pipeline = queries.check().code(1).fails(&["queries"], &[]);
     let text = pipeline.at("queries", &["crates/library/src/lib.rs:5:5"]).concat();
     assert!(text.contains("E0308"), "{text}");
@@ -255,11 +255,11 @@ fn what_the_schema_makes_of_queries() {
     let pipeline = queries.check().code(1).fails(&["queries"], &[]);
     let text = pipeline.at("queries", &["crates/library/src/lib.rs:5:5"]).concat();
     assert!(text.contains("column \"name\" does not exist"), "{text}");
-    assert_eq!(queries.sources(), before, "a failing run left the time of a change behind");
+    assert_eq!(queries.sources(), before, "a failing run changed the modification time of a source file");
     queries.nothing_is_left();
 }
 
-/// The scratch databases go, and so do the marks of change.
+/// The scratch databases are dropped, and the modification times are restored.
 #[test]
 fn ended_while_the_queries_are_compiled() {
     let queries = Queries::new();
@@ -277,7 +277,8 @@ fn ended_while_the_queries_are_compiled() {
     no_process_is_left(workspace);
 }
 
-/// Runs in one checkout take turns: each compiles all queries, or it would take their data for left-over.
+/// Runs in one checkout take turns. Each run compiles all queries. Otherwise it would take the data of the queries that
+/// it didn't compile for left over.
 #[test]
 fn at_once_in_one_checkout() {
     let queries = Queries::new();
@@ -292,9 +293,10 @@ fn at_once_in_one_checkout() {
     queries.nothing_is_left();
 }
 
-/// Times of change are put back, but not those of changes that were made meanwhile: cargo would overlook them.
+/// The modification times of the sources are restored. A source that was edited during the run keeps its new time,
+/// because cargo would overlook the edit otherwise.
 #[test]
-fn a_source_that_is_edited_meanwhile() {
+fn a_source_that_is_edited_during_the_run() {
     let queries = Queries::new();
     queries.prepare();
     let source = queries.workspace.root().join("crates/library/src/lib.rs");
@@ -309,5 +311,5 @@ fn a_source_that_is_edited_meanwhile() {
     let run =
         here(ci(&queries.workspace, &["--format", "json", "--only", "queries"])).env("CARGO", folder.join("cargo"));
     json_of(run).passes_but(&[]);
-    assert!(modified() > before && modified() >= started, "the edit's time is lost");
+    assert!(modified() > before && modified() >= started, "the modification time of the edit is lost");
 }

@@ -1,4 +1,4 @@
-//! Which steps there are, and which of them run.
+//! The list of the steps, and the selection of the steps that run.
 
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ const STEPS: [&str; 14] = [
     "deps",
 ];
 
-/// A checkout whose server, it would be noticed, is asked nothing.
+/// Makes a checkout whose URLs point to a listener, which would notice a connection.
 fn unasked() -> (Workspace, Listener) {
     let workspace = Workspace::generic().build();
     let listener = Listener::silent();
@@ -51,11 +51,11 @@ fn a_list_is_only_a_list() {
     for step in steps {
         assert!(step["proves"].as_str().is_some_and(|proves| !proves.is_empty()), "{step}");
         assert!(step["needs"].as_array().unwrap().iter().all(|need| names.contains(&need.as_str().unwrap())), "{step}");
-        // What it runs, or why it runs nothing here.
+        // The event has the commands that the step runs, or the reason why it runs nothing here.
         let runs = step["runs"].as_array().is_some_and(|runs| !runs.is_empty());
         assert_eq!(runs, step["nothing"].is_null(), "{step}");
     }
-    // What is left out isn't listed.
+    // A step that isn't selected isn't listed.
     let some = ci(&workspace, &["--list", "--only", "deps,format,lint", "--skip", "lint"]).run().code(0);
     assert_eq!(some.stdout.lines().count(), 2, "{some}");
 
@@ -70,9 +70,9 @@ fn an_explanation_runs_nothing() {
     let files = workspace.files();
     let text = ci(&workspace, &["--explain"]).run().code(0);
     for step in STEPS {
-        assert!(text.stdout.lines().any(|line| line.starts_with(&format!("# {step}: "))), "{step} expected: {text}");
+        assert!(text.stdout.lines().any(|line| line.starts_with(&format!("# {step}: "))), "expected {step}: {text}");
     }
-    // Nothing but comments and commands.
+    // The explanation consists of comments and commands.
     let is_command = |line: &str| line.starts_with('#') || line.is_empty() || line.contains("cargo ");
     assert!(text.stdout.lines().all(is_command), "{text}");
     let outcome = ci(&workspace, &["--explain", "--format", "json"]).run().code(0);
@@ -83,19 +83,19 @@ fn an_explanation_runs_nothing() {
     assert_eq!(listener.connections(), 0);
 }
 
-/// What is explained is the truth: pasted into a shell, line after line, it does the same.
+/// The explanation is true: a shell that runs it line by line does the same as the pipeline.
 #[test]
-fn what_is_explained_can_be_pasted() {
+fn an_explanation_can_be_pasted_into_a_shell() {
     let (server, workspace) = checkout();
     let script = ci(&workspace, &[&["--explain"], &WITHOUT_TOOLS[..]].concat()).run().code(0).stdout;
-    // As the alias in a repository's .cargo/config.toml.
+    // This program stands in for the alias in a repository's .cargo/config.toml.
     let alias = format!("#!/bin/sh\nshift\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_xtask"));
     let folder = workspace.add_program("alias", "cargo-xtask", &alias);
     let shell = Invocation::of(&workspace, "/bin/sh", &["-ec", &script]).with_cargo().path_first(folder);
     shell.deadline(WITH_BUILD).run().code(0).says(["1 passed", "Done: ci took", "Done: db-setup took"]);
     server.assert_only(&["journal", "library"]);
 
-    // And it fails where the step would.
+    // The explanation of a step that fails also fails.
     workspace.write("crates/tools/src/lib.rs", "//! Bad.\n  fn f() {}\n");
     let script = ci(&workspace, &["--explain", "--only", "format"]).run().code(0).stdout;
     Invocation::of(&workspace, "/bin/sh", &["-ec", &script]).with_cargo().run().code(1);
@@ -109,9 +109,9 @@ fn only_and_skip() {
     assert_eq!(names(&run(&["--only", "format,deps"])), ["format"]);
     assert_eq!(names(&run(&["--only", "format", "--only", "deps", "--only", "deps"])), ["format"]);
     assert_eq!(names(&run(&["--only", "format,deps,lint", "--skip", "lint"])), ["format"]);
-    // A step whose needs aren't part of the run finds what it needs by itself.
+    // If the steps that a step needs aren't part of the run, the step finds what it needs by itself.
     assert_eq!(names(&run(&["--only", "env,deps"])), ["env"]);
-    // Neither db-setup nor anything that it makes was there.
+    // db-setup was in none of these runs, so nothing was set up.
     server.assert_only(&[]);
     assert!(!workspace.root().join(".env").exists());
 }
@@ -125,7 +125,7 @@ fn names_that_no_step_has() {
     let outcome = ci(&workspace, &["--only", "nothing", "--format", "json"]).run().code(2);
     let events = outcome.events();
     assert!(events.iter().any(|event| event["event"] == "problem" && event["exit_code"] == 2), "{outcome}");
-    // Nothing is left.
+    // `--skip` leaves no step.
     ci(&workspace, &["--only", "format,lint", "--skip", "lint,format"]).run().code(2).says([
         "No step is left",
         "format",
@@ -136,12 +136,12 @@ fn names_that_no_step_has() {
     assert!(!workspace.root().join("target").exists());
 }
 
-/// The first step that fails ends those under way, with all that they started, and the others never begin.
+/// The first step that fails ends the running steps with all their processes. The other steps never begin.
 #[test]
 fn fail_fast() {
     let workspace = Workspace::generic().build();
     workspace.write("crates/tools/src/lib.rs", "//! Not formatted.\n  fn f()  {}\n");
-    // What compiles is still at it when `format` ends.
+    // The build still runs when `format` ends.
     workspace.write("crates/library/build.rs", "fn main() {\n    std::thread::sleep(std::time::Duration::MAX);\n}\n");
     let all = ["--only", "format,build,test,lint,docs", "--fail-fast"];
     let pipeline = json(&workspace, &all).code(1).fails(&["format"], &["build", "test", "lint", "docs"]);
@@ -150,7 +150,7 @@ fn fail_fast() {
     for step in ["test", "lint", "docs"] {
         assert_eq!(pipeline.step(step).what, "another step failed before", "{step}");
     }
-    eventually("what was started is gone", DEADLINE, || {
+    eventually("the processes of the run are gone", DEADLINE, || {
         let left = process::with_argument(workspace.suffix());
         left.iter().all(|line| line.contains("reaper")).then_some(())
     });

@@ -1,15 +1,15 @@
-//! The step `env`: the contract, and what git knows of `.env`.
+//! The step `env`: the values in `.env.ci`, and whether git ignores `.env`.
 
 use super::{checkout, git, json, make_whole};
 use crate::support::fixture::{PASSWORD, ROLE};
 use crate::support::{Pipeline, Workspace};
 
-/// A checkout whose server is nowhere: nothing here asks for it. The steps that are quick run along.
+/// Runs the step `env` and two quick ones. They need no server.
 fn quick(workspace: &Workspace) -> Pipeline {
     json(workspace, &["--only", "format,env,deps"])
 }
 
-/// One that is compiled nowhere either.
+/// Makes a checkout in which the step `env` compiles nothing.
 fn plain() -> Workspace {
     let workspace = Workspace::generic().build();
     make_whole(&workspace);
@@ -37,15 +37,15 @@ fn tracked_by_git() {
 #[test]
 fn not_ignored_by_git() {
     let workspace = plain();
-    // There is none yet: the next one to be made is what counts.
+    // There is no .env yet. git must ignore it once it is made.
     workspace.write(".gitignore", "/target\n");
     let text = fails_at(&workspace, &[".gitignore:1"]).concat();
     assert!(text.contains("doesn't ignore .env") && text.contains("echo .env >> .gitignore"), "{text}");
 }
 
-/// Each at its line, all at once, and none of them shown.
+/// All of them are reported at once, each at its line, and none of them is shown.
 #[test]
-fn what_looks_like_a_real_credential() {
+fn values_that_look_like_real_credentials() {
     let workspace = plain();
     let secrets = [
         "5839201746:AAF3kd82jslQ0xP_mZz91vWqLr4TnYbHcUe",
@@ -69,6 +69,19 @@ fn what_looks_like_a_real_credential() {
     }
 }
 
+/// It would be another contract for everybody.
+#[test]
+fn a_value_that_the_environment_has_a_say_in() {
+    let workspace = plain();
+    let contract = workspace.read(".env.ci");
+    let line = contract.lines().count() + 1;
+    workspace.write(".env.ci", contract.clone() + "SHELL_OF=${SHELL}\n");
+    let text = fails_at(&workspace, &[&format!(".env.ci:{line}")]).concat();
+    assert!(text.contains("refers to a variable"), "{text}");
+    workspace.write(".env.ci", contract + "PRICE='5$'\n");
+    quick(&workspace).passes_but(&["deps"]);
+}
+
 #[test]
 fn a_contract_that_lacks_a_database() {
     let workspace = plain();
@@ -77,16 +90,16 @@ fn a_contract_that_lacks_a_database() {
     let texts = fails_at(&workspace, &[".env.ci:1", ".env.ci:1", ".env.ci:2"]);
     let all = quick(&workspace).outcome().text();
     assert!(all.contains("LIBRARY_URL") && all.contains("JOURNAL_URL"), "{texts:?}");
-    // With settings that are good, the databases aren't the contract's matter.
+    // If `.env` is good, the databases don't depend on `.env.ci`, so only the step `env` fails.
     let (_server, workspace) = checkout();
     workspace.write(".env", workspace.read(".env.ci"));
     workspace.write(".env.ci", "GREETING=hello\n");
     json(&workspace, &["--only", "db-setup,schema,env"]).code(1).fails(&["env"], &[]);
 }
 
-/// The program's own settings have the last word, and it is passed on.
+/// The program's own check of the settings decides, and its message is passed on.
 #[test]
-fn settings_that_the_program_finds_wanting() {
+fn settings_that_the_program_rejects() {
     let workspace = Workspace::generic().build();
     make_whole(&workspace);
     workspace.write(".env.ci", workspace.read(".env.ci").replace("GREETING", "GREETNIG"));
@@ -94,19 +107,19 @@ fn settings_that_the_program_finds_wanting() {
     let text = pipeline.at("env", &[".env.ci:1"]).concat();
     assert!(text.contains("GREETING is nowhere to be found"), "{text}");
     assert!(text.contains("`cargo run --quiet --bin tools -- settings .env.ci` says the same"), "{text}");
-    // The same without a build before.
+    // The result is the same without the step `build`.
     json(&workspace, &["--only", "env"]).code(1).fails(&["env"], &[]).at("env", &[".env.ci:1"]);
-    // Nothing is asked of a program that doesn't compile: that isn't the settings' fault alone.
+    // A program that doesn't compile isn't run, because the settings may be right.
     workspace.write("crates/tools/src/main.rs", "fn main() { missing() }\n");
     let pipeline = json(&workspace, &["--only", "build,env"]).code(1).fails(&["build"], &["env"]);
     pipeline.at("build", &["crates/tools/src/main.rs:1:13"]);
-    // A name that nobody knows any more.
+    // The key `env-check` is misspelled.
     workspace.write("Cargo.toml", workspace.read("Cargo.toml").replace("env-check", "env-chekc"));
     let outcome = super::ci(&workspace, &["--list"]).run().fails();
     outcome.says(["Cargo.toml", "env-chekc", "env-check"]);
 }
 
-/// What it says when the databases' host isn't this machine: nothing is made there unasked.
+/// If the databases' host isn't this machine, nothing is made there without `--allow-remote`.
 #[test]
 fn a_host_that_is_not_this_machine() {
     let workspace = plain();

@@ -4,7 +4,7 @@ use super::{checkout, ci, make_whole};
 use crate::support::Workspace;
 use crate::support::snapshot::assert;
 
-/// The steps that are quick.
+/// The quick steps.
 const STEPS: &str = "format,db-setup,migrations,schema,deps";
 
 #[test]

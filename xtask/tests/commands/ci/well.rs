@@ -1,4 +1,4 @@
-//! Everything passes, and nothing is touched that isn't the pipeline's.
+//! Every step passes, and the pipeline changes nothing that isn't its own.
 
 use super::{WITHOUT_TOOLS, checkout, ci, json, json_of};
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
@@ -18,23 +18,23 @@ fn all_steps_pass() {
     assert!(what("deps").contains("there is no deny.toml"), "{}", what("deps"));
     server.assert_only(&["journal", "library"]);
 
-    // Once more, with everything there: the same.
+    // A second run, with everything in place, has the same result.
     json(&workspace, &WITHOUT_TOOLS).passes_but(&["deps"]);
     server.assert_only(&["journal", "library"]);
 }
 
-/// Cargo's own runner takes nextest's place.
+/// Cargo's own runner takes the place of nextest.
 #[test]
 fn without_nextest() {
     let (_server, workspace) = checkout();
     let run = ci(&workspace, &["--only", "build,test"]).without("cargo-nextest").run().code(0);
-    run.says(["1 passed, 0 failed, 0 skipped"]).lacks(["only for who asks"]);
+    run.says(["1 passed, 0 failed, 0 skipped"]).lacks(["printed by the test"]);
     workspace.write("crates/tools/src/lib.rs", super::TEST.replace("println!", "panic!"));
     let run = ci(&workspace, &["--only", "build,test"]).without("cargo-nextest").run().code(1);
-    run.says(["crates/tools/src/lib.rs:7:9", "only for who asks", "FAILED"]);
+    run.says(["crates/tools/src/lib.rs:7:9", "printed by the test", "FAILED"]);
 }
 
-/// Whatever is in the development databases, the steps that work on migrations don't even look at it.
+/// The steps that work on migrations don't depend on the content of the development databases, and don't change it.
 #[test]
 fn development_databases_are_left_alone() {
     let (server, workspace) = checkout();
@@ -55,7 +55,7 @@ fn development_databases_are_left_alone() {
     json(&workspace, &["--only", "migrations,schema,queries"]).passes_but(&[]);
     assert_eq!(state(), before);
     server.assert_only(&["journal", "library"]);
-    // The same with a migration that is not applied there yet.
+    // The result is the same with a migration that isn't applied there yet.
     workspace.add_migration("library", "003_more", "CREATE TABLE more (id integer);\n");
     workspace.write("migrations/library/003_more.down.sql", "DROP TABLE more;\n");
     json(&workspace, &["--only", "migrations"]).passes_but(&[]);
@@ -63,7 +63,7 @@ fn development_databases_are_left_alone() {
     server.assert_only(&["journal", "library"]);
 }
 
-/// No server is there: the steps that need one say what starts it, and the first of them does.
+/// Without a server, the steps that need one name the command that starts it. The step `db-setup` starts one itself.
 #[test]
 fn without_a_server() {
     let workspace = Workspace::generic().build();
@@ -82,7 +82,7 @@ fn without_a_server() {
     workspace.run(&["db-stop"]).code(0);
 }
 
-/// A workspace that is only that: no git, no contract, no schema file of its own making.
+/// The workspace isn't a git checkout, and later it has no `.env.ci` either.
 #[test]
 fn a_bare_workspace() {
     let (_server, workspace) = server_and_workspace();

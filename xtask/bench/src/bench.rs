@@ -1,0 +1,183 @@
+//! The temporary folder that everything happens in, and how programs are run in it.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use nix::unistd::Pid;
+use xshell::Shell;
+
+use crate::interrupt::Interrupt;
+use crate::keeper::Keeper;
+use crate::problem::{Context, Problem, Result};
+
+/// How many lines of a command that failed are shown.
+const SHOWN: usize = 20;
+
+/// What the folder's name begins with.
+const PREFIX: &str = "xtask-bench-";
+
+/// Where everything happens.
+pub(crate) struct Bench {
+    pub(crate) folder: PathBuf,
+    /// Works in the folder, unless a command says otherwise.
+    pub(crate) shell: Shell,
+    pub(crate) interrupt: Interrupt,
+    keeper: RefCell<Keeper>,
+}
+
+/// What it takes to run something, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Took {
+    pub(crate) wall: f64,
+    /// User and system time of all processes that were waited for.
+    pub(crate) cpu: f64,
+}
+
+/// How a command ended.
+pub(crate) struct Ended {
+    pub(crate) took: Took,
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Bench {
+    /// Makes the folder, and starts the process that removes it in the end.
+    pub(crate) fn set_up(interrupt: Interrupt) -> Result<Self> {
+        let failed = "The folder for the benchmarks can't be made";
+        let folder =
+            tempfile::Builder::new().prefix(PREFIX).rand_bytes(8).tempdir_in(parent()?).context(failed)?.keep();
+        let keeper = Keeper::start(&folder).inspect_err(|_| drop(fs::remove_dir_all(&folder)))?;
+        // Started by root, a private server runs as another user, who has to get there.
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).context(failed)?;
+        let folder = folder.canonicalize().context(failed)?;
+        let shell = Shell::new()?;
+        shell.change_dir(&folder);
+        // The user's own cache of initdb's result is left alone.
+        shell.set_var("XTASK_CACHE_DIR", folder.join("cache"));
+        Ok(Self { folder, shell, interrupt, keeper: RefCell::new(keeper) })
+    }
+
+    /// Removes everything.
+    ///
+    /// # Errors
+    /// Something is left, which the keeper has named.
+    pub(crate) fn clear_away(self) -> Result<()> {
+        self.keeper.into_inner().finish()
+    }
+
+    /// Runs a command to its end, whatever its exit status.
+    ///
+    /// # Errors
+    /// It can't be run, or somebody asked to end meanwhile.
+    pub(crate) fn end(&self, command: impl Into<Command>) -> Result<Ended> {
+        self.run_once(&mut command.into(), true)
+    }
+
+    /// Runs a command that has to succeed, and returns what it prints.
+    ///
+    /// # Errors
+    /// It fails, can't be run, or somebody asked to end meanwhile.
+    pub(crate) fn read(&self, command: impl Into<Command>) -> Result<String> {
+        let mut command = command.into();
+        let ended = self.run_once(&mut command, true)?;
+        succeeded(&command, &ended)?;
+        Ok(ended.stdout.trim_end().to_owned())
+    }
+
+    /// Runs a command that has to succeed; what it prints on standard output goes nowhere.
+    ///
+    /// # Errors
+    /// It fails, can't be run, or somebody asked to end meanwhile.
+    pub(crate) fn measure(&self, command: &mut Command) -> Result<Took> {
+        let ended = self.run_once(command, false)?;
+        succeeded(command, &ended)?;
+        Ok(ended.took)
+    }
+
+    fn run_once(&self, command: &mut Command, keep_output: bool) -> Result<Ended> {
+        self.interrupt.check()?;
+        let shown = shown(command);
+        let (out, err) = (self.folder.join("stdout"), self.folder.join("stderr"));
+        let file = |path: &Path| File::create(path).context(format_args!("{} can't be written", path.display()));
+        // Files, since nothing has to be read from them while the clock runs.
+        command.stdin(Stdio::null()).stderr(file(&err)?).process_group(0);
+        command.stdout(if keep_output { file(&out)?.into() } else { Stdio::null() });
+
+        let cpu = children_cpu()?;
+        let start = Instant::now();
+        let mut child = command.spawn().context(format_args!("`{shown}` can't be run"))?;
+        // It leads a process group, whose number is its own.
+        let group = i32::try_from(child.id()).map(Pid::from_raw).context("A process has a strange number")?;
+        let told = self.keeper.borrow_mut().runs(group);
+        self.interrupt.runs(group);
+        let status = child.wait();
+        let wall = start.elapsed();
+        self.interrupt.ended();
+
+        let status = status.context(format_args!("`{shown}` can't be waited for"))?;
+        told?;
+        self.interrupt.check()?;
+        let text = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+        let stdout = if keep_output { text(&out) } else { String::new() };
+        let cpu = u64::try_from(children_cpu()? - cpu).unwrap_or_default();
+        let took = Took { wall: wall.as_secs_f64(), cpu: Duration::from_micros(cpu).as_secs_f64() };
+        Ok(Ended { took, status, stdout, stderr: text(&err) })
+    }
+}
+
+fn succeeded(command: &Command, ended: &Ended) -> Result<()> {
+    if ended.status.success() {
+        return Ok(());
+    }
+    let lines: Vec<&str> = ended.stdout.lines().chain(ended.stderr.lines()).filter(|line| !line.is_empty()).collect();
+    let last = lines.iter().skip(lines.len().saturating_sub(SHOWN)).map(|line| (*line).to_owned());
+    Err(Problem::failed(format!("`{}` failed ({}), so it can't be measured.", shown(command), ended.status))
+        .details(last))
+}
+
+/// A command line for people. It holds no secret: passwords go through the environment.
+fn shown(command: &Command) -> String {
+    let name = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words = std::iter::once(name).chain(command.get_args());
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// The CPU time of all processes that this one has waited for so far, and that these have waited for, in microseconds.
+fn children_cpu() -> Result<i64> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("The CPU time can't be had")?;
+    Ok(usage.user_time().num_microseconds() + usage.system_time().num_microseconds())
+}
+
+/// The folder for temporary files. If root runs this, every user has to get through: PostgreSQL refuses root.
+fn parent() -> Result<PathBuf> {
+    let chosen = std::env::temp_dir();
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(chosen);
+    }
+    let open = |path: &Path| {
+        path.ancestors().all(|dir| dir.metadata().is_ok_and(|found| found.permissions().mode() & 0o001 != 0))
+    };
+    let usual = ["/var/tmp", "/tmp"].map(PathBuf::from);
+    std::iter::once(chosen.clone()).chain(usual).find(|path| open(path)).ok_or_else(|| {
+        Problem::unavailable(format!(
+            "PostgreSQL doesn't run as root, and no other user can get to files in {}.",
+            chosen.display()
+        ))
+        .remedy("Name a folder that everybody can pass through: TMPDIR=/some/folder cargo xtask bench …")
+    })
+}
+
+/// A port of the loopback interface that nothing listens on at the moment.
+pub(crate) fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("No port of this machine is free")?;
+    Ok(listener.local_addr().context("The number of a free port can't be had")?.port())
+}

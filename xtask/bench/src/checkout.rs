@@ -1,0 +1,259 @@
+//! A checkout to work in: a clone of the user's own, or a workspace that was made for the purpose.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use url::Url;
+use xshell::{Cmd, cmd};
+
+use crate::bench::{Bench, free_port};
+use crate::problem::{Context, Problem, Result};
+use crate::workspace::{Database, Workspace};
+
+/// The contract of the settings, and the settings.
+const CONTRACT: &str = ".env.ci";
+const SETTINGS: &str = ".env";
+
+/// A checkout in the benchmarks' folder.
+pub(crate) struct Checkout<'a> {
+    bench: &'a Bench,
+    pub(crate) root: PathBuf,
+    xtask: PathBuf,
+    pub(crate) databases: &'a [Database],
+}
+
+/// A revision of the repository.
+#[derive(Clone, Debug)]
+pub(crate) struct Revision {
+    commit: String,
+    /// Files that git doesn't track and doesn't ignore, which a clone lacks; relative to the root.
+    untracked: Vec<PathBuf>,
+    /// What it is called in the results.
+    pub(crate) shown: String,
+}
+
+/// What `cargo xtask` prints with `--format json`, as far as it matters here.
+#[derive(Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Event {
+    Problem {
+        what: String,
+        #[serde(default)]
+        details: Vec<String>,
+        #[serde(default)]
+        remedies: Vec<String>,
+    },
+    #[serde(other)]
+    Other,
+}
+
+impl Revision {
+    /// What is in the user's checkout now, with all that isn't committed yet.
+    pub(crate) fn current(workspace: &Workspace, bench: &Bench) -> Result<Self> {
+        let head = Self::named("HEAD", workspace, bench)?;
+        let (shell, root) = (&bench.shell, &workspace.root);
+        // Makes a commit of the changes, and leaves them as they are.
+        let changes = bench.read(cmd!(shell, "git -C {root} stash create"))?;
+        let untracked = bench.read(cmd!(shell, "git -C {root} ls-files -z --others --exclude-standard"))?;
+        let untracked: Vec<_> = untracked.split_terminator('\0').map(PathBuf::from).collect();
+        if changes.is_empty() && untracked.is_empty() {
+            return Ok(head);
+        }
+        let commit = if changes.is_empty() { head.commit } else { changes };
+        Ok(Self { commit, untracked, shown: format!("{} with uncommitted changes", head.shown) })
+    }
+
+    /// The one that git calls `name`.
+    pub(crate) fn named(name: &str, workspace: &Workspace, bench: &Bench) -> Result<Self> {
+        let (shell, root) = (&bench.shell, &workspace.root);
+        let commit = format!("{name}^{{commit}}");
+        let ended = bench.end(cmd!(shell, "git -C {root} rev-parse --verify --quiet --end-of-options {commit}"))?;
+        let commit = ended.stdout.trim().to_owned();
+        if !ended.status.success() || commit.is_empty() {
+            let said = ended.stderr.lines().map(str::to_owned);
+            return Err(Problem::usage(format!("{} has no revision `{name}`.", root.display())).details(said));
+        }
+        let short: String = commit.chars().take(8).collect();
+        let shown = if short.starts_with(name) || name == "HEAD" { short } else { format!("{name} ({short})") };
+        Ok(Self { commit, untracked: Vec::new(), shown })
+    }
+}
+
+impl<'a> Checkout<'a> {
+    /// A clone of the user's checkout, in the folder `name`.
+    pub(crate) fn clone(name: &str, revision: &Revision, workspace: &'a Workspace, bench: &'a Bench) -> Result<Self> {
+        let (shell, from, root) = (&bench.shell, &workspace.root, bench.folder.join(name));
+        let commit = &revision.commit;
+        // It shares the objects, so that it finds those that no branch names.
+        bench.read(cmd!(shell, "git clone --quiet --shared --no-checkout {from} {root}"))?;
+        bench.read(cmd!(shell, "git -C {root} checkout --quiet --detach {commit}"))?;
+        // What isn't a file is a repository of its own, or a link that leads nowhere.
+        for file in revision.untracked.iter().filter(|file| from.join(file).is_file()) {
+            let copy = root.join(file);
+            shell.create_dir(copy.parent().unwrap_or(&root))?;
+            shell.copy_file(from.join(file), copy)?;
+        }
+        Ok(Self { bench, root, xtask: workspace.xtask.clone(), databases: &workspace.databases })
+    }
+
+    /// A workspace of other databases, in a folder that is there.
+    pub(crate) fn of(root: PathBuf, databases: &'a [Database], workspace: &Workspace, bench: &'a Bench) -> Self {
+        Self { bench, root, xtask: workspace.xtask.clone(), databases }
+    }
+
+    /// Measures another program than the one that started the benchmarks.
+    pub(crate) fn with_xtask(self, xtask: PathBuf) -> Self {
+        Self { xtask, ..self }
+    }
+
+    /// A program, run in the checkout.
+    pub(crate) fn program(&self, program: impl AsRef<Path>) -> std::process::Command {
+        self.at_root(self.bench.shell.cmd(program))
+    }
+
+    /// A command, run in the checkout.
+    pub(crate) fn at_root(&self, command: Cmd<'_>) -> std::process::Command {
+        let mut command = std::process::Command::from(command);
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// `cargo xtask` without cargo before it: cargo's own look at what is up to date isn't measured.
+    pub(crate) fn xtask(&self, words: &[&str]) -> std::process::Command {
+        let mut command = self.program(&self.xtask);
+        command.args(words);
+        command
+    }
+
+    /// Has the URLs of a new `.env` lead to a port of this machine that nothing listens on.
+    pub(crate) fn choose_port(&self) -> Result<()> {
+        let path = self.root.join(CONTRACT);
+        let mut text = self.bench.shell.read_file(&path)?;
+        let port = free_port()?;
+        for database in self.databases {
+            let value = value(&path, &database.url_variable)?;
+            text = text.replace(&value, moved(&value, port, &database.url_variable)?.as_str());
+        }
+        Ok(self.bench.shell.write_file(&path, text)?)
+    }
+
+    /// Sets everything up with a server from there.
+    ///
+    /// # Errors
+    /// Those of db-setup. [`Problem::is_unavailable`] tells whether this machine lacks such a server.
+    pub(crate) fn set_up(&self, server: &str) -> Result<()> {
+        self.ask(&["db-setup", "--server", server], &[0])
+    }
+
+    /// Runs a command of xtask that may end with one of these codes.
+    pub(crate) fn ask(&self, words: &[&str], codes: &[i32]) -> Result<()> {
+        let ended = self.bench.end(self.xtask(&[words, &["--format", "json"]].concat()))?;
+        if ended.status.code().is_some_and(|code| codes.contains(&code)) {
+            return Ok(());
+        }
+        let line = words.join(" ");
+        let failed = format!("`cargo xtask {line}` failed in a clone of this checkout ({})", ended.status);
+        let exit = ended.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+        let events = ended.stdout.lines().rev().filter_map(|line| serde_json::from_str(line).ok());
+        let mut problems = events.filter_map(|event| match event {
+            Event::Problem { what, details, remedies } => Some((what, details, remedies)),
+            Event::Other => None,
+        });
+        let problem = match problems.next() {
+            Some((what, details, remedies)) => Problem { exit, what: format!("{failed}: {what}"), details, remedies },
+            None => Problem::failed(format!("{failed}.")).details(ended.stderr.lines().map(str::to_owned)),
+        };
+        Err(problem)
+    }
+
+    /// Stops the server. Its data is kept.
+    pub(crate) fn stop(&self) -> Result<()> {
+        self.ask(&["db-stop"], &[0])
+    }
+
+    /// The databases with their URLs, as `.env` has them.
+    pub(crate) fn urls(&self) -> Result<Vec<(&'a Database, Url)>> {
+        let path = self.root.join(SETTINGS);
+        self.databases
+            .iter()
+            .map(|database| {
+                let variable = &database.url_variable;
+                Ok((database, parsed(&value(&path, variable)?, variable)?))
+            })
+            .collect()
+    }
+
+    /// Removes `.env`, and moves the state of the checkout with its cluster to `aside`, which must not exist.
+    ///
+    /// The data isn't deleted: that would keep the disk busy during the next measurement.
+    pub(crate) fn forget(&self, aside: &Path) -> Result<()> {
+        self.bench.shell.remove_path(self.root.join(SETTINGS))?;
+        let state = self.root.join(".xtask");
+        if state.exists() {
+            fs::rename(&state, aside).context(format_args!("{} can't be moved", state.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The value of a variable in a file of settings.
+fn value(path: &Path, variable: &str) -> Result<String> {
+    let failed = |error: dotenvy::Error| Problem::failed(format!("{} can't be read: {error}.", path.display()));
+    for line in dotenvy::from_path_iter(path).map_err(failed)? {
+        let (name, value) = line.map_err(failed)?;
+        if name == variable {
+            return Ok(value);
+        }
+    }
+    Err(Problem::failed(format!("{} has no {variable}.", path.display()))
+        .remedy(format!("Add {variable} to {CONTRACT}: the benchmarks set up databases as it says.")))
+}
+
+fn parsed(value: &str, variable: &str) -> Result<Url> {
+    // The error of the library says nothing of the value, in which there is a password.
+    Url::parse(value).context(format_args!("The value of {variable} isn't a URL"))
+}
+
+/// The URL with this port of this machine.
+fn moved(value: &str, port: u16, variable: &str) -> Result<Url> {
+    let mut url = parsed(value, variable)?;
+    let local = url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
+    let host = if local { Ok(()) } else { url.set_host(Some("localhost")).map_err(|error| error.to_string()) };
+    host.and(url.set_port(Some(port)).map_err(|()| "it has no host".to_owned()))
+        .context(format_args!("The URL in {variable} can't be moved to another port"))?;
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Event, moved};
+
+    #[test]
+    fn a_url_is_moved_to_this_machine() {
+        let moved = |value| moved(value, 6543, "DATABASE_URL").map(String::from);
+        assert_eq!(
+            moved("postgres://me:pa%24s@localhost:5432/shop").unwrap(),
+            "postgres://me:pa%24s@localhost:6543/shop"
+        );
+        assert_eq!(moved("postgres://me@127.0.0.1/shop?a=b").unwrap(), "postgres://me@127.0.0.1:6543/shop?a=b");
+        assert_eq!(moved("postgres://me@db.example.com/shop").unwrap(), "postgres://me@localhost:6543/shop");
+    }
+
+    #[test]
+    fn an_error_shows_no_password() {
+        let problem = moved("postgres//me:hunter2@localhost", 1, "DATABASE_URL").unwrap_err();
+        assert!(problem.what.contains("DATABASE_URL") && !problem.what.contains("hunter2"), "{problem}");
+    }
+
+    #[test]
+    fn problems_are_found_among_the_events() {
+        let read = |line: &str| serde_json::from_str::<Event>(line).unwrap();
+        assert!(matches!(read(r#"{"event":"note","text":"x"}"#), Event::Other));
+        let line = r#"{"event":"problem","what":"No server.","details":[],"remedies":["Install it"],"exit_code":6}"#;
+        let Event::Problem { what, remedies, .. } = read(line) else { panic!("no problem") };
+        assert_eq!((what.as_str(), remedies.concat().as_str()), ("No server.", "Install it"));
+    }
+}

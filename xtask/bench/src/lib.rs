@@ -1,0 +1,57 @@
+//! How long the workspace's commands take, beside the programs that people would use without them.
+//!
+//! Everything happens in a temporary folder: clones of the checkout, servers on free ports, target folders. A process of
+//! its own, the [`keeper`], removes all of it when the benchmarks end, however they end.
+
+#![cfg(unix)]
+
+mod bench;
+mod checkout;
+mod cli;
+mod comparison;
+mod interrupt;
+mod keeper;
+mod problem;
+mod programs;
+mod report;
+mod statistics;
+mod subjects;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::bench::Bench;
+use crate::cli::{Cli, Subject};
+use crate::interrupt::Interrupt;
+use crate::problem::{Problem, Result};
+use crate::report::Reporter;
+
+/// Reads the command line, measures, and tells how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(Subject::CleanUp { folder }) = &cli.subject {
+        return keeper::keep(folder);
+    }
+    let reporter = Reporter::new(&cli);
+    match measure(&cli, &reporter) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            reporter.problem(&problem);
+            ExitCode::from(problem.exit)
+        }
+    }
+}
+
+fn measure(cli: &Cli, reporter: &Reporter) -> Result<()> {
+    let workspace = cli.workspace.as_ref().ok_or_else(|| {
+        Problem::usage("This program is started by `cargo xtask bench`, which tells it about the workspace.")
+            .remedy("cargo xtask bench --help")
+    })?;
+    let bench = Bench::set_up(Interrupt::listen()?)?;
+    let measured = subjects::run(cli, workspace, &bench, reporter);
+    // What a command says that was asked to end is beside the point.
+    let measured = bench.interrupt.check().and(measured);
+    bench.clear_away().and(measured)
+}

@@ -1,0 +1,189 @@
+//! `cargo xtask ci`, beside its steps run alone, one after the other.
+//!
+//! How busy the cores are while the steps run alone is a share that no schedule can take to more than all of them.
+
+use std::cell::RefCell;
+use std::fs;
+
+use serde::Deserialize;
+
+use super::{Setting, cargo};
+use crate::bench::{Bench, Took};
+use crate::checkout::Checkout;
+use crate::cli::Condition;
+use crate::comparison::{Candidate, Comparison, Cpu, Results, Row};
+use crate::problem::{Problem, Result};
+
+const SUBJECT: &str = "ci";
+
+/// The step that compiles nothing of its own.
+const TEST: &str = "test";
+
+/// What `ci --list --format json` prints, as far as it matters here.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    step: String,
+}
+
+/// The pipeline in a clone.
+struct Pipeline<'a> {
+    bench: &'a Bench,
+    checkout: Checkout<'a>,
+    steps: Vec<String>,
+    /// All of them at once, as arguments.
+    whole: Vec<String>,
+}
+
+pub(super) fn run(setting: &Setting<'_>, conditions: &[Condition], only: &[String]) -> Result<()> {
+    let bench = setting.bench;
+    setting.where_possible((SUBJECT, "all"), || {
+        let checkout = setting.checkout("ci")?;
+        let xtask = checkout.root.join("target/debug/xtask");
+        let checkout = checkout.with_xtask(xtask);
+        build(&checkout, setting)?;
+        checkout.set_up("local")?;
+        let mut whole = vec!["ci".to_owned()];
+        if !only.is_empty() {
+            whole.extend(["--only".to_owned(), only.join(",")]);
+        }
+        let steps = steps(&checkout, &whole, bench)?;
+        let pipeline = Pipeline { bench, checkout, steps, whole };
+        let all = [Condition::Warm, Condition::Cold];
+        for condition in if conditions.is_empty() { &all } else { conditions } {
+            pipeline.measure(*condition, setting)?;
+        }
+        pipeline.checkout.stop()
+    })
+}
+
+/// Compiles the clone's own xtask.
+fn build(checkout: &Checkout<'_>, setting: &Setting<'_>) -> Result<()> {
+    let mut build = cargo(setting.bench, &["build", "--quiet", "--package", "xtask"]);
+    setting.bench.measure(build.current_dir(&checkout.root)).map(drop)
+}
+
+fn steps(checkout: &Checkout<'_>, whole: &[String], bench: &Bench) -> Result<Vec<String>> {
+    let mut list = checkout.xtask(&[]);
+    list.args(whole).args(["--list", "--format", "json"]);
+    let listed = bench.read(list)?;
+    let steps = listed.lines().filter_map(|line| serde_json::from_str::<Listed>(line).ok());
+    let steps: Vec<_> = steps.flat_map(|listed| listed.steps).map(|step| step.step).collect();
+    if steps.is_empty() { Err(Problem::failed("`cargo xtask ci --list` lists no step.")) } else { Ok(steps) }
+}
+
+impl Pipeline<'_> {
+    fn measure(&self, condition: Condition, setting: &Setting<'_>) -> Result<()> {
+        let (case, title) = match condition {
+            Condition::Warm => ("warm", "warm, nothing has changed since the last run"),
+            Condition::Cold => ("cold", "cold, only xtask itself is compiled"),
+        };
+        let prepare = || match condition {
+            Condition::Warm => Ok(()),
+            Condition::Cold => self.empty(setting),
+        };
+        if condition == Condition::Warm {
+            setting.reporter.note("Running ci and each of its steps once, so that everything is compiled.");
+            self.warm_up()?;
+        }
+        // What each step takes on its own, run by run.
+        let each = RefCell::new(vec![Vec::new(); self.steps.len()]);
+        let alone = || {
+            self.steps.iter().zip(each.borrow_mut().iter_mut()).try_fold(Took::default(), |sum, (step, samples)| {
+                let took = self.busy(&["ci".to_owned(), "--only".to_owned(), step.clone()])?;
+                samples.push(took);
+                Ok(Took { wall: sum.wall + took.wall, cpu: sum.cpu + took.cpu })
+            })
+        };
+        let candidates = vec![
+            Candidate::work("cargo xtask ci", || self.busy(&self.whole)).prepared(prepare),
+            Candidate::work("its steps alone, one after the other", alone).prepared(prepare),
+        ];
+        let comparison = setting.comparison((SUBJECT, case), title, candidates);
+        let comparison = Comparison { cpu: Cpu::Share, ..comparison };
+        let runs = comparison.runs;
+        comparison.make(setting.reporter)?;
+
+        let each = each.take();
+        let rows = self.steps.iter().zip(&each);
+        setting.reporter.results(&Results {
+            subject: SUBJECT,
+            case: format!("{case}-steps"),
+            title: format!("{case}, each step alone"),
+            revision: setting.revision.shown.clone(),
+            runs,
+            cpu: Cpu::Share,
+            compared: false,
+            rows: rows.filter_map(|(step, samples)| Row::of(step, false, samples)).collect(),
+            missing: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// What a step compiles only when it is alone, it compiles here.
+    fn warm_up(&self) -> Result<()> {
+        self.busy(&self.whole)?;
+        for step in self.steps.iter().filter(|step| *step != TEST) {
+            self.busy(&["ci".to_owned(), "--only".to_owned(), step.clone()])?;
+        }
+        Ok(())
+    }
+
+    /// Empties the target folder, but for xtask itself.
+    fn empty(&self, setting: &Setting<'_>) -> Result<()> {
+        self.bench.shell.remove_path(self.checkout.root.join("target"))?;
+        build(&self.checkout, setting)
+    }
+
+    /// Runs it; as processor time counts what all cores did meanwhile, since much of the work is the servers'.
+    fn busy(&self, words: &[String]) -> Result<Took> {
+        let mut command = self.checkout.xtask(&[]);
+        command.args(words).args(["--format", "plain"]);
+        let before = busy_seconds();
+        let took = self.bench.measure(&mut command)?;
+        let cpu = before.zip(busy_seconds()).map_or(0.0, |(before, after)| after - before);
+        Ok(Took { cpu, ..took })
+    }
+}
+
+/// For how long the cores of this machine weren't idle, all together, since it started; only Linux says it.
+fn busy_seconds() -> Option<f64> {
+    let text = fs::read_to_string("/proc/stat").ok()?;
+    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
+    #[allow(clippy::cast_precision_loss, reason = "it is a hundred")]
+    Some(busy_ticks(text.lines().next()?)? / ticks as f64)
+}
+
+/// user, nice, system, irq, softirq and steal of a line of `/proc/stat` (proc_stat(5)). The last one is what the host of
+/// a virtual machine gave to others: no schedule could have used it.
+fn busy_ticks(line: &str) -> Option<f64> {
+    let numbers: Vec<f64> = line.strip_prefix("cpu ")?.split_whitespace().map_while(|word| word.parse().ok()).collect();
+    [0, 1, 2, 5, 6, 7].into_iter().map(|at| numbers.get(at)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Listed, busy_ticks};
+
+    #[test]
+    fn idle_and_waiting_are_not_busy() {
+        assert_eq!(busy_ticks("cpu  1 2 4 1000 2000 8 16 32 64 128"), Some(63.0));
+        assert_eq!(busy_ticks("cpu0 1 2 3 4 5 6 7 8"), None);
+        assert_eq!(busy_ticks("cpu 1 2 3"), None);
+    }
+
+    #[test]
+    fn steps_are_found_among_the_events() {
+        let line = r#"{"event":"steps","steps":[{"step":"format","proves":"x"},{"step":"build","proves":"y"}]}"#;
+        let listed: Listed = serde_json::from_str(line).unwrap();
+        assert_eq!(listed.steps.iter().map(|step| step.step.as_str()).collect::<Vec<_>>(), ["format", "build"]);
+        assert!(serde_json::from_str::<Listed>(r#"{"event":"finished"}"#).unwrap().steps.is_empty());
+    }
+}

@@ -1,0 +1,122 @@
+//! What can be measured: a file for each subject.
+
+mod build;
+mod ci;
+mod compose;
+mod db_setup;
+mod local;
+mod scale;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::bench::Bench;
+use crate::checkout::{Checkout, Revision};
+use crate::cli::{Cli, Start, Subject};
+use crate::comparison::{Candidate, Comparison, Cpu};
+use crate::problem::{Problem, Result};
+use crate::programs::{Missing, Postgres};
+use crate::report::Reporter;
+use crate::workspace::Workspace;
+
+/// What all subjects have at hand.
+pub(crate) struct Setting<'a> {
+    workspace: &'a Workspace,
+    bench: &'a Bench,
+    reporter: &'a Reporter,
+    /// What is checked out.
+    revision: Revision,
+    /// How many times to measure, if the user has said so.
+    runs: Option<u32>,
+}
+
+/// How many times `peers` measures each command: it is the short version.
+const FEW: u32 = 5;
+
+/// The schema whose proof `peers` measures, in tables.
+const TABLES: u32 = 100;
+
+/// Measures what the command line asks for.
+pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Reporter) -> Result<()> {
+    let revision = Revision::current(workspace, bench)?;
+    let mut setting = Setting { workspace, bench, reporter, revision, runs: cli.runs };
+    match cli.subject.as_ref().unwrap_or(&Subject::Peers) {
+        Subject::DbSetup { cases } => db_setup::run(&setting, cases)?,
+        Subject::Ci { conditions, steps } => ci::run(&setting, conditions, steps)?,
+        Subject::Build { base, change, sqlx_cli } => build::run(&setting, base.as_deref(), change, *sqlx_cli)?,
+        Subject::Scale { tables, large } => scale::run(&setting, tables, *large)?,
+        Subject::Peers => {
+            setting.runs.get_or_insert(FEW);
+            reporter.keep();
+            db_setup::run(&setting, &[Start::Nothing, Start::Cold, Start::Local, Start::Compose])?;
+            scale::run(&setting, &[TABLES], false)?;
+            reporter.show_kept();
+        }
+        // It is run before there is anything to clean up.
+        Subject::CleanUp { .. } => {}
+    }
+    if reporter.has_results() {
+        return Ok(());
+    }
+    Err(Problem::unavailable(
+        "Nothing could be measured: this machine lacks the servers. What it lacks is named above.",
+    ))
+}
+
+impl<'a> Setting<'a> {
+    fn comparison<'c>(
+        &self,
+        (subject, case): (&'static str, &str),
+        title: impl Into<String>,
+        candidates: Vec<Candidate<'c>>,
+    ) -> Comparison<'c> {
+        Comparison {
+            subject,
+            case: case.to_owned(),
+            title: title.into(),
+            revision: self.revision.shown.clone(),
+            runs: self.runs.unwrap_or(1),
+            warmups: 0,
+            cpu: Cpu::Hidden,
+            candidates,
+            missing: Vec::new(),
+        }
+    }
+
+    /// A clone of the checkout whose URLs lead to a free port.
+    fn checkout(&self, name: &str) -> Result<Checkout<'a>> {
+        let checkout = Checkout::clone(name, &self.revision, self.workspace, self.bench)?;
+        checkout.choose_port()?;
+        Ok(checkout)
+    }
+
+    /// Does what needs a server. If this machine lacks it, that is shown, and is no error.
+    fn where_possible(&self, (subject, case): (&str, &str), measure: impl FnOnce() -> Result<()>) -> Result<()> {
+        match measure() {
+            Err(problem) if problem.is_unavailable() => {
+                let Problem { what, remedies, .. } = problem;
+                let why = what.trim_end_matches('.').to_owned();
+                let command = format!("{subject}, {case}");
+                self.reporter.missing(subject, case, &Missing { command, why, remedies });
+                Ok(())
+            }
+            result => result,
+        }
+    }
+}
+
+/// Where a private cluster has its data.
+fn data_folder(checkout: &Checkout<'_>) -> PathBuf {
+    checkout.root.join(".xtask/postgres/data")
+}
+
+/// PostgreSQL's programs, beside the private cluster's server.
+fn postgres_of(checkout: &Checkout<'_>) -> Result<Postgres> {
+    Postgres::of_server(&data_folder(checkout))
+}
+
+/// The cargo that runs these benchmarks.
+fn cargo(bench: &Bench, words: &[&str]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    Command::from(bench.shell.cmd(cargo).args(words))
+}

@@ -1,0 +1,255 @@
+//! A database's URL, taken apart once: where the server is, who logs in, which database.
+//!
+//! The URL has the last word. `PgConnectOptions` fills what a URL doesn't say from libpq's variables, from `~/.pgpass` and
+//! from the machine: the same URL would lead to another place for another reader, or next month. So nothing comes from
+//! there:
+//!
+//! - `PGHOST`, `PGHOSTADDR`, `PGUSER`, `PGDATABASE`, a socket in one of the usual folders, the name of the account: the URL
+//!   has to name the host, the user and the database.
+//! - `PGPORT`: a URL without a port means 5432.
+//! - `PGPASSWORD`, `PGPASSFILE` and `~/.pgpass`: a URL without a password logs in without one, as `trust` and `peer` allow.
+//! - `PGSSLMODE`: a URL without `sslmode` means `prefer`. A wish for TLS is not passed over where it matters, which is on
+//!   the way to another machine: there the URL is refused.
+//! - `PGOPTIONS`: the driver can't be told to leave it out, so no URL can be used while it is set.
+//! - `PGAPPNAME`: each session's name is given by the caller.
+//! - `PGSSLROOTCERT`, `PGSSLCERT`, `PGSSLKEY`: they mean nothing without TLS.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use url::Url;
+
+use crate::{Address, UrlError};
+
+/// The port of a URL that names none.
+const PORT: u16 = 5432;
+
+/// The databases that every server has. Whoever names one of them forgot to name their own.
+const POSTGRES_OWN: [&str; 3] = ["postgres", "template0", "template1"];
+
+/// The options that name a host.
+const HOST: &[&str] = &["host", "hostaddr"];
+
+/// The option for TLS, in both of sqlx's spellings.
+const SSL_MODE: &[&str] = &["sslmode", "ssl-mode"];
+
+/// What is encoded in a name: all but the characters that mean nothing in any URL (RFC 3986, section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The URL of a database. It is printed as `host:port/database`, without user and password.
+#[derive(Clone)]
+pub struct DatabaseUrl {
+    /// The variable that it comes from.
+    pub variable: String,
+    /// Who logs in.
+    pub user: String,
+    /// The password, which is empty if the URL has none.
+    pub password: String,
+    /// Where the server is.
+    pub address: Address,
+    /// The database's name.
+    pub database: String,
+    url: Url,
+    options: PgConnectOptions,
+}
+
+impl DatabaseUrl {
+    /// Parses `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, which the variable has. What it says doesn't depend on the
+    /// process's environment.
+    ///
+    /// # Errors
+    /// It isn't such a URL, or leaves out what another reader would add by itself.
+    pub fn parse(variable: &str, text: &str) -> Result<Self, UrlError> {
+        let text = text.trim();
+        check_scheme(text)?;
+        check_authority(text)?;
+        let url = Url::parse(text).map_err(|error| match error {
+            url::ParseError::EmptyHost => UrlError::NoHost,
+            error => UrlError::Malformed(error),
+        })?;
+        let path = url.path().trim_start_matches('/');
+        if path.contains(['/', ':']) {
+            return Err(UrlError::NotAName);
+        }
+        for part in [url.username(), url.host_str().unwrap_or_default(), path] {
+            decoded(part)?;
+        }
+        let password = match option(&url, &["password"]) {
+            Some(password) => password,
+            None => decoded(url.password().unwrap_or_default())?,
+        };
+        let options: PgConnectOptions = text.parse().map_err(|_| UrlError::WrongOption)?;
+
+        let names_user = !url.username().is_empty() || option(&url, &["user"]).is_some();
+        if !names_user || options.get_username().is_empty() {
+            return Err(UrlError::NoUser);
+        }
+        let host = match options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => options.get_host().trim_matches(['[', ']']).to_owned(),
+        };
+        let names_host = url.host_str().is_some_and(|host| !host.is_empty()) || option(&url, HOST).is_some();
+        if !names_host || host.is_empty() {
+            return Err(UrlError::NoHost);
+        }
+        let names_database = !path.is_empty() || option(&url, &["dbname"]).is_some();
+        let database = options.get_database().filter(|name| names_database && !name.is_empty());
+        let database = database.ok_or(UrlError::NoDatabase)?.to_owned();
+        if POSTGRES_OWN.contains(&database.as_str()) {
+            return Err(UrlError::PostgresOwn);
+        }
+        let names_port = url.port().is_some() || option(&url, &["port"]).is_some();
+        let port = if names_port { options.get_port() } else { PORT };
+        let tls = option(&url, SSL_MODE).map_or(PgSslMode::Prefer, |_| options.get_ssl_mode());
+        if needs_tls(tls) {
+            return Err(UrlError::Tls);
+        }
+        Ok(Self {
+            variable: variable.to_owned(),
+            user: options.get_username().to_owned(),
+            address: Address { host, port },
+            database,
+            options: options.port(port).password(&password).ssl_mode(tls),
+            password,
+            url,
+        })
+    }
+
+    /// The URL, if this process's environment lets its sessions be as it says.
+    ///
+    /// # Errors
+    /// The environment asks for something that can't be left out or can't be done.
+    pub fn in_environment(self) -> Result<Self, UrlError> {
+        self.in_environment_of(|name| std::env::var(name).ok())
+    }
+
+    fn in_environment_of(self, value: impl Fn(&str) -> Option<String>) -> Result<Self, UrlError> {
+        if value("PGOPTIONS").is_some_and(|settings| !settings.trim().is_empty()) {
+            return Err(UrlError::SessionsFromEnvironment);
+        }
+        let asks_for_tls = value("PGSSLMODE").and_then(|mode| mode.parse().ok()).is_some_and(needs_tls);
+        if asks_for_tls && option(&self.url, SSL_MODE).is_none() && !self.address.is_loopback() {
+            return Err(UrlError::TlsFromEnvironment);
+        }
+        Ok(self)
+    }
+
+    /// How to connect to its database, under a name that `pg_stat_activity` shows.
+    pub fn options(&self, application_name: &str) -> PgConnectOptions {
+        self.options.clone().application_name(application_name)
+    }
+
+    /// Whether both lead to one database, however the host is written.
+    pub fn is_same_database(&self, other: &Self) -> bool {
+        self.database == other.database && self.address.same_server(&other.address)
+    }
+
+    /// Moves it to another port of its host.
+    pub fn set_port(&mut self, port: u16) {
+        // An option would win over the port behind the host.
+        let mut pairs = pairs_without(&self.url, &["port"]);
+        if self.url.set_port(Some(port)).is_err() {
+            // Nothing stands before the path, and so no port can.
+            pairs.push(format!("port={port}"));
+        }
+        set_pairs(&mut self.url, &pairs);
+        self.options = self.options.clone().port(port);
+        self.address.port = port;
+    }
+
+    /// The URL of another database on the same server, with the password, for the environment of a child. It says all that
+    /// the child would otherwise take from libpq's variables. The server knows its sessions by `application_name`.
+    pub fn of_database(&self, database: &str, application_name: &str) -> String {
+        let mut url = self.url.clone();
+        url.set_path(&format!("/{}", encoded(database)));
+        let mut pairs = pairs_without(&url, &["dbname", "application_name"]);
+        if option(&url, &["port"]).is_none() && url.set_port(Some(self.address.port)).is_err() {
+            pairs.push(format!("port={}", self.address.port));
+        }
+        if self.password.is_empty() && option(&url, &["password"]).is_none() {
+            pairs.push("password=".to_owned());
+        }
+        if option(&url, SSL_MODE).is_none() {
+            pairs.push("sslmode=prefer".to_owned());
+        }
+        pairs.push(format!("application_name={}", encoded(application_name)));
+        set_pairs(&mut url, &pairs);
+        url.into()
+    }
+
+    /// The URL with its password. It belongs into a file or the environment of a child, and into no output.
+    pub fn with_password(&self) -> &str {
+        self.url.as_str()
+    }
+}
+
+/// Whether a mode fails without TLS.
+fn needs_tls(mode: PgSslMode) -> bool {
+    match mode {
+        PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer => false,
+        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => true,
+    }
+}
+
+fn check_scheme(text: &str) -> Result<(), UrlError> {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
+    if matches!(scheme.as_str(), "postgres" | "postgresql") {
+        return Ok(());
+    }
+    let is_driver = |driver: &str| driver.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    match scheme.split_once('+') {
+        Some(("postgres" | "postgresql", driver)) if is_driver(driver) => Err(UrlError::SqlAlchemy(scheme)),
+        _ => Err(UrlError::NotPostgres),
+    }
+}
+
+/// Finds a password that ends the authority, the part before the path, with a character of its own. The `@` that was meant
+/// to end the password is then behind the authority, and what is left of the password would pass for a host, a port, a
+/// database or an option, and be printed as such.
+fn check_authority(text: &str) -> Result<(), UrlError> {
+    let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let rest = authority.find(['/', '?', '#']).map_or("", |end| &authority[end..]);
+    if rest.contains(['@', '#']) { Err(UrlError::CutShort) } else { Ok(()) }
+}
+
+/// An option's value, under any of its names. The last one counts.
+fn option(url: &Url, names: &[&str]) -> Option<String> {
+    let pairs = url.query_pairs().filter(|(name, _)| names.contains(&name.as_ref()));
+    pairs.last().map(|(_, value)| value.into_owned())
+}
+
+/// The options but for these, as they are written.
+fn pairs_without(url: &Url, names: &[&str]) -> Vec<String> {
+    let pairs = url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let is_other = |pair: &&str| url::form_urlencoded::parse(pair.as_bytes()).all(|(name, _)| !names.contains(&&*name));
+    pairs.filter(is_other).map(str::to_owned).collect()
+}
+
+fn set_pairs(url: &mut Url, pairs: &[String]) {
+    url.set_query((!pairs.is_empty()).then(|| pairs.join("&")).as_deref());
+}
+
+/// A part of a URL without its percent-encoding, as sqlx reads it.
+fn decoded(part: &str) -> Result<String, UrlError> {
+    percent_decode_str(part).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| UrlError::NotUtf8)
+}
+
+fn encoded(part: &str) -> String {
+    utf8_percent_encode(part, RESERVED).to_string()
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.database)
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Why a text can't be used as a database's URL.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why a text can't be used as a database's URL.
+///
+/// As text it is the rest of a sentence that begins with the variable's name, without the full stop. It quotes nothing of
+/// the URL, where the password may be anywhere, except for the scheme that SQLAlchemy uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UrlError {
+    /// It doesn't begin with `postgres://`.
+    NotPostgres,
+    /// It begins with a scheme of SQLAlchemy's, this one.
+    SqlAlchemy(String),
+    /// A character of the password ended the host early.
+    CutShort,
+    /// It isn't a URL.
+    Malformed(url::ParseError),
+    /// A part of it isn't text.
+    NotUtf8,
+    /// One of its options has a value that doesn't exist.
+    WrongOption,
+    /// It names no user.
+    NoUser,
+    /// It names no host.
+    NoHost,
+    /// It names no database.
+    NoDatabase,
+    /// What stands in the database's place can't be its name.
+    NotAName,
+    /// It names a database that PostgreSQL keeps for itself.
+    PostgresOwn,
+    /// It asks for TLS.
+    Tls,
+    /// It says nothing of TLS, and the environment asks for it.
+    TlsFromEnvironment,
+    /// The environment has settings for every session.
+    SessionsFromEnvironment,
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotPostgres => "is not a PostgreSQL URL: it must begin with `postgres://`",
+            Self::SqlAlchemy(scheme) => {
+                return write!(
+                    f,
+                    "is in SQLAlchemy's form: write `postgres://` where it says `{scheme}://`, and leave the rest"
+                );
+            }
+            Self::CutShort => {
+                "is cut in the wrong place: write `/` as %2F, `#` as %23, `?` as %3F and `@` as %40 in the password, and \
+                 in everything else that you name"
+            }
+            Self::Malformed(error) => {
+                return write!(
+                    f,
+                    "is not a valid URL ({error}): it must look like `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with \
+                     the special characters of the password percent-encoded"
+                );
+            }
+            Self::NotUtf8 => "has a percent-encoded character that is not valid UTF-8: write `%` itself as %25",
+            Self::WrongOption => {
+                "has an option after the `?` whose value the PostgreSQL driver doesn't understand: look at sslmode, port, \
+                 hostaddr and statement-cache-capacity"
+            }
+            Self::NoUser => "names no user: it must begin with `postgres://USER:PASSWORD@`",
+            Self::NoHost => {
+                "names no host: write `localhost` for this machine, or the folder of a Unix socket with %2F for each `/`"
+            }
+            Self::NoDatabase => "names no database: it must end in `/` and the database's name",
+            Self::NotAName => {
+                "has an unencoded `/` or `:` in the database's name: write `/` as %2F and `:` as %3A, and the port behind \
+                 the host"
+            }
+            Self::PostgresOwn => {
+                "names a database that PostgreSQL keeps for itself (postgres, template0 and template1 are): name one of \
+                 your own"
+            }
+            Self::Tls => {
+                "asks for TLS with `sslmode`, and TLS is not compiled in: write `sslmode=disable` if the server may be \
+                 reached without encryption"
+            }
+            Self::TlsFromEnvironment => {
+                "says nothing of TLS while PGSSLMODE in the environment asks for it, and TLS is not compiled in: write \
+                 `?sslmode=disable` behind the database's name if the server may be reached without encryption"
+            }
+            Self::SessionsFromEnvironment => {
+                "can't be used while PGOPTIONS is set in the environment, because the PostgreSQL driver would give every \
+                 session the settings in it: unset PGOPTIONS, or write `?options=` and them behind the database's name"
+            }
+        })
+    }
+}
+
+impl Error for UrlError {}

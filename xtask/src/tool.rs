@@ -1,0 +1,173 @@
+//! The tools behind the front door: packages that only some commands need, so that nobody else compiles them.
+//!
+//! A tool is compiled when somebody first asks for it. A command that hands over to one passes the tool's output and
+//! its exit code on as they are.
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::compiler;
+use crate::context::Context;
+use crate::interrupt::Interrupt;
+use crate::problem::Problem;
+use crate::process;
+use crate::report::Outcome;
+
+/// The folder of this program's own source; the tools are packages in it.
+const HOME: &str = env!("CARGO_MANIFEST_DIR");
+
+/// How long the compilation of a tool may take, the download of its crates included.
+const BUILD: Duration = Duration::from_secs(30 * 60);
+
+/// A build that takes longer than this is announced: it is more than a look at what is up to date.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How often a child is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(10);
+
+/// A package with a program.
+pub(crate) struct Tool {
+    /// The name of the package and of its program.
+    pub(crate) package: &'static str,
+    folder: &'static str,
+    /// What it is called where its compilation is announced.
+    shown: &'static str,
+    /// How long its first compilation takes.
+    takes: &'static str,
+}
+
+/// Measures the commands.
+pub(crate) const BENCH: Tool =
+    Tool { package: "xtask-bench", folder: "bench", shown: "the benchmarks", takes: "some ten seconds" };
+/// Lints migrations.
+pub(crate) const MIGRATION_LINT: Tool =
+    Tool { package: "xtask-migration-lint", folder: "migration-lint", shown: "squawk", takes: "a minute" };
+/// sqlx-cli.
+pub(crate) const SQLX: Tool =
+    Tool { package: "xtask-sqlx", folder: "sqlx", shown: "sqlx-cli", takes: "a minute or two" };
+/// Checks GitHub workflows.
+pub(crate) const WORKFLOW_LINT: Tool = Tool {
+    package: "xtask-workflow-lint",
+    folder: "workflow-lint",
+    shown: "the linter of workflows",
+    takes: "some ten seconds",
+};
+
+/// All of them.
+pub(crate) const TOOLS: [&Tool; 4] = [&BENCH, &MIGRATION_LINT, &SQLX, &WORKFLOW_LINT];
+
+impl Tool {
+    /// Its manifest, if it is there: a workspace that has taken over `xtask` may have left a tool out.
+    pub(crate) fn manifest(&self) -> Option<PathBuf> {
+        let manifest = Path::new(HOME).join(self.folder).join("Cargo.toml");
+        manifest.is_file().then_some(manifest)
+    }
+
+    /// Its manifest, for a workspace that it isn't part of.
+    pub(crate) fn foreign_manifest(&self, root: &Path) -> Option<PathBuf> {
+        self.manifest().filter(|manifest| !manifest.starts_with(root))
+    }
+
+    /// Whether it has tests of its own.
+    pub(crate) fn has_tests(&self) -> bool {
+        self.manifest().is_some_and(|manifest| manifest.with_file_name("tests").is_dir())
+    }
+
+    /// Whether it is part of the workspace.
+    pub(crate) fn is_member(&self, root: &Path) -> bool {
+        self.manifest().is_some_and(|manifest| manifest.starts_with(root))
+    }
+
+    /// Compiles it, unless that is done already, and returns the program.
+    ///
+    /// # Errors
+    /// It can't be compiled, with what cargo says; or somebody pressed Ctrl-C.
+    pub(crate) fn compile(&self, context: Context<'_>) -> Result<PathBuf> {
+        let Context { reporter, interrupt, .. } = context;
+        let Self { package, folder, shown, takes } = self;
+        let manifest = Path::new(HOME).join("Cargo.toml").display().to_string();
+        let args = ["build", "--package", package, "--manifest-path", &manifest];
+        let cargo = process::Child::cargo(BUILD).args(args).args(["--message-format", "json-render-diagnostics"]);
+        let step = reporter.step(folder);
+        let started = Instant::now();
+        let mut told = false;
+        let ended = std::thread::scope(|scope| {
+            let build = scope.spawn(|| cargo.run(interrupt));
+            while !build.is_finished() {
+                if !told && started.elapsed() > SILENCE {
+                    reporter.note(&format!("Compiling {shown}; the first time, this takes {takes}."));
+                    step.doing(&format!("compiling {shown}"));
+                    told = true;
+                }
+                std::thread::sleep(POLL);
+            }
+            build.join().unwrap_or_else(|_| anyhow::bail!("the thread that waits for cargo died"))
+        })?;
+        if !ended.status.success() {
+            return Err(Problem::failed(format!("The package {package} can't be compiled ({}).", ended.status))
+                .details(ended.stderr.lines().map(str::to_owned))
+                .remedy(format!("To repeat just that: cargo build --package {package}"))
+                .into());
+        }
+        if told {
+            step.end(Outcome::Done, &format!("{shown} compiled"));
+        }
+        let mut executables = compiler::read(&ended.stdout, &ended.stderr).executables;
+        executables.remove(*package).with_context(|| format!("cargo built no {package}"))
+    }
+}
+
+/// Runs a tool whose output is the user's. When this program is asked to end, it asks the tool to end as well, and
+/// kills it if that takes longer than `grace`.
+///
+/// # Errors
+/// The tool can't be started.
+pub(crate) fn pass_on(command: &mut Command, grace: Duration, interrupt: &Interrupt) -> Result<ExitStatus> {
+    // On a terminal it stays in the group that Ctrl-C reaches as a whole; one in the background might not write there
+    // (`stty tostop`). Elsewhere it has a group of its own, to be ended with all that it has started.
+    let on_terminal = stdout().is_terminal() || stderr().is_terminal();
+    #[cfg(unix)]
+    if !on_terminal {
+        std::os::unix::process::CommandExt::process_group(command, 0);
+    }
+    let mut child =
+        command.spawn().with_context(|| format!("{} can't be started", Path::new(command.get_program()).display()))?;
+    let mut asked: Option<Instant> = None;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        match asked {
+            None if interrupt.check().is_err() => {
+                end(&mut child, !on_terminal, false);
+                asked = Some(Instant::now());
+            }
+            Some(since) if since.elapsed() > grace => end(&mut child, !on_terminal, true),
+            _ => {}
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Asks a child, or the whole group that it leads, to end; or has it killed.
+#[cfg(unix)]
+fn end(child: &mut Child, group: bool, kill: bool) {
+    use nix::sys::signal::{Signal, kill as signal_one, killpg};
+    let signal = if kill { Signal::SIGKILL } else { Signal::SIGTERM };
+    // It isn't reaped yet, so the number is still its own.
+    if let Ok(pid) = i32::try_from(child.id()).map(nix::unistd::Pid::from_raw) {
+        let _ = if group { killpg(pid, signal) } else { signal_one(pid, signal) };
+    }
+}
+
+/// Windows has told it of Ctrl-C already.
+#[cfg(not(unix))]
+fn end(child: &mut Child, _group: bool, kill: bool) {
+    if kill {
+        drop(child.kill());
+    }
+}
