@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Deserialize;
-use sqlx_core::config::{Config, migrate::MigrationDefaults};
+use sqlx::config::{Config, migrate::MigrationDefaults};
 
 use crate::migrations::{self, MigrationFile};
 use crate::problem::{Problem, Problems};

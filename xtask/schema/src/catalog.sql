@@ -89,8 +89,9 @@ FROM pg_description
 WHERE objoid >= 16384 OR objoid = 2200 AND classoid = 'pg_namespace'::regclass;
 
 -- Of an extension's members, only those are read that could be confused with objects of the schema. The parts of
--- operator classes are left out, because they come with their class.
-SELECT 'dependency', classid, objid, refclassid, refobjid, refobjsubid, deptype
+-- operator classes are left out, because they come with their class. There are as many dependencies as rows of everything
+-- else together, and nothing in them needs quotes. So they come in one row, with a line for each.
+SELECT 'dependencies', string_agg(concat_ws(' ', classid, objid, refclassid, refobjid, refobjsubid, deptype), E'\n')
 FROM pg_depend AS d
 WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)
     AND classid NOT IN ('pg_amop'::regclass, 'pg_amproc'::regclass)

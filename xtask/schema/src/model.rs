@@ -1,6 +1,6 @@
 //! Joins the rows: which objects are part of the schema, what their names are, and which object belongs to which.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{Column, Constraint, Dependency, Id, Listed, Oid, Relation, Rows, Sequence, Type, class};
 use super::{History, Table};
@@ -8,17 +8,17 @@ use super::{History, Table};
 /// The rows of a catalog, with maps that find them by their keys.
 pub(super) struct Model<'r> {
     pub(super) rows: &'r Rows,
-    schemas: HashMap<Oid, &'r str>,
-    relations: HashMap<Oid, &'r Relation>,
-    types: HashMap<Oid, &'r Type>,
-    columns: HashMap<Oid, Vec<&'r Column>>,
-    defaults: HashMap<(Oid, i64), &'r str>,
-    constraints: HashMap<Oid, Vec<&'r Constraint>>,
-    sequences: HashMap<Oid, &'r Sequence>,
-    comments: HashMap<(Oid, Oid, i64), &'r str>,
-    members: HashMap<Id, Oid>,
-    owned: HashMap<Oid, &'r Dependency>,
-    excluded: HashSet<Oid>,
+    schemas: BTreeMap<Oid, &'r str>,
+    relations: BTreeMap<Oid, &'r Relation>,
+    types: BTreeMap<Oid, &'r Type>,
+    columns: BTreeMap<Oid, Vec<&'r Column>>,
+    defaults: BTreeMap<(Oid, i64), &'r str>,
+    constraints: BTreeMap<Oid, Vec<&'r Constraint>>,
+    sequences: BTreeMap<Oid, &'r Sequence>,
+    comments: BTreeMap<(Oid, Oid, i64), &'r str>,
+    members: BTreeMap<Id, Oid>,
+    owned: BTreeMap<Oid, &'r Dependency>,
+    excluded: BTreeSet<Oid>,
 }
 
 impl<'r> Model<'r> {
@@ -29,14 +29,14 @@ impl<'r> Model<'r> {
             schemas: rows.schemas.iter().map(|schema| (schema.oid, schema.name.as_str())).collect(),
             relations: rows.relations.iter().map(|relation| (relation.oid, relation)).collect(),
             types: rows.types.iter().map(|of_type| (of_type.oid, of_type)).collect(),
-            columns: HashMap::new(),
-            defaults: HashMap::new(),
-            constraints: HashMap::new(),
+            columns: BTreeMap::new(),
+            defaults: BTreeMap::new(),
+            constraints: BTreeMap::new(),
             sequences: rows.sequences.iter().map(|sequence| (sequence.oid, sequence)).collect(),
-            comments: HashMap::new(),
-            members: HashMap::new(),
-            owned: HashMap::new(),
-            excluded: HashSet::new(),
+            comments: BTreeMap::new(),
+            members: BTreeMap::new(),
+            owned: BTreeMap::new(),
+            excluded: BTreeSet::new(),
         };
         for column in &rows.columns {
             model.columns.entry(column.relation).or_default().push(column);
@@ -57,7 +57,7 @@ impl<'r> Model<'r> {
         for comment in &rows.comments {
             model.comments.insert((comment.class, comment.oid, comment.column), &comment.text);
         }
-        for dependency in &rows.dependencies {
+        for dependency in rows.dependencies() {
             if dependency.kind == 'e' {
                 model.members.insert((dependency.class, dependency.oid), dependency.on_oid);
             } else if (dependency.class, dependency.on_class) == (class::RELATION, class::RELATION)
@@ -73,8 +73,8 @@ impl<'r> Model<'r> {
     }
 
     /// Finds the relations that aren't part of the schema: those of extensions, the history, and temporary ones.
-    fn find_excluded(&self, history: &History<'_>) -> HashSet<Oid> {
-        let listed: HashSet<Oid> = self.rows.listed.iter().map(|listed| listed.oid).collect();
+    fn find_excluded(&self, history: &History<'_>) -> BTreeSet<Oid> {
+        let listed: BTreeSet<Oid> = self.rows.listed.iter().map(|listed| listed.oid).collect();
         let is_history = |relation: &Relation| {
             "rp".contains(relation.kind)
                 && unquote(&relation.name) == history.table
@@ -84,7 +84,7 @@ impl<'r> Model<'r> {
                 }
         };
         let relations = self.rows.relations.iter();
-        let mut excluded: HashSet<Oid> = relations
+        let mut excluded: BTreeSet<Oid> = relations
             .filter(|relation| {
                 !self.schemas.contains_key(&relation.schema)
                     || self.members.contains_key(&(class::RELATION, relation.oid))

@@ -1,7 +1,7 @@
 //! The objects of a schema as statements, in an order in which they can be created.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::kind::Rank;
 use super::model::Model;
@@ -42,9 +42,9 @@ pub(super) fn one_line(text: &str) -> String {
 pub(super) fn sort(mut objects: Vec<Object>, model: &Model<'_>) -> Vec<Object> {
     objects.sort_by(|left, right| left.place.cmp(&right.place));
     let owners = owners(&objects, model);
-    let mut waiting_for: Vec<HashSet<usize>> = objects.iter().map(|_| HashSet::new()).collect();
+    let mut waiting_for: Vec<BTreeSet<usize>> = objects.iter().map(|_| BTreeSet::new()).collect();
     let mut needed_by: Vec<Vec<usize>> = objects.iter().map(|_| Vec::new()).collect();
-    for dependency in &model.rows.dependencies {
+    for dependency in model.rows.dependencies() {
         // A sequence doesn't wait for the table that owns it, because the table may need the sequence for a default.
         let owned = dependency.class == class::RELATION && model.owner_of(dependency.oid).is_some();
         let object = owners.get(&(dependency.class, dependency.oid));
@@ -82,9 +82,10 @@ pub(super) fn sort(mut objects: Vec<Object>, model: &Model<'_>) -> Vec<Object> {
 
 /// Returns the index of the object that each entry of the catalogs belongs to. A default belongs to its table, for
 /// example.
-pub(super) fn owners(objects: &[Object], model: &Model<'_>) -> HashMap<Id, usize> {
+pub(super) fn owners(objects: &[Object], model: &Model<'_>) -> BTreeMap<Id, usize> {
     let rows = model.rows;
-    let mut owners: HashMap<Id, usize> = objects.iter().enumerate().map(|(index, object)| (object.id, index)).collect();
+    let mut owners: BTreeMap<Id, usize> =
+        objects.iter().enumerate().map(|(index, object)| (object.id, index)).collect();
     let mut belongs = |part: Id, whole: Id| {
         if let Some(&index) = owners.get(&whole) {
             owners.entry(part).or_insert(index);
@@ -111,7 +112,7 @@ pub(super) fn owners(objects: &[Object], model: &Model<'_>) -> HashMap<Id, usize
     for rule in rows.rules.iter().filter(|rule| rule.definition.is_none()) {
         belongs((class::RULE, rule.oid), (class::RELATION, rule.relation));
     }
-    for dependency in rows.dependencies.iter().filter(|dependency| dependency.kind == 'e') {
+    for dependency in rows.dependencies().filter(|dependency| dependency.kind == 'e') {
         belongs((dependency.class, dependency.oid), (class::EXTENSION, dependency.on_oid));
     }
     owners

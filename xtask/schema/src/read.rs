@@ -63,7 +63,7 @@ fn has_unusual(rows: &Rows) -> bool {
             .any(|relation| relation.method > 0 && relation.method != 2 && "rm".contains(relation.kind))
         || rows.types.iter().any(|of_type| "erm".contains(of_type.kind))
         || rows.routines.iter().any(|routine| routine.kind == 'a')
-        || rows.dependencies.iter().any(|dependency| {
+        || rows.dependencies().any(|dependency| {
             dependency.kind != 'e' && dependency.class != class::DEFAULT_PRIVILEGES && !READ.contains(&dependency.class)
         })
 }

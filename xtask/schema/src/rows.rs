@@ -28,6 +28,23 @@ pub(super) mod class {
     pub(crate) const DEFAULT_PRIVILEGES: u32 = 826;
 }
 
+/// That an object needs another one, or one of its columns.
+pub(super) struct Dependency {
+    pub(super) class: Oid,
+    pub(super) oid: Oid,
+    pub(super) on_class: Oid,
+    pub(super) on_oid: Oid,
+    pub(super) on_column: i64,
+    pub(super) kind: char,
+}
+
+impl Rows {
+    /// All dependencies.
+    pub(super) fn dependencies(&self) -> impl Iterator<Item = &Dependency> {
+        self.dependencies.iter().flat_map(|row| &row.all)
+    }
+}
+
 /// A value in PostgreSQL's text format. Only optional values may be NULL.
 trait Field: Sized {
     fn parse(value: Option<&str>) -> Option<Self>;
@@ -67,6 +84,21 @@ impl Field for bool {
 impl Field for char {
     fn parse(value: Option<&str>) -> Option<Self> {
         Some(value?.chars().next().unwrap_or(' '))
+    }
+}
+
+/// A line for each, with its fields separated by blanks; NULL stands for none at all.
+impl Field for Vec<Dependency> {
+    fn parse(value: Option<&str>) -> Option<Self> {
+        let dependency = |line: &str| {
+            let mut fields = line.split(' ');
+            let mut next = || fields.next()?.parse().ok();
+            let (class, oid, on_class, on_oid) = (next()?, next()?, next()?, next()?);
+            let on_column = fields.next()?.parse().ok()?;
+            let kind = char::parse(fields.next())?;
+            fields.next().is_none().then_some(Dependency { class, oid, on_class, on_oid, on_column, kind })
+        };
+        value.unwrap_or_default().lines().map(dependency).collect()
     }
 }
 
@@ -162,9 +194,7 @@ rows! {
     }
     "extension" extensions: Extension { oid: Oid, schema: Oid, name: String }
     "comment" comments: Comment { class: Oid, oid: Oid, column: i64, text: String }
-    "dependency" dependencies: Dependency {
-        class: Oid, oid: Oid, on_class: Oid, on_oid: Oid, on_column: i64, kind: char,
-    }
+    "dependencies" dependencies: Dependencies { all: Vec<Dependency> }
     "unusual" unusual: Unusual { found: bool }
     "label" labels: Label { of_type: Oid, literal: String }
     "range" ranges: Range {

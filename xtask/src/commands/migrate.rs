@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use sqlx_core::config::migrate::{DefaultMigrationType, DefaultVersioning};
+use sqlx::config::migrate::{DefaultMigrationType, DefaultVersioning};
 
 use crate::checkout;
 use crate::cli::MigrateAdd;

@@ -1,7 +1,7 @@
 //! Renders the objects that a separate statement attaches to a table or view: indexes, foreign keys, triggers, rules,
 //! policies and statistics. Event triggers are here as well.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::super::kind::Rank;
 use super::super::model::Model;
@@ -11,7 +11,7 @@ use super::{comment, table};
 
 /// Renders all of these objects.
 pub(super) fn all(model: &Model<'_>, objects: &mut Vec<Object>) {
-    let of_constraints: HashMap<Oid, &Constraint> = model
+    let of_constraints: BTreeMap<Oid, &Constraint> = model
         .rows
         .constraints
         .iter()
@@ -36,7 +36,7 @@ fn of_relation(model: &Model<'_>, id: Id, relation: Oid, step: u8, kind: &str, n
     Some(Object { id, place: (rank, owner, step, name.to_owned()), header, statements: Vec::new() })
 }
 
-fn indexes(model: &Model<'_>, of_constraints: &HashMap<Oid, &Constraint>, objects: &mut Vec<Object>) {
+fn indexes(model: &Model<'_>, of_constraints: &BTreeMap<Oid, &Constraint>, objects: &mut Vec<Object>) {
     for index in model.rows.indexes.iter().filter(|index| !of_constraints.contains_key(&index.oid)) {
         let Some(relation) = model.relations("iI").find(|relation| relation.oid == index.oid) else {
             continue;

@@ -95,7 +95,7 @@ fn drop_history_schema(model: &Model<'_>, history: &History<'_>, objects: &mut V
         });
     let Some(schema) = schema else { return };
     let owners = object::owners(objects, model);
-    let used = model.rows.dependencies.iter().any(|dependency| {
+    let used = model.rows.dependencies().any(|dependency| {
         (dependency.on_class, dependency.on_oid) == (class::SCHEMA, schema.oid)
             && owners.contains_key(&(dependency.class, dependency.oid))
     });
