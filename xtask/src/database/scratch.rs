@@ -35,11 +35,15 @@ const INFIX: &str = "_scratch_";
 /// The time in which a server notices that a session's client is gone ([`session::watch_client`]).
 const NOTICED: Duration = Duration::from_millis(300);
 
-/// The databases that scratch databases may be made for.
+/// The databases that scratch databases may be made for. The remedy of an error is `command` with an option.
 ///
 /// # Errors
 /// The settings are wrong, or a server isn't on this machine and the user didn't allow that.
-pub(crate) fn targets<'w>(context: &Context<'w>, allow_remote: bool) -> Result<Vec<Target<'w>>, Problems> {
+pub(crate) fn targets<'w>(
+    context: &Context<'w>,
+    allow_remote: bool,
+    command: &str,
+) -> Result<Vec<Target<'w>>, Problems> {
     let targets = Settings::of(context.workspace)?.targets;
     let mut remote = Problems::default();
     for url in targets.iter().map(|target| &target.url).filter(|url| !url.address.is_loopback() && !allow_remote) {
@@ -47,7 +51,8 @@ pub(crate) fn targets<'w>(context: &Context<'w>, allow_remote: bool) -> Result<V
             "{} ({}) isn't this machine, so no scratch database is made there.",
             url.address.host, url.variable
         );
-        remote.0.push(Problem::unavailable(what).remedy("To make scratch databases there anyway, add --allow-remote."));
+        let remedy = format!("To make scratch databases there anyway: {command} --allow-remote");
+        remote.0.push(Problem::unavailable(what).remedy(remedy));
     }
     remote.into_result()?;
     Ok(targets)

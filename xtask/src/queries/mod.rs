@@ -59,7 +59,7 @@ type Data = BTreeMap<String, String>;
 /// # Errors
 /// The data of a query differs, or fresh data can't be made.
 pub(crate) fn check(context: Context<'_>, allow_remote: bool) -> Result<String> {
-    let fresh = make(context, allow_remote)?;
+    let fresh = make(context, allow_remote, "cargo xtask ci")?;
     let mut problems = Problems::default();
     let mut count = 0;
     for (package, fresh) in &fresh {
@@ -81,7 +81,7 @@ pub(crate) fn check(context: Context<'_>, allow_remote: bool) -> Result<String> 
 pub(crate) fn write(context: Context<'_>, allow_remote: bool) -> Result<Vec<String>> {
     let root = &context.workspace.root;
     let mut done = Vec::new();
-    for (package, fresh) in make(context, allow_remote)? {
+    for (package, fresh) in make(context, allow_remote, WRITE)? {
         let folder = package.dir.join(FOLDER);
         let committed = read(&root.join(&folder))?;
         let failed =
@@ -100,12 +100,12 @@ pub(crate) fn write(context: Context<'_>, allow_remote: bool) -> Result<Vec<Stri
 }
 
 /// Makes fresh data for each package.
-fn make(context: Context<'_>, allow_remote: bool) -> Result<Vec<(Package, Data)>> {
+fn make(context: Context<'_>, allow_remote: bool, command: &str) -> Result<Vec<(Package, Data)>> {
     let (packages, folder) = packages(context)?;
     if packages.is_empty() {
         return Ok(Vec::new());
     }
-    let targets = scratch::targets(&context, allow_remote)?;
+    let targets = scratch::targets(&context, allow_remote, command)?;
     let run = session::name_of_run(session::READER);
     let result = with_scratch(context, &targets, &run, |variables| compile(context, &folder, &packages, variables));
     if result.as_ref().is_err_and(interrupt::is_interruption) {

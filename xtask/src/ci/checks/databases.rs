@@ -37,7 +37,7 @@ pub(super) async fn schema_files(setting: &Setting<'_>) -> Result<Passed> {
 /// Does something with scratch databases for each database, side by side. Where one fails the others go on.
 async fn on_scratch<T>(setting: &Setting<'_>, work: impl AsyncFn(&Target<'_>, &str) -> Result<T>) -> Result<Vec<T>> {
     let run = session::name_of_run(session::READER);
-    let targets = scratch::targets(&setting.context, setting.allow_remote)?;
+    let targets = scratch::targets(&setting.context, setting.allow_remote, "cargo xtask ci")?;
     let each = targets.iter().map(|target| work(target, &run));
     let result = setting.context.interrupt.guard(async { Ok(join_all(each).await) }).await;
     if result.as_ref().is_err_and(interrupt::is_interruption) {
