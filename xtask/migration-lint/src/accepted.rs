@@ -40,7 +40,7 @@ struct Accepted {
     used: bool,
 }
 
-/// Which way a migration goes.
+/// The direction of a migration.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Direction {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::rule::Rule;
 
-/// One thing that is wrong, at a place in a file.
+/// A problem at a place in a file.
 #[derive(Debug, Serialize)]
 pub(crate) struct Finding {
     pub(crate) file: String,

@@ -51,7 +51,7 @@ impl Serialize for Rule {
 /// Why a name can't stand in the list of accepted findings.
 #[derive(Debug)]
 pub(crate) enum NameError {
-    /// Nothing has this name.
+    /// No rule has this name.
     Unknown,
     /// squawk knows the name, but no finding is reported under it.
     NotRun {

@@ -1,18 +1,18 @@
--- What is read of every database, in one round trip: the simple query protocol takes all of these statements at
--- once. Each row says in its first column what it is; rows.rs takes the columns in the order in which they stand.
+-- These statements read the catalog of every database in one round trip. The simple query protocol takes all of them
+-- at once. The first column of each row names its kind. rows.rs reads the columns in the order in which they stand.
 --
--- Joins are avoided, the program does them: a session reads these catalogs once, so that planning a join costs
--- more than executing it. What initdb made has oids below 16384, and of that only the schema public (2200) can
--- differ. 99 is pg_toast; what belongs to some session's temporary schema is left out.
+-- There are no joins here, because the program joins the rows. A session reads these catalogs only once, so planning
+-- a join would cost more than executing it. The objects that initdb made have oids below 16384. Only one of them can
+-- differ, the schema public (2200). 99 is the schema pg_toast. Objects in temporary schemas of sessions are left out.
 
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 
--- What psql's \dt lists, under the search path that the session has by default.
+-- The tables that psql's \dt lists, with the default search path of the session.
 SELECT 'listed', oid, pg_catalog.pg_get_userbyid(relowner)
 FROM pg_catalog.pg_class
 WHERE oid >= 16384 AND relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(oid);
 
--- From here on every name that is not PostgreSQL's own is qualified, and a literal is written in one way only.
+-- From here on, every name that isn't PostgreSQL's own is qualified, and there is only one way to write a literal.
 SET LOCAL search_path = '';
 SET LOCAL quote_all_identifiers = off;
 SET LOCAL standard_conforming_strings = on;
@@ -45,7 +45,7 @@ WHERE attnum > 0 AND NOT attisdropped AND attrelid = ANY (ARRAY(
 
 SELECT 'default', oid, adrelid, adnum, pg_get_expr(adbin, adrelid) FROM pg_attrdef;
 
--- Not 'n', NOT NULL, which is listed from PostgreSQL 18 on, and not 't', a constraint trigger.
+-- Two kinds are left out: NOT NULL ('n'), which only PostgreSQL 18 and later list, and constraint triggers ('t').
 SELECT 'constraint', oid, conrelid, contypid, quote_ident(conname), contype, conindid, conparentid, conislocal,
     pg_get_constraintdef(oid)
 FROM pg_constraint
@@ -61,7 +61,7 @@ WHERE indexrelid = ANY (ARRAY(
 SELECT 'sequence', seqrelid, format_type(seqtypid, NULL), seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle
 FROM pg_sequence;
 
--- Of the built-in types those whose columns are not stored or collated as most are.
+-- Of the built-in types, only those with unusual storage or collation are read.
 SELECT 'type', oid, typnamespace, quote_ident(typname), typtype, typrelid,
     CASE WHEN typlen = -1 THEN typelem ELSE 0 END, typstorage, typcollation, typnotnull,
     CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) END, typbasetype,
@@ -71,7 +71,7 @@ FROM pg_type
 WHERE oid >= 16384
     OR typtype = 'b' AND (typcollation NOT IN (0, 100) OR typstorage <> CASE typlen WHEN -1 THEN 'x'::"char" ELSE 'p' END);
 
--- But for an extension's and the constructors of ranges.
+-- The functions of extensions and the constructors of ranges are left out.
 SELECT 'routine', oid, pronamespace, oid::regprocedure::text, prokind, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END
 FROM pg_proc AS p
 WHERE oid >= 16384 AND NOT EXISTS (
@@ -88,8 +88,8 @@ SELECT 'comment', classoid, objoid, objsubid, description
 FROM pg_description
 WHERE objoid >= 16384 OR objoid = 2200 AND classoid = 'pg_namespace'::regclass;
 
--- Of an extension's members only those that would be taken for the schema's own. Parts of operator classes are left
--- out, they come with their class.
+-- Of an extension's members, only those are read that could be confused with objects of the schema. The parts of
+-- operator classes are left out, because they come with their class.
 SELECT 'dependency', classid, objid, refclassid, refobjid, refobjsubid, deptype
 FROM pg_depend AS d
 WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)
@@ -97,7 +97,7 @@ WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)
     AND CASE WHEN deptype = 'e' THEN classid IN (1259, 1247, 2615, 3466)
         ELSE NOT EXISTS (SELECT FROM pg_depend AS m WHERE m.classid = d.classid AND m.objid = d.objid AND m.deptype = 'e') END;
 
--- Kinds that may depend on nothing that is not built in: is there any?
+-- Objects of these kinds may depend on built-in objects only, so the rows above may not show them.
 SELECT 'unusual', EXISTS (SELECT FROM pg_cast WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_language WHERE oid >= 16384)
     OR EXISTS (SELECT FROM pg_am WHERE oid >= 16384)
     OR pg_relation_size('pg_foreign_data_wrapper') + pg_relation_size('pg_publication')

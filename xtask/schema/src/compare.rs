@@ -9,14 +9,14 @@ use super::parse::{Block, blocks, statements};
 use super::repair;
 use super::{Catalog, NAME_ONLY, table_diff};
 
-/// What is wrong with an object.
+/// The way in which an object differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DifferenceKind {
-    /// The database has it and the committed schema has not.
+    /// The database has the object, and the committed schema doesn't.
     Extra,
-    /// The committed schema has it and the database has not.
+    /// The committed schema has the object, and the database doesn't.
     Missing,
-    /// Both have it, and not the same.
+    /// Both have the object, but with different definitions.
     Different,
 }
 
@@ -30,25 +30,25 @@ impl fmt::Display for DifferenceKind {
     }
 }
 
-/// One object that is not as the committed schema says.
+/// One object that differs from the committed schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// What is wrong with it.
+    /// The way in which the object differs.
     pub kind: DifferenceKind,
-    /// The object: `column public.orders.status`.
+    /// The object, for example `column public.orders.status`.
     pub object: String,
-    /// What differs, where a few words say it: `type is text, expected bigint`.
+    /// The difference, if a few words can describe it, for example `type is text, expected bigint`.
     pub detail: Option<String>,
-    /// Its statement in the committed schema.
+    /// The object's statement in the committed schema.
     pub expected: Option<String>,
-    /// Its statement in the database.
+    /// The object's statement in the database.
     pub actual: Option<String>,
-    /// The statement that makes the database as expected. There is none where data would be lost.
+    /// The statement that repairs the database. There is none if data would be lost.
     pub repair: Option<String>,
 }
 
 impl Difference {
-    /// A difference between two statements, one of which may be missing.
+    /// Makes a difference between two statements. One of them may be missing.
     pub(super) fn new(object: &str, expected: Option<&str>, actual: Option<&str>) -> Self {
         let kind = match (expected, actual) {
             (_, None) => DifferenceKind::Missing,
@@ -59,17 +59,17 @@ impl Difference {
         Self { kind, object: object.to_owned(), detail: None, expected, actual, repair: None }
     }
 
-    /// The same with the words that say what differs.
+    /// Adds the words that describe the difference.
     pub(super) fn detail(self, detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()), ..self }
     }
 
-    /// The same with the statement that repairs it.
+    /// Adds the statement that repairs the difference.
     pub(super) fn repair(self, repair: Option<String>) -> Self {
         Self { repair, ..self }
     }
 
-    /// The lines that differ, with `-` for what is expected and `+` for what is there.
+    /// Returns the lines that differ. `-` marks an expected line, and `+` marks a line of the database.
     pub fn diff(&self) -> Vec<String> {
         let line_end = |text: &Option<String>| text.as_ref().map_or_else(String::new, |text| format!("{text}\n"));
         let (expected, actual) = (line_end(&self.expected), line_end(&self.actual));
@@ -80,7 +80,7 @@ impl Difference {
 }
 
 impl fmt::Display for Difference {
-    /// One line with the object, then what differs and the statement that repairs it, indented.
+    /// Writes one line with the object, and then, indented, the difference and the statement that repairs it.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.kind, self.object)?;
         if let Some(detail) = &self.detail {
@@ -100,8 +100,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Names every object in which a database differs from the committed schema. None are named exactly where the texts
-/// are equal.
+/// Names every object in which a database differs from the committed schema. The list is empty if the texts are equal,
+/// and only then.
 pub fn compare(expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
     if expected.text == actual.text {
         return Vec::new();
@@ -137,17 +137,17 @@ pub fn compare(expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
     differences
 }
 
-/// What can't be named, such as the order of the objects in an edited file, is a difference all the same.
+/// Reports a difference that is in no object, for example in the order of the objects in an edited file.
 fn unnamed(expected: &Catalog, actual: &Catalog) -> Difference {
     let lines = expected.text.lines().zip(actual.text.lines());
     let line = lines.take_while(|(expected, actual)| expected == actual).count();
     let nth = |text: &str| text.lines().nth(line).unwrap_or("<end of the text>").to_owned();
     let (expected, actual) = (nth(&expected.text), nth(&actual.text));
     Difference::new("text of the schema", Some(&expected), Some(&actual))
-        .detail(format!("the objects are the same, and the texts differ from line {} on", line + 1))
+        .detail(format!("the objects are the same, but the texts differ from line {} on", line + 1))
 }
 
-/// The differences within one object that both have.
+/// Names the differences within one object that both sides have.
 fn object(header: &str, body: &str, actual: &str) -> Vec<Difference> {
     let (mut expected, mut actual) = (named(header, body), named(header, actual));
     let mut differences = Vec::new();
@@ -169,7 +169,7 @@ fn object(header: &str, body: &str, actual: &str) -> Vec<Difference> {
             let mut difference = Difference::new(&key.object, expected.as_deref(), actual.as_deref());
             difference.repair = repair::statement(header, body, key, expected.as_deref(), actual.as_deref());
             if !key.of.is_empty() {
-                // The object is there on both sides; it is one of its properties that is not.
+                // Both sides have the object. Only a property of it may be missing on one side.
                 difference.kind = DifferenceKind::Different;
                 let is = repair::value(key.of, actual.as_deref());
                 let expected = repair::value(key.of, expected.as_deref());
@@ -181,16 +181,16 @@ fn object(header: &str, body: &str, actual: &str) -> Vec<Difference> {
     differences
 }
 
-/// What a statement says something about: an object, or a property of one.
+/// The subject of a statement: an object, or a property of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Aspect {
     /// The object.
     pub(super) object: String,
-    /// The property; empty for the object itself.
+    /// The property. It is empty for the object itself.
     pub(super) of: &'static str,
 }
 
-/// The statements of an object with what each of them is about.
+/// Returns the statements of an object, each with its subject.
 fn named(header: &str, body: &str) -> Vec<(Aspect, String)> {
     let statements = statements(body).into_iter();
     statements.map(|statement| (repair::aspect(header, statement), statement.to_owned())).collect()

@@ -1,47 +1,47 @@
-//! Why a catalog could not be read.
+//! The reasons why a catalog can't be read.
 
 use std::fmt;
 
-/// Why a catalog could not be read. Nothing was compared in any of these cases.
+/// The reason why a catalog can't be read. Nothing is compared in any of these cases.
 #[derive(Debug)]
 pub enum ReadError {
-    /// The server has refused the query, or the connection was cut.
+    /// The server refused the query, or the connection was cut.
     Query(sqlx::Error),
-    /// The server has answered only a part of the query.
+    /// The server answered only a part of the query.
     Partial,
-    /// The schema was changed while it was read, so that names could not be found any more.
+    /// The schema was changed while it was read, so some names were gone.
     Changed,
     /// A row has a value that its column can't have.
     Value {
         /// The column, as `kind of row.name`.
         column: String,
-        /// The value; `NULL` stands for none.
+        /// The value. `NULL` means that there was none.
         value: String,
     },
-    /// A row is of a kind that this program does not know.
+    /// A row has a kind that this program doesn't know.
     Kind(String),
 }
 
 impl fmt::Display for ReadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Query(_) => {
-                formatter.write_str("the catalog of the database can't be read; nothing has been compared")
-            }
+            Self::Query(_) => formatter.write_str("the catalog of the database can't be read, so nothing was compared"),
             Self::Partial => formatter.write_str(
-                "the server has answered only a part of the catalog query; nothing has been compared. \
+                "the server answered only a part of the catalog query, so nothing was compared. \
                  Run the command again",
             ),
-            Self::Changed => formatter.write_str(
-                "the schema was changed while it was read; nothing has been compared. Run the command again",
-            ),
+            Self::Changed => formatter
+                .write_str("the schema was changed while it was read, so nothing was compared. Run the command again"),
             Self::Value { column, value } => write!(
                 formatter,
-                "the catalog has {value:?} as `{column}`; was the schema changed while it was read? \
-                 Run the command again"
+                "the catalog has the unexpected value {value:?} in `{column}`, so nothing was compared. Perhaps the \
+                 schema was changed while it was read. Run the command again"
             ),
             Self::Kind(kind) => {
-                write!(formatter, "the catalog query has answered with a row of the unknown kind {kind:?}")
+                write!(
+                    formatter,
+                    "the catalog query returned a row of the unknown kind {kind:?}, so nothing was compared"
+                )
             }
         }
     }

@@ -1,4 +1,6 @@
-//! The kinds of objects: the order in which they are written, and how one is dropped or replaced. A new kind is a row here.
+//! The kinds of objects: the order in which they are written, and how they are dropped or replaced.
+//!
+//! A new kind is a new row of `KINDS`.
 
 /// The groups of kinds, in the order in which they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -8,10 +10,10 @@ pub(super) enum Rank {
     Type,
     Routine,
     Sequence,
-    /// A table, followed by its indexes, rules, triggers ...
+    /// A table, followed by its indexes, rules, triggers and so on.
     Table,
-    /// An index of a partitioned table. It follows the partitions, because each partition would get an index of its own
-    /// when it is attached.
+    /// An index of a partitioned table. It follows the partitions. If it came first, each partition would get another
+    /// index when it is attached.
     PartitionedIndex,
     ForeignKey,
     View,
@@ -32,35 +34,35 @@ enum Dropped {
     Constraint,
 }
 
-/// How a changed definition takes the place of the old one.
+/// The ways in which a changed definition replaces the old one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Replaced {
-    /// Nobody can tell in general.
+    /// No statement is right in all cases.
     No,
     /// The definition itself replaces the old one.
     ByItself,
     /// `CREATE OR REPLACE` replaces the old one.
     OrReplace,
-    /// The object is dropped and created, with its comment and its state.
+    /// The object is dropped and created again, with its comment and its state.
     Anew,
-    /// Labels are added.
+    /// The missing labels are added.
     Labels,
 }
 
 /// A kind of object.
 pub(super) struct Kind {
-    /// How headers begin.
+    /// The words that headers begin with.
     word: &'static str,
     dropped: Option<Dropped>,
     pub(super) replaced: Replaced,
 }
 
-/// The kinds that can be dropped or replaced. The others hold data, or nothing is known of them.
+/// The kinds that can be dropped or replaced. The others hold data, or this program doesn't know their statements.
 const KINDS: [Kind; 14] = [
     Kind::new("function", Some(Dropped::ByName), Replaced::ByItself),
     Kind::new("procedure", Some(Dropped::ByName), Replaced::ByItself),
     Kind::new("view", Some(Dropped::ByName), Replaced::OrReplace),
-    // It would lose its indexes if it were made anew.
+    // It would lose its indexes if it were created again.
     Kind::new("materialized view", Some(Dropped::ByName), Replaced::No),
     Kind::new("domain", Some(Dropped::ByName), Replaced::No),
     Kind::new("enum", None, Replaced::Labels),
@@ -79,13 +81,13 @@ impl Kind {
         Self { word, dropped, replaced }
     }
 
-    /// The kind of the object below a header, and what follows the kind in the header.
+    /// Returns the kind of the object below a header, and the rest of the header.
     pub(super) fn of(header: &str) -> Option<(&'static Self, &str)> {
         KINDS.iter().find_map(|kind| Some((kind, header.strip_prefix(kind.word)?.strip_prefix(' ')?)))
     }
 }
 
-/// The statement that drops the object below a header, where no data is lost by it.
+/// Returns the statement that drops the object below a header, unless data would be lost.
 pub(super) fn drop_statement(header: &str) -> Option<String> {
     let (kind, rest) = Kind::of(header)?;
     let on_table = || rest.rsplit_once(" on ");

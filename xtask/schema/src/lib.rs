@@ -1,16 +1,21 @@
-//! Proof by content: a database's schema as canonical DDL, and how it differs from the committed one.
+//! Proof by content: writes a database's schema as canonical DDL, and compares it with the committed one.
 //!
-//! The catalog is read in one round trip (`catalog.sql`; a second one, `unusual.sql`, only where there is something
-//! unusual, such as a view or an enum), rendered, and compared with `schema/<name>.sql` as text: equal texts are the
-//! proof. The text has no oids and no versions in it, is sorted bytewise, and loads into an empty database, which
-//! then has the same catalog.
+//! The catalog is read in one round trip (`catalog.sql`). A second one (`unusual.sql`) follows only if the database has
+//! unusual objects, for example a view or an enum. The catalog is rendered and compared with `schema/<name>.sql` as
+//! text. Equal texts are the proof. The text contains no oids and no versions, and it is sorted bytewise. An empty
+//! database that loads the text has the same catalog afterwards.
 //!
-//! Not covered on purpose: owners and privileges (names of roles differ between machines), tablespaces, statistics
-//! targets, comments on and versions of extensions (they come with the server's installation), large objects and the
-//! positions of sequences (they are data), and comments on databases and roles (they are the server's). Operators,
-//! casts, collations, text search, foreign data, publications and the like are compared by name only. The query of a
-//! view is written by the server, and PostgreSQL 16 began to qualify fewer of its columns: a schema with views has to
-//! be written and verified by servers on the same side of it.
+//! These things are left out on purpose:
+//!
+//! - owners and privileges, because the names of roles differ between machines;
+//! - tablespaces and statistics targets;
+//! - versions of extensions and comments on extensions, because they come with the server's installation;
+//! - large objects and the positions of sequences, because they are data;
+//! - comments on databases and roles, because they belong to the server.
+//!
+//! Operators, casts, collations, text search, foreign data, publications and similar objects are compared by name only.
+//! The server writes the query of a view, and PostgreSQL 16 and later qualify fewer columns in it. So a schema with
+//! views must be written and verified by servers that are all older than 16, or all of version 16 and later.
 
 mod compare;
 mod error;
@@ -36,7 +41,7 @@ pub use error::ReadError;
 use model::Model;
 use rows::Rows;
 
-/// What every schema file begins with.
+/// The text that every schema file begins with.
 const HEAD: &str = "\
 -- Generated from the migrations by `cargo xtask db-verify --write`: do not edit, but write a migration.
 -- It loads into an empty database with psql.
@@ -44,14 +49,13 @@ const HEAD: &str = "\
 SET check_function_bodies = false;
 ";
 
-/// Follows the name of an object whose kind is not rendered.
+/// The text that follows the name of an object whose kind is not rendered.
 const NAME_ONLY: &str = ": not rendered, compared by name only";
 
-/// What is left out of a catalog: the history table of the migrations, and the schema made for it if it holds nothing
-/// else.
+/// The history table of the migrations. A catalog leaves it out, with its schema if that contains nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct History<'a> {
-    /// The schema of the table; none means that it is found on the search path.
+    /// The schema of the table. `None` means that the table is found on the search path.
     pub schema: Option<&'a str>,
     /// The table's name.
     pub table: &'a str,
@@ -60,40 +64,40 @@ pub struct History<'a> {
 /// A table as psql's `\dt` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Table {
-    /// The schema that it is in.
+    /// The schema of the table.
     pub schema: String,
-    /// Its name, without quotes.
+    /// The name of the table, without quotes.
     pub name: String,
     /// `table` or `partitioned table`.
     pub kind: String,
-    /// The role that owns it.
+    /// The role that owns the table.
     pub owner: String,
 }
 
-/// A catalog that is being read, with the tables that `\dt` lists.
+/// The future that reads a catalog, and the tables that `\dt` lists.
 pub type Reading<'c> = Pin<Box<dyn Future<Output = Result<(Catalog, Vec<Table>), ReadError>> + Send + 'c>>;
 
-/// The objects of a database in canonical order, each as its statements.
+/// The objects of a database as statements, in canonical order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalog {
     text: String,
 }
 
 impl Catalog {
-    /// Reads the catalog of a database, and what `\dt` lists there, under the search path that the connection has.
+    /// Reads the catalog of a database, and the tables that `\dt` lists with the connection's search path.
     ///
     /// # Errors
-    /// When the server refuses or answers in part. The connection is in no transaction afterwards.
+    /// The server refuses the query, or answers only a part of it. The connection is in no transaction afterwards.
     pub fn read<'c>(connection: &'c mut PgConnection, history: &'c History<'_>) -> Reading<'c> {
-        // Boxed, so that this crate compiles it: the body of an async function is compiled by the crate that polls it,
-        // with that crate's optimisation level.
+        // The future is boxed, so that this crate compiles it. The body of an async function is compiled by the crate
+        // that polls it, with that crate's optimisation level.
         Box::pin(async move {
             let rows = read::rows(connection).await?;
             Ok(Self::render(&rows, history))
         })
     }
 
-    /// Writes what was read.
+    /// Renders the rows.
     fn render(rows: &Rows, history: &History<'_>) -> (Self, Vec<Table>) {
         let model = Model::new(rows, history);
         let mut text = HEAD.to_owned();
@@ -109,17 +113,17 @@ impl Catalog {
         (Self::parse(&text), model.listed())
     }
 
-    /// Takes the text of a schema file. CRLF counts as LF.
+    /// Makes a catalog from the text of a schema file. CRLF counts as LF.
     pub fn parse(text: &str) -> Self {
         Self { text: if text.contains('\r') { text.replace("\r\n", "\n") } else { text.to_owned() } }
     }
 
-    /// The text of the schema file.
+    /// Returns the text of the schema file.
     pub fn to_sql(&self) -> &str {
         &self.text
     }
 
-    /// Whether there is no object at all. Two such catalogs are equal and prove nothing.
+    /// Returns whether the catalog has no objects. Two empty catalogs are equal, but that proves nothing.
     pub fn is_empty(&self) -> bool {
         self.text.trim().is_empty() || self.text.trim() == HEAD.trim()
     }

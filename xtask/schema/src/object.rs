@@ -7,22 +7,22 @@ use super::kind::Rank;
 use super::model::Model;
 use super::rows::{Id, class};
 
-/// What an object's place is where nothing depends on it: its kind, the relation that it belongs to, its kind within
-/// that, its name.
+/// The place of an object among objects that don't depend on each other: its kind, the relation that it belongs to, its
+/// kind within that relation, and its name.
 pub(super) type Place = (Rank, String, u8, String);
 
 /// One object, or one group of statements that belong together.
 pub(super) struct Object {
     pub(super) id: Id,
     pub(super) place: Place,
-    /// `table public.users`.
+    /// The kind and the name, for example `table public.users`.
     pub(super) header: String,
-    /// Its statements, each ending in a semicolon, and comments.
+    /// Its statements, which end with semicolons, and its comment lines.
     pub(super) statements: Vec<String>,
 }
 
 impl Object {
-    /// An object that belongs to no relation.
+    /// Makes an object that belongs to no relation.
     pub(super) fn new(id: Id, rank: Rank, kind: &str, name: &str) -> Self {
         Self {
             id,
@@ -33,19 +33,19 @@ impl Object {
     }
 }
 
-/// A header is one line, whatever a quoted name may contain.
+/// Makes a header one line, because a quoted name may contain line breaks.
 pub(super) fn one_line(text: &str) -> String {
     if text.chars().any(char::is_control) { text.replace(char::is_control, "?") } else { text.to_owned() }
 }
 
-/// Puts the objects in order: each after those that it depends on, and otherwise by their places.
+/// Sorts the objects by their places, but puts each one after the objects that it depends on.
 pub(super) fn sort(mut objects: Vec<Object>, model: &Model<'_>) -> Vec<Object> {
     objects.sort_by(|left, right| left.place.cmp(&right.place));
     let owners = owners(&objects, model);
     let mut waiting_for: Vec<HashSet<usize>> = objects.iter().map(|_| HashSet::new()).collect();
     let mut needed_by: Vec<Vec<usize>> = objects.iter().map(|_| Vec::new()).collect();
     for dependency in &model.rows.dependencies {
-        // That a sequence belongs to a column is said after the table, which may need it for a default.
+        // A sequence doesn't wait for the table that owns it, because the table may need the sequence for a default.
         let owned = dependency.class == class::RELATION && model.owner_of(dependency.oid).is_some();
         let object = owners.get(&(dependency.class, dependency.oid));
         let needed = owners.get(&(dependency.on_class, dependency.on_oid));
@@ -62,7 +62,7 @@ pub(super) fn sort(mut objects: Vec<Object>, model: &Model<'_>) -> Vec<Object> {
     let mut placed = vec![false; objects.len()];
     let mut order = Vec::with_capacity(objects.len());
     while order.len() < objects.len() {
-        // Objects that need each other are taken in the order of their places.
+        // Objects that depend on each other in a circle are taken in the order of their places.
         let next = ready.pop().map(|Reverse(index)| index).or_else(|| placed.iter().position(|placed| !placed));
         let Some(next) = next else { break };
         if std::mem::replace(&mut placed[next], true) {
@@ -80,7 +80,8 @@ pub(super) fn sort(mut objects: Vec<Object>, model: &Model<'_>) -> Vec<Object> {
     order.into_iter().filter_map(|index| slots[index].take()).collect()
 }
 
-/// Which object (its index) each entry of the catalogs belongs to, such as a default to its table.
+/// Returns the index of the object that each entry of the catalogs belongs to. A default belongs to its table, for
+/// example.
 pub(super) fn owners(objects: &[Object], model: &Model<'_>) -> HashMap<Id, usize> {
     let rows = model.rows;
     let mut owners: HashMap<Id, usize> = objects.iter().enumerate().map(|(index, object)| (object.id, index)).collect();

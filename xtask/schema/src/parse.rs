@@ -1,17 +1,17 @@
-//! Takes canonical DDL apart, minding quotes: a function's body may contain anything.
+//! Splits canonical DDL into its parts. It respects quotes, because the body of a function may contain any text.
 
 use super::sql::{Kind, Token, tokens};
 
 /// An object of a schema file: the comment that names it, and its statements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
-    /// `table public.users`; empty for the head of the file.
+    /// The header, for example `table public.users`. It is empty for the head of the file.
     pub(super) header: String,
     /// The lines after the header, without blank lines at the end.
     pub(super) body: String,
 }
 
-/// The objects of a schema file. A comment at the start of a line after a blank one begins the next object.
+/// Returns the objects of a schema file. A comment at the start of a line after a blank line begins the next object.
 pub(super) fn blocks(text: &str) -> Vec<Block> {
     let begins = |token: &Token<'_>| {
         let before = &text[..token.start];
@@ -38,8 +38,8 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-/// The statements and comment lines of an object. A statement ends where the next one or a comment begins: inside a
-/// function's SQL-standard body, lines are indented.
+/// Returns the statements and comment lines of an object. A statement ends where a line begins the next statement or a
+/// comment. A semicolon inside a function's SQL-standard body ends nothing, because the lines of the body are indented.
 pub(super) fn statements(body: &str) -> Vec<&str> {
     let mut statements = Vec::new();
     let mut start = 0;
@@ -59,7 +59,7 @@ pub(super) fn statements(body: &str) -> Vec<&str> {
     statements
 }
 
-/// Splits at commas outside parentheses and quotes.
+/// Splits a list at the commas outside parentheses and quotes.
 pub(super) fn items(list: &str) -> Vec<&str> {
     let mut items: Vec<_> = split(list, |token| token.is_symbol(",")).into_iter().map(str::trim).collect();
     if items.last().is_some_and(|last| last.is_empty()) {
@@ -68,14 +68,14 @@ pub(super) fn items(list: &str) -> Vec<&str> {
     items
 }
 
-/// The words of an expression at its outermost level: what is quoted or in parentheses stays in one piece.
+/// Splits an expression into the words of its outermost level. Text in quotes or parentheses stays in one piece.
 pub(super) fn words(text: &str) -> Vec<&str> {
     let mut words = split(text, |token| token.kind == Kind::Space);
     words.retain(|word| !word.is_empty());
     words
 }
 
-/// Splits at the tokens that separate, outside parentheses and brackets.
+/// Splits a text at its separators outside parentheses and brackets.
 fn split(text: &str, separates: fn(&Token<'_>) -> bool) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut start, mut depth) = (0, 0_usize);
@@ -94,8 +94,8 @@ fn split(text: &str, separates: fn(&Token<'_>) -> bool) -> Vec<&str> {
     pieces
 }
 
-/// Writes `(ARRAY[a, b])::type[]` as `ARRAY[(a)::type, (b)::type]`. A server makes the first of `column IN (a, b)`
-/// and, when that is loaded again, the second of the first.
+/// Writes `(ARRAY[a, b])::type[]` as `ARRAY[(a)::type, (b)::type]`. A server turns `column IN (a, b)` into the first
+/// form. When the first form is loaded again, the server turns it into the second one.
 pub(super) fn canonical(statement: String) -> String {
     const OPEN: &str = "(ARRAY[";
     if !statement.contains(OPEN) {
@@ -119,7 +119,7 @@ pub(super) fn canonical(statement: String) -> String {
     canonical
 }
 
-/// The elements and the type of `elements])::type[]`, and the length of all that.
+/// Returns the elements and the type of `elements])::type[]`, and the length of the whole text.
 fn array_cast(text: &str) -> Option<(&str, &str, usize)> {
     let mut depth = 0_usize;
     let end = tokens(text).find(|token| {

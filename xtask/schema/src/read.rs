@@ -1,4 +1,4 @@
-//! Asks the server for the rows of the catalog.
+//! Reads the rows of the catalog from the server.
 
 use sqlx::postgres::PgConnection;
 
@@ -8,7 +8,7 @@ use super::rows::{Oid, Rows, class};
 const COMMON: &str = include_str!("catalog.sql");
 const UNUSUAL: &str = include_str!("unusual.sql");
 
-/// Reads everything: one round trip, and a second one where the first has found something unusual.
+/// Reads all rows in one round trip. A second one follows if the first has found unusual objects.
 pub(super) async fn rows(connection: &mut PgConnection) -> Result<Rows, ReadError> {
     let mut rows = Rows::default();
     query(connection, COMMON, &mut rows).await?;
@@ -19,24 +19,24 @@ pub(super) async fn rows(connection: &mut PgConnection) -> Result<Rows, ReadErro
     Ok(rows)
 }
 
-/// Runs the statements of one file, which are a transaction of their own, and adds what they answer.
+/// Runs the statements of one file, which are one transaction, and adds the rows that they return.
 async fn query(connection: &mut PgConnection, statements: &'static str, rows: &mut Rows) -> Result<(), ReadError> {
     let ends = rows.ends;
     let answer = sqlx::raw_sql(statements).fetch_all(&mut *connection).await;
     if answer.is_err() {
-        // The rest of the statements, with the COMMIT, was skipped: the session is in a failed transaction. An
-        // error here would only repeat the first one.
+        // The server has skipped the other statements and the COMMIT, so the session is in a failed transaction. An
+        // error of the ROLLBACK would only repeat the first one.
         let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
     }
     for row in answer? {
         rows.add(&row)?;
     }
-    // Nothing measured must never look like nothing found.
+    // An incomplete answer must never look like an empty database.
     if rows.ends == ends + 1 && !rows.schemas.is_empty() { Ok(()) } else { Err(ReadError::Partial) }
 }
 
-/// Fails where names could not be found any more: the statements see the database as it was when they began, but the
-/// functions that write definitions see it as it is.
+/// Fails if a name is gone. The statements see the database as it was when they began, but the functions that write
+/// definitions see it as it is now.
 fn ensure_still_there(rows: &Rows) -> Result<(), ReadError> {
     let gone = |signature: &str| signature.bytes().all(|byte| byte.is_ascii_digit());
     let is_part = |schema: Oid| rows.schemas.iter().any(|known| known.oid == schema);
@@ -44,7 +44,7 @@ fn ensure_still_there(rows: &Rows) -> Result<(), ReadError> {
     if changed { Err(ReadError::Changed) } else { Ok(()) }
 }
 
-/// Whether there is any object of the kinds that `unusual.sql` reads.
+/// Returns whether the database has an object of a kind that `unusual.sql` reads.
 fn has_unusual(rows: &Rows) -> bool {
     const READ: [u32; 8] = [
         class::RELATION,

@@ -1,13 +1,13 @@
-//! What statements are about, and the statements that undo a difference.
+//! Finds the subjects of statements, and the statements that repair a difference.
 //!
-//! Nothing is proposed that would drop data: a table, column, sequence or schema too many is only named.
+//! No repair drops data. An extra table, column, sequence or schema is only named.
 
 use super::NAME_ONLY;
 use super::compare::Aspect;
 use super::kind::{Kind, Replaced, drop_statement};
 use super::parse::words;
 
-/// What a statement below a header is about. Keywords are the only words in capitals that have no quotes.
+/// Returns the subject of a statement below a header. Words in capitals without quotes are always keywords.
 pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
     let name = header.trim_end_matches(NAME_ONLY);
     let aspect = |object: String, of| Aspect { object, of };
@@ -57,21 +57,21 @@ pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
     }
 }
 
-/// Repairs an object that only one side has: `expected` and `actual` are all of its statements.
+/// Repairs an object that only one side has. `expected` or `actual` contains all of its statements.
 pub(super) fn object(header: &str, expected: Option<&str>, actual: Option<&str>) -> Option<String> {
     if header.is_empty() || header.ends_with(NAME_ONLY) {
         return None;
     }
     match (expected, actual) {
         (Some(expected), None) => Some(expected.to_owned()),
-        // It is its parent's trigger, in another state.
+        // The partition has its parent's trigger, in another state.
         (None, Some(actual)) if header.starts_with("partition trigger ") => undo("state", actual),
         (None, Some(_)) => drop_statement(header),
         _ => None,
     }
 }
 
-/// Repairs one statement of an object that both sides have. `body` has all statements that are expected of it.
+/// Repairs one statement of an object that both sides have. `body` contains all expected statements of the object.
 pub(super) fn statement(
     header: &str,
     body: &str,
@@ -111,7 +111,7 @@ pub(super) fn statement(
     }
 }
 
-/// The statement that takes a property back to its default.
+/// Returns the statement that resets a property to its default.
 fn undo(of: &str, actual: &str) -> Option<String> {
     let (before, after) = match of {
         "replica identity" => (" REPLICA IDENTITY ", " REPLICA IDENTITY DEFAULT"),
@@ -129,7 +129,7 @@ fn undo(of: &str, actual: &str) -> Option<String> {
     Some(format!("{}{after};", &actual[..actual.find(before)?]))
 }
 
-/// The statements that put the expected definition in the place of the one that is there.
+/// Returns the statements that replace the definition in the database with the expected one.
 fn replace(header: &str, body: &str, expected: &str, actual: &str) -> Option<String> {
     match Kind::of(header)?.0.replaced {
         Replaced::ByItself => Some(expected.to_owned()),
@@ -140,7 +140,7 @@ fn replace(header: &str, body: &str, expected: &str, actual: &str) -> Option<Str
     }
 }
 
-/// A property as a few words: the statement that sets it, without the object's name.
+/// Describes a property in a few words: the statement that sets it, without the name of the object.
 pub(super) fn value(of: &str, statement: Option<&str>) -> String {
     let Some(statement) = statement else {
         let default = match of {
@@ -157,16 +157,16 @@ pub(super) fn value(of: &str, statement: Option<&str>) -> String {
             return remark.to_owned();
         }
         let words = words(statement.trim_end_matches(';'));
-        // ALTER TABLE name, ALTER EVENT TRIGGER name
+        // The skipped words are `ALTER TABLE name` or `ALTER EVENT TRIGGER name`.
         let mut skipped = if words.get(1) == Some(&"EVENT") { 4 } else { 3 };
         skipped += usize::from(words.get(2) == Some(&"ONLY"));
         words.get(skipped..).unwrap_or_default().join(" ")
     };
-    // Where there are several, each is on a line of its own.
+    // If there are several statements, each one is on its own line.
     statement.lines().map(of_one).collect::<Vec<_>>().join(", ")
 }
 
-/// `ADD VALUE` for each label that an enum lacks. None can be taken away, or moved.
+/// Returns `ADD VALUE` for each label that an enum lacks. A label can't be removed or moved.
 fn labels(header: &str, expected: &str, actual: &str) -> Option<String> {
     let list = |statement: &str| -> Vec<String> {
         let lines = statement.lines().filter_map(|line| line.strip_prefix("    "));

@@ -1,17 +1,17 @@
-//! The rows of `catalog.sql` and `unusual.sql`, typed: each struct has its fields in the order of its columns.
+//! The typed rows of `catalog.sql` and `unusual.sql`. Each struct has its fields in the order of the columns.
 
 use sqlx::postgres::{PgRow, PgValueRef};
 use sqlx::{Row, ValueRef};
 
 use super::error::ReadError;
 
-/// An object's number; different catalogs may use the same one.
+/// The number of an object. Objects in different catalogs may have the same number.
 pub(super) type Oid = u32;
 
-/// An object: the catalog it is in, and its number there.
+/// An object: the number of its catalog, and its own number there.
 pub(super) type Id = (Oid, Oid);
 
-/// The numbers of the catalogs themselves, the same in every version of PostgreSQL.
+/// The numbers of the catalogs themselves. They are the same in every version of PostgreSQL.
 pub(super) mod class {
     pub(crate) const TYPE: u32 = 1247;
     pub(crate) const PROC: u32 = 1255;
@@ -28,7 +28,7 @@ pub(super) mod class {
     pub(crate) const DEFAULT_PRIVILEGES: u32 = 826;
 }
 
-/// A value in PostgreSQL's text format. Only optional ones may be NULL.
+/// A value in PostgreSQL's text format. Only optional values may be NULL.
 trait Field: Sized {
     fn parse(value: Option<&str>) -> Option<Self>;
 }
@@ -63,7 +63,7 @@ impl Field for bool {
     }
 }
 
-/// PostgreSQL's `"char"`; the empty one is a space here.
+/// PostgreSQL's type `"char"`. An empty value becomes a space.
 impl Field for char {
     fn parse(value: Option<&str>) -> Option<Self> {
         Some(value?.chars().next().unwrap_or(' '))
@@ -80,7 +80,7 @@ fn text<'r>(raw: &PgValueRef<'r>) -> Result<&'r str, ReadError> {
     raw.as_str().map_err(|error| ReadError::Query(sqlx::Error::Decode(error)))
 }
 
-/// Declares a struct for each kind of row, and `Rows`, which has them all.
+/// Declares a struct for each kind of row, and `Rows`, which contains the rows of all kinds.
 macro_rules! rows {
     ($($(#[$doc:meta])* $tag:literal $list:ident: $name:ident { $($field:ident: $type:ty),* $(,)? })*) => {
         $(
@@ -104,12 +104,12 @@ macro_rules! rows {
         #[derive(Default)]
         pub(super) struct Rows {
             $(pub(super) $list: Vec<$name>,)*
-            /// How often a whole set of statements has been answered.
+            /// The number of files whose statements have all been answered.
             pub(super) ends: usize,
         }
 
         impl Rows {
-            /// Files one row under the kind that its first column names.
+            /// Adds one row to the list of the kind that its first column names.
             pub(super) fn add(&mut self, row: &PgRow) -> Result<(), ReadError> {
                 let raw = row.try_get_raw(0)?;
                 match text(&raw)? {
@@ -127,7 +127,7 @@ rows! {
     /// A table that `\dt` lists.
     "listed" listed: Listed { oid: Oid, owner: String }
     "schema" schemas: Schema { oid: Oid, name: String }
-    /// A table, index, sequence, view, composite type ...: `definition` is a view's query or a partition key.
+    /// A table, index, sequence, view, composite type and so on. `definition` is a view's query or a partition key.
     "relation" relations: Relation {
         oid: Oid, schema: Oid, name: String, kind: char, unlogged: bool, partition: bool, method: Oid,
         of_type: Option<String>, row_security: bool, force_row_security: bool, replica_identity: char, toast: Oid,
@@ -150,7 +150,7 @@ rows! {
     "sequence" sequences: Sequence {
         oid: Oid, type_name: String, start: i64, increment: i64, min: i64, max: i64, cache: i64, cycle: bool,
     }
-    /// A type. `base` and what follows belong to domains.
+    /// A type. `base` and the fields after it belong to domains.
     "type" types: Type {
         oid: Oid, schema: Oid, name: String, kind: char, relation: Oid, element: Oid, storage: char, collation: Oid,
         not_null: bool, base: Option<String>, base_oid: Oid, collation_name: Option<String>, default: Option<String>,

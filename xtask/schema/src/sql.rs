@@ -1,12 +1,12 @@
-//! SQL as PostgreSQL's own scanner takes it apart: the one reader of SQL for everything here.
+//! Splits SQL into tokens, as PostgreSQL's own scanner does. All code in this workspace that reads SQL uses this lexer.
 //!
-//! The tokens of a text follow each other without a gap, white space and comments included, so a caller can cut the
-//! text at any of them. Text that is not finished, such as a string without its end, is one token up to the end of the
-//! text. `standard_conforming_strings` is taken to be on, as it is by default.
+//! The tokens of a text follow each other without a gap, and white space and comments are tokens as well. So a caller
+//! can cut the text at any token. An unfinished piece, for example a string without its end, is one token up to the end
+//! of the text. The lexer assumes that `standard_conforming_strings` is on, which is the default.
 
 use std::ops::Range;
 
-/// What a piece of SQL is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// White space.
@@ -27,50 +27,50 @@ pub enum Kind {
     Symbol,
 }
 
-/// A piece of SQL.
+/// A token: a piece of SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'s> {
-    /// What it is.
+    /// The kind of the token.
     pub kind: Kind,
-    /// The piece as it is written.
+    /// The text of the token.
     pub text: &'s str,
-    /// The byte at which it begins.
+    /// The position of its first byte.
     pub start: usize,
 }
 
 impl Token<'_> {
-    /// The byte after its last one.
+    /// Returns the position after its last byte.
     #[must_use]
     pub fn end(&self) -> usize {
         self.start + self.text.len()
     }
 
-    /// Where it is, in bytes.
+    /// Returns the range of its bytes.
     #[must_use]
     pub fn range(&self) -> Range<usize> {
         self.start..self.end()
     }
 
-    /// Whether it is white space or a comment, which mean nothing to PostgreSQL.
+    /// Returns whether the token is white space or a comment, which PostgreSQL ignores.
     #[must_use]
     pub fn is_blank(&self) -> bool {
         matches!(self.kind, Kind::Space | Kind::Comment)
     }
 
-    /// Whether it is this word, in any case and without quotes.
+    /// Returns whether the token is this word, in upper or lower case and without quotes.
     #[must_use]
     pub fn is_word(&self, word: &str) -> bool {
         self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
-    /// Whether it is this operator or punctuation mark.
+    /// Returns whether the token is this operator or punctuation mark.
     #[must_use]
     pub fn is_symbol(&self, symbol: &str) -> bool {
         self.kind == Kind::Symbol && self.text == symbol
     }
 
-    /// The name that it stands for: in lower case if it has no quotes. `U&"…"`, whose escapes are not read here, is
-    /// none.
+    /// Returns the name that the token stands for. A name without quotes is in lower case. For `U&"…"` the result is
+    /// `None`, because the lexer doesn't read its escapes.
     #[must_use]
     pub fn identifier(&self) -> Option<String> {
         match self.kind {
@@ -84,13 +84,13 @@ impl Token<'_> {
     }
 }
 
-/// The tokens of a text, from its start to its end.
+/// Returns the tokens of a text, from its start to its end.
 #[must_use]
 pub fn tokens(sql: &str) -> Tokens<'_> {
     Tokens { sql, at: 0 }
 }
 
-/// The tokens of a text; see [`tokens`].
+/// The iterator that [`tokens`] returns.
 #[derive(Clone, Debug)]
 pub struct Tokens<'s> {
     sql: &'s str,
@@ -109,13 +109,13 @@ impl<'s> Iterator for Tokens<'s> {
     }
 }
 
-/// The kind and the length of the piece that these bytes begin with. Only ASCII characters end a piece, so that no
+/// Returns the kind and the length of the token that these bytes begin with. Only ASCII characters end a token, so no
 /// character is ever cut in two.
 fn piece(rest: &[u8], at_start: bool) -> Option<(Kind, usize)> {
     let next = rest.get(1).copied();
     Some(match *rest.first()? {
         first if is_space(first) => (Kind::Space, run(rest, is_space)),
-        // Editors put a byte order mark there.
+        // Some editors put a byte order mark at the start of a file.
         _ if at_start && rest.starts_with("\u{feff}".as_bytes()) => (Kind::Space, "\u{feff}".len()),
         b'-' if next == Some(b'-') => (Kind::Comment, run(rest, |byte| byte != b'\n' && byte != b'\r')),
         b'/' if next == Some(b'*') => (Kind::Comment, block_comment(rest)),
@@ -135,7 +135,7 @@ fn piece(rest: &[u8], at_start: bool) -> Option<(Kind, usize)> {
     })
 }
 
-/// How many of the first bytes are of a kind.
+/// Counts the bytes at the start that belong to the token.
 fn run(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
     bytes.iter().position(|&byte| !belongs(byte)).unwrap_or(bytes.len())
 }
@@ -144,7 +144,7 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
-/// Whether a word may begin with it. PostgreSQL takes everything beyond ASCII for a letter.
+/// Returns whether a word may begin with this byte. For PostgreSQL, every byte beyond ASCII is a letter.
 fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
@@ -153,7 +153,7 @@ fn is_operator(byte: u8) -> bool {
     b"+-*/<>=~!@#%^&|`?".contains(&byte)
 }
 
-/// Block comments nest in PostgreSQL.
+/// Returns the length of a block comment. Block comments nest in PostgreSQL.
 fn block_comment(rest: &[u8]) -> usize {
     let (mut depth, mut at) = (0_usize, 0);
     while at < rest.len() {
@@ -171,7 +171,7 @@ fn block_comment(rest: &[u8]) -> usize {
     rest.len()
 }
 
-/// The length of what is quoted by the character at `open`. The doubled quote stands for one.
+/// Returns the length of the text up to the end of the quotes that open at `open`. A doubled quote ends nothing.
 fn quoted(rest: &[u8], open: usize, escapes: bool) -> usize {
     let quote = rest[open];
     let mut at = open + 1;
@@ -186,7 +186,7 @@ fn quoted(rest: &[u8], open: usize, escapes: bool) -> usize {
     rest.len()
 }
 
-/// The length of `$tag$text$tag$`, if that is what begins here.
+/// Returns the length of `$tag$text$tag$`, if the bytes begin with it.
 fn dollar_quoted(rest: &[u8]) -> Option<usize> {
     let length = run(&rest[1..], |byte| is_letter(byte) || byte.is_ascii_digit());
     let tag = rest.get(..length + 2).filter(|tag| tag.ends_with(b"$"))?;
@@ -201,7 +201,7 @@ fn dollar_quoted(rest: &[u8]) -> Option<usize> {
     Some(rest.len())
 }
 
-/// A word, or the string or the name that is written with a letter before its quote.
+/// Reads a word, or a string or name with a letter before its quote.
 fn word(rest: &[u8]) -> (Kind, usize) {
     match rest {
         [b'e' | b'E', b'\'', ..] => (Kind::String, quoted(rest, 1, true)),
@@ -220,7 +220,7 @@ fn number(rest: &[u8]) -> usize {
         return 2 + run(&rest[2..], |byte| byte.is_ascii_hexdigit() || byte == b'_');
     }
     let mut end = digits(0);
-    // `1..10` is a range, and no number ends in its first point.
+    // `1..10` is a range, so its first dot doesn't belong to the number.
     if rest.get(end) == Some(&b'.') && rest.get(end + 1) != Some(&b'.') {
         end += 1 + digits(end + 1);
     }
@@ -233,7 +233,7 @@ fn number(rest: &[u8]) -> usize {
     end
 }
 
-/// The length of an operator, which ends where a comment begins.
+/// Returns the length of an operator. It ends where a comment begins.
 fn operator(rest: &[u8]) -> usize {
     let length = run(rest, is_operator);
     let comment = rest[..length].windows(2).position(|pair| pair == b"--" || pair == b"/*");

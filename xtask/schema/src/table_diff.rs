@@ -1,20 +1,20 @@
-//! The differences between two tables, column by column and constraint by constraint.
+//! Names the differences between two tables, column by column and constraint by constraint.
 
 use super::compare::{Aspect, Difference};
 use super::parse::{items, words};
 use super::sql::tokens;
 
-/// CREATE TABLE, taken apart.
+/// The parts of CREATE TABLE.
 struct Parts<'t> {
-    /// `CREATE UNLOGGED TABLE`.
+    /// The words before the name, for example `CREATE UNLOGGED TABLE`.
     create: &'t str,
     columns: Vec<(&'t str, &'t str)>,
     constraints: Vec<(&'t str, &'t str)>,
-    /// INHERITS, PARTITION BY, USING and WITH, a line each.
+    /// INHERITS, PARTITION BY, USING and WITH, each on its own line.
     options: &'t str,
 }
 
-/// Names what differs in two tables of one name, and takes their CREATE TABLE and ADD CONSTRAINT out of the lists.
+/// Names the differences between two tables with one name, and removes CREATE TABLE and ADD CONSTRAINT from the lists.
 pub(super) fn table(
     header: &str,
     expected: &mut Vec<(Aspect, String)>,
@@ -26,7 +26,7 @@ pub(super) fn table(
     let (expected_create, expected_added) = take(expected);
     let (actual_create, actual_added) = take(actual);
     let (Some(mut expected), Some(mut actual)) = (parts(&expected_create), parts(&actual_create)) else {
-        // Not as it is generated: an edited file.
+        // The file was edited, because this isn't the generated form.
         let whole = Difference::new(header, Some(&expected_create), Some(&actual_create));
         return if expected_create == actual_create && expected_added == actual_added {
             Vec::new()
@@ -47,7 +47,7 @@ pub(super) fn table(
     }
     for (column, wanted, found) in pair(&expected.columns, &actual.columns) {
         let mut difference = self::column(name, column, wanted, found);
-        // ADD COLUMN puts it at the end, where it must not be followed by one that is there.
+        // ADD COLUMN puts the column at the end. That is no repair if a column that belongs after it exists already.
         let after = expected.columns.iter().skip_while(|(known, _)| *known != column);
         if found.is_none() && after.into_iter().any(|(known, _)| actual.columns.iter().any(|(there, _)| known == there))
         {
@@ -67,7 +67,7 @@ pub(super) fn table(
             (_, _, drop, add) => drop.or(add).unwrap_or_default(),
         };
         let object = format!("constraint {constraint} on {name}");
-        // A constraint that is made anew has lost its comment.
+        // A constraint that is dropped and created again has lost its comment.
         let comment =
             comments.iter().find(|(aspect, _)| found.is_some() && aspect.object == format!("comment on {object}"));
         let repair = comment.map_or_else(|| repair.clone(), |(_, comment)| format!("{repair}\n{comment}"));
@@ -76,7 +76,7 @@ pub(super) fn table(
     differences
 }
 
-/// Takes CREATE TABLE and the constraints that are added to it out of the statements.
+/// Removes CREATE TABLE and the constraints that are added to it from the statements, and returns them.
 fn take(statements: &mut Vec<(Aspect, String)>) -> (String, Vec<String>) {
     let (mut create, mut added) = (String::new(), Vec::new());
     statements.retain(|(aspect, statement)| {
@@ -119,7 +119,7 @@ fn parts(statement: &str) -> Option<Parts<'_>> {
     Some(Parts { create, columns, constraints, options: statement[close.end()..].trim_end_matches(';').trim() })
 }
 
-/// The name and the definition of `CONSTRAINT name definition`, wherever in a statement that stands.
+/// Returns the name and the definition of `CONSTRAINT name definition`, inside CREATE TABLE or in ALTER TABLE.
 fn added(text: &str) -> Option<(&str, &str)> {
     let start = if text.starts_with("CONSTRAINT ") {
         0
@@ -130,7 +130,7 @@ fn added(text: &str) -> Option<(&str, &str)> {
     Some((words(definition).get(1).copied()?, definition))
 }
 
-/// What both have, and what only one has, where it is not the same.
+/// Pairs the items of two lists by their names, and returns the pairs that differ. One side of a pair may be missing.
 fn pair<'t>(
     expected: &[(&'t str, &'t str)],
     actual: &[(&'t str, &'t str)],
@@ -144,7 +144,7 @@ fn pair<'t>(
     pairs
 }
 
-/// The order of the columns that both have.
+/// Compares the order of the columns that both tables have.
 fn order(header: &str, expected: &[(&str, &str)], actual: &[(&str, &str)]) -> Option<Difference> {
     let common = |list: &[(&str, &str)], other: &[(&str, &str)]| -> Vec<String> {
         let names = list.iter().map(|(name, _)| *name).filter(|name| other.iter().any(|(known, _)| known == name));
@@ -183,7 +183,7 @@ impl Column {
             match word {
                 "COMPRESSION" if !last => part = &mut column.compression,
                 "COLLATE" if !last => part = &mut column.collation,
-                // What follows these is an expression, up to the end.
+                // These words begin an expression, which reaches to the end.
                 "DEFAULT" if !last => (part, last) = (&mut column.default, true),
                 "GENERATED" if !last => (part, last) = (&mut column.generated, true),
                 word => {
@@ -198,7 +198,7 @@ impl Column {
     }
 }
 
-/// What differs in a column, and the statements that put it right. A column too many is left to a person.
+/// Names the differences in a column, and the statements that repair them. An extra column is left to a person.
 fn column(table: &str, name: &str, expected: Option<&str>, actual: Option<&str>) -> Difference {
     let difference = Difference::new(&format!("column {table}.{name}"), expected, actual);
     let (Some(expected), Some(actual)) = (expected, actual) else {
@@ -236,7 +236,8 @@ fn column(table: &str, name: &str, expected: Option<&str>, actual: Option<&str>)
     difference.detail(details.join("; ")).repair((!repairs.is_empty()).then(|| repairs.join("\n")))
 }
 
-/// What makes a column an identity, another kind of one, or none; options of its sequence are left to a person.
+/// Returns the action that gives a column the expected kind of identity, or removes the identity or the expression.
+/// Options of the identity's sequence are left to a person.
 fn identity(expected: &str, actual: &str) -> Option<String> {
     const IDENTITY: &str = " AS IDENTITY";
     match (expected.split_once(IDENTITY), actual.split_once(IDENTITY)) {
@@ -248,7 +249,7 @@ fn identity(expected: &str, actual: &str) -> Option<String> {
     }
 }
 
-/// LOGGED against UNLOGGED.
+/// Returns the statement that makes a table LOGGED or UNLOGGED.
 fn logged(name: &str, expected: &str, actual: &str) -> Option<String> {
     let word = if expected.contains("UNLOGGED") { "UNLOGGED" } else { "LOGGED" };
     (expected != actual).then(|| format!("ALTER TABLE {name} SET {word};"))

@@ -1,4 +1,4 @@
-//! What needs no server: taking DDL apart and naming differences.
+//! The tests that need no server: they split DDL and name differences.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -6,19 +6,19 @@ use super::compare::DifferenceKind;
 use super::parse::{blocks, canonical, items, statements, words};
 use super::{Catalog, HEAD, compare};
 
-/// A schema file with these objects.
+/// Makes a schema file with these objects.
 fn catalog(objects: &str) -> Catalog {
     Catalog::parse(&format!("{HEAD}\n{objects}"))
 }
 
-/// `kind object` of every difference.
+/// Returns `kind object` for every difference.
 fn differences(expected: &str, actual: &str) -> Vec<String> {
     let differences = compare(&catalog(expected), &catalog(actual));
     differences.iter().map(|difference| format!("{} {}", difference.kind, difference.object)).collect()
 }
 
 #[test]
-fn bodies_that_look_like_objects_are_not_taken_for_them() {
+fn text_in_a_body_or_comment_never_begins_an_object() {
     let text = "-- function public.f()\nCREATE FUNCTION public.f() AS $fn$\n\n-- table public.trap\nCREATE $q$\n\n-- x\n$q$;\n$fn$;\n\
                 COMMENT ON FUNCTION public.f() IS 'a\n\n-- index public.trap';\n\n-- table public.t\nCREATE TABLE public.t (\n);\n";
     let blocks = blocks(text);
@@ -30,7 +30,7 @@ fn bodies_that_look_like_objects_are_not_taken_for_them() {
 }
 
 #[test]
-fn statements_of_a_standard_body_are_one() {
+fn a_function_with_a_standard_body_is_one_statement() {
     let body = "CREATE FUNCTION public.f()\nBEGIN ATOMIC\n SELECT 1;\n SELECT 2;\nEND;\nCOMMENT ON FUNCTION public.f() IS 'x';";
     assert_eq!(statements(body).len(), 2);
 }
@@ -39,7 +39,7 @@ fn statements_of_a_standard_body_are_one() {
 fn arrays_are_cast_element_by_element() {
     let written = canonical("CHECK (((a)::text = ANY ((ARRAY['x,''y'::character varying, b])::text[])))".to_owned());
     assert_eq!(written, "CHECK (((a)::text = ANY (ARRAY[('x,''y'::character varying)::text, (b)::text])))");
-    // The brackets of a name, and those inside the elements, end nothing.
+    // Brackets in a name or inside an element don't end the array.
     let written = canonical("((ARRAY['])', b[1], f(c)])::\"a[]b\"[])".to_owned());
     assert_eq!(written, "(ARRAY[('])')::\"a[]b\", (b[1])::\"a[]b\", (f(c))::\"a[]b\"])");
     for unfinished in ["(ARRAY[", "(ARRAY[a)", "(ARRAY[a])::", "(ARRAY[a])::t[", "(ARRAY['])::t[]"] {
@@ -49,9 +49,9 @@ fn arrays_are_cast_element_by_element() {
     assert_eq!(canonical(body.to_owned()), body);
 }
 
-/// Keywords in quotes and comments, and what is in parentheses, stand for nothing.
+/// Keywords in quotes, comments and parentheses don't count.
 #[test]
-fn a_column_is_taken_apart_at_its_outermost_words() {
+fn a_column_is_split_at_its_outermost_words() {
     let line = "\"NOT NULL\" character varying(10) DEFAULT ('a) NOT NULL'::text || E'\\' b') NOT NULL";
     let words = words(line);
     assert_eq!(
@@ -103,11 +103,11 @@ fn columns_and_constraints_are_named() {
         differences[0].repair.as_deref(),
         Some("ALTER TABLE public.t ALTER COLUMN a TYPE integer;\nALTER TABLE public.t ALTER COLUMN a SET DEFAULT 1;")
     );
-    assert_eq!(differences[2].repair, None, "a column too many may hold data");
+    assert_eq!(differences[2].repair, None, "an extra column may hold data");
 }
 
 #[test]
-fn an_empty_catalog_says_so() {
+fn a_catalog_without_objects_is_empty() {
     assert!(Catalog::parse("").is_empty());
     assert!(catalog("").is_empty());
     assert!(!catalog("-- table public.a\nCREATE TABLE public.a (\n);\n").is_empty());

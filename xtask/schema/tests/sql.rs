@@ -1,11 +1,11 @@
-//! The lexer: what each piece of SQL is, that no byte is lost, and that text which is not finished is no reason to fail.
+//! Tests of the lexer: each token has the right kind, no byte is lost, and unfinished text is no error.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use xtask_schema::sql::Kind::{self, Comment, Number, Parameter, QuotedIdentifier, Space, String, Symbol, Word};
 use xtask_schema::sql::tokens;
 
-/// What there is but white space.
+/// Returns the tokens without white space.
 fn pieces(sql: &str) -> Vec<(Kind, &str)> {
     tokens(sql).filter(|token| token.kind != Space).map(|token| (token.kind, token.text)).collect()
 }
@@ -46,7 +46,7 @@ fn strings() {
     for sql in ["''", "'it''s -- /* $$'", "E'\\'a'", "e'\\\\'", "b'01'", "X'ff'", "N'a'", "U&'\\0061'", "u&'\\'"] {
         is_one(String, sql);
     }
-    // Without E a backslash is a character like any other, and E is the prefix only where it is the whole word.
+    // Without E, a backslash is an ordinary character. E is a prefix only if it is the whole word.
     assert_eq!(pieces("'\\'a"), [(String, "'\\'"), (Word, "a")]);
     assert_eq!(pieces("type'\\'a"), [(Word, "type"), (String, "'\\'"), (Word, "a")]);
     assert_eq!(pieces("U & 'a'"), [(Word, "U"), (Symbol, "&"), (String, "'a'")]);
@@ -116,12 +116,12 @@ fn unfinished_text_is_one_token_to_its_end() {
 }
 
 #[test]
-fn a_byte_order_mark_is_white_space_at_the_start_alone() {
+fn a_byte_order_mark_is_white_space_only_at_the_start() {
     assert_eq!(pieces("\u{feff}SELECT"), [(Word, "SELECT")]);
     assert_eq!(pieces(" \u{feff}SELECT"), [(Word, "\u{feff}SELECT")]);
 }
 
-/// Every text of up to five of these pieces: the tokens follow each other without a gap and have an end.
+/// In every text of five of these pieces, the tokens follow each other without a gap up to the end.
 #[test]
 fn no_byte_is_lost() {
     let pieces = ["'", "\"", "$", "$a", "-", "/", "*", "\\", "E", "U", "&", "é", "1", ".", "e", "\n", "("];

@@ -1,6 +1,6 @@
-//! Changes to the schema of `every_kind.sql`, and the differences that each of them must be named by.
+//! Changes to the schema of `every_kind.sql`, and the differences that `db-verify` must report for each of them.
 
-/// Statements, and what `db-verify` says of them: `kind object`, in any order.
+/// Statements, and the differences that `db-verify` reports for them: `kind object`, in any order.
 pub(crate) type Change = (&'static str, &'static [&'static str]);
 
 pub(crate) const COLUMNS: &[Change] = &[
@@ -239,11 +239,11 @@ pub(crate) const TABLES: &[Change] = &[
     ),
     ("DROP EXTENSION pgcrypto", &["missing extension pgcrypto"]),
     ("CREATE EXTENSION hstore", &["extra extension hstore"]),
-    // The schema of the history is none of the migrations' objects, but what else is in it is.
+    // The schema of the history table is left out, but only if nothing else is in it.
     ("CREATE TABLE _sqlx.more (x integer)", &["extra schema _sqlx", "extra table _sqlx.more"]),
 ];
 
-/// Kinds that are compared by name only.
+/// Changes to kinds that are compared by name only.
 pub(crate) const OTHER_KINDS: &[Change] = &[
     (
         "CREATE OPERATOR public.=== (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4eq)",
@@ -275,7 +275,7 @@ pub(crate) const OTHER_KINDS: &[Change] = &[
     ),
 ];
 
-/// What is no part of a schema, or belongs to the server it is on.
+/// Changes that are not part of the schema, or that belong to the server.
 pub(crate) const NOT_COMPARED: &str = "
     GRANT ALL ON users TO PUBLIC;
     ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;

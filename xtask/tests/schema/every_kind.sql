@@ -1,5 +1,5 @@
--- Every kind of object that a schema file renders, and what is hard to write about it: quotes, defaults, what
--- PostgreSQL names or adds by itself, objects that need each other in an order that is not the alphabet's.
+-- Every kind of object that a schema file renders, with the difficult cases: quotes, defaults, names and objects that
+-- PostgreSQL adds by itself, and objects that need each other in an order that isn't alphabetical.
 
 CREATE SCHEMA app;
 COMMENT ON SCHEMA app IS 'The "app"''s schema';
@@ -35,7 +35,7 @@ COMMENT ON SEQUENCE app.falling IS 'Falls';
 CREATE SEQUENCE public.plain;
 CREATE UNLOGGED SEQUENCE public.unlogged_sequence;
 
--- Routines. What is in their bodies looks like a schema file.
+-- Routines. The text in their bodies looks like a schema file.
 CREATE FUNCTION app.plain_sql(a integer, b text DEFAULT 'x''y') RETURNS text LANGUAGE sql IMMUTABLE AS $$
 select a::text || b; -- table public.trap
 $$;
@@ -181,7 +181,7 @@ CREATE CONSTRAINT TRIGGER users_always AFTER INSERT ON public.users DEFERRABLE I
     FOR EACH ROW EXECUTE FUNCTION public.touch();
 ALTER TABLE public.users ENABLE ALWAYS TRIGGER users_always;
 
--- What needs something that comes after it in the alphabet.
+-- Objects that need an object that comes later in the alphabet.
 CREATE FUNCTION app.next() RETURNS bigint LANGUAGE sql AS 'select nextval(''app.falling'')';
 CREATE TABLE app.uses (
     id bigint DEFAULT app.next(),
@@ -222,6 +222,6 @@ CREATE EVENT TRIGGER watcher ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CRE
 ALTER EVENT TRIGGER watcher DISABLE;
 COMMENT ON EVENT TRIGGER watcher IS 'Watches';
 
--- Of the session that makes it, and of no schema.
+-- These objects belong to the session that makes them, and to no schema.
 CREATE TEMPORARY TABLE of_this_session (x integer);
 CREATE FUNCTION pg_temp.of_this_session() RETURNS integer LANGUAGE sql AS 'select 1';

@@ -1,5 +1,5 @@
-//! Schema files and `db-verify`: what is in a database can be written down, loaded again, and no difference from it
-//! goes unseen or unnamed.
+//! Schema files and `db-verify`: a schema can be written to a file and loaded again, and every difference from the file
+//! is found and named.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -21,13 +21,13 @@ const EVERY_KIND: &str = include_str!("every_kind.sql");
 
 /// A difference as `db-verify` reports it.
 struct Named {
-    /// `kind object`.
+    /// The kind and the object: `kind object`.
     what: String,
     /// The statements that repair it.
     repair: Option<String>,
 }
 
-/// The differences in the output of `db-verify --format json`.
+/// Returns the differences in the output of `db-verify --format json`.
 #[track_caller]
 fn named(outcome: &Outcome) -> Vec<Named> {
     let events = outcome.events();
@@ -38,7 +38,7 @@ fn named(outcome: &Outcome) -> Vec<Named> {
         let (shown, repair) =
             text.split_once("\n  repair:\n").map_or((text.as_str(), None), |(shown, repair)| (shown, Some(repair)));
         let first = shown.lines().next().unwrap();
-        // What differs may follow, in a few words.
+        // A few words about the difference may follow.
         let what = first.split_once(": ").map_or(first, |(what, _)| what);
         let repair = repair
             .map(|repair| repair.lines().map(|line| line.strip_prefix("    ").unwrap()).collect::<Vec<_>>().join("\n"));
@@ -47,7 +47,8 @@ fn named(outcome: &Outcome) -> Vec<Named> {
     details.map(named).collect()
 }
 
-/// A server and a workspace whose migrations make every kind of object, set up. `None`: extensions are missing here.
+/// Sets up a server and a workspace whose migrations make every kind of object. Returns `None` if this machine lacks
+/// extensions.
 fn every_kind() -> Option<(Server, Workspace)> {
     let (server, workspace) = server_and_workspace();
     let extensions =
@@ -63,8 +64,8 @@ fn every_kind() -> Option<(Server, Workspace)> {
     Some((server, workspace))
 }
 
-/// Makes the changes; they must be named, and nothing else. Then what can be repaired is, by the statements that were
-/// proposed, and what can't is still named.
+/// Makes the changes, and expects `db-verify` to name them and nothing else. Then it runs the proposed repairs, and
+/// expects `db-verify` to name only the differences that had none.
 #[track_caller]
 fn are_named(changes: &[Change]) {
     let Some((server, workspace)) = every_kind() else {
@@ -136,12 +137,12 @@ fn tables_schemas_and_extensions() {
 }
 
 #[test]
-fn kinds_that_are_not_rendered_are_seen() {
+fn kinds_that_are_not_rendered_are_compared_by_name() {
     are_named(changes::OTHER_KINDS);
 }
 
 #[test]
-fn what_is_no_part_of_the_schema_is_not_compared() {
+fn changes_outside_the_schema_are_not_compared() {
     let Some((server, workspace)) = every_kind() else {
         skip!("PostgreSQL's contributed extensions are not installed")
     };
@@ -150,7 +151,7 @@ fn what_is_no_part_of_the_schema_is_not_compared() {
 }
 
 #[test]
-fn an_index_that_failed_to_be_built_is_seen() {
+fn an_index_whose_build_failed_is_named() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     server.execute("library", "DROP INDEX books_title_idx; INSERT INTO authors (name) VALUES ('same'), ('same')");
@@ -159,7 +160,7 @@ fn an_index_that_failed_to_be_built_is_seen() {
     session.execute("CREATE UNIQUE INDEX CONCURRENTLY authors_name_idx ON authors (name)").unwrap_err();
     session.close();
     workspace.run(&["db-verify"]).code(4).says(["extra index public.authors_name_idx"]).lacks(["books_title_idx"]);
-    // The same name and definition, and of no use all the same.
+    // The index has the same name and definition, but PostgreSQL doesn't use it.
     server.execute("library", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'books_title_idx'::regclass");
     workspace
         .run(&["db-verify"])
@@ -168,7 +169,7 @@ fn an_index_that_failed_to_be_built_is_seen() {
 }
 
 #[test]
-fn a_foreign_key_that_is_switched_off_is_seen() {
+fn a_foreign_key_with_disabled_triggers_is_named() {
     let (server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     server.execute("library", "ALTER TABLE books DISABLE TRIGGER ALL");
@@ -178,7 +179,7 @@ fn a_foreign_key_that_is_switched_off_is_seen() {
         .says(["different foreign key books_author_id_fkey on public.books", "not enforced"]);
 }
 
-/// A workspace whose only migration of the library is the schema file of another.
+/// Makes a workspace whose only migration of the library is this schema file.
 fn loading(server: &Server, schema: &str, database: &str) -> Workspace {
     let workspace = Workspace::generic().build();
     workspace.set_authority("127.0.0.1", server.port, ROLE, support::fixture::PASSWORD);
@@ -192,7 +193,7 @@ fn loading(server: &Server, schema: &str, database: &str) -> Workspace {
     workspace
 }
 
-/// The schema of a database as pg_dump writes it, without what differs from run to run.
+/// Returns the schema of a database as pg_dump writes it, without the lines that differ from run to run.
 fn dump(server: &Server, database: &str) -> Option<Vec<String>> {
     let output = Command::new(binaries().join("pg_dump"))
         .args(["--schema-only", "--no-owner", "--exclude-schema=_sqlx", "-h", "127.0.0.1", "-U", "test_admin", "-p"])
@@ -213,7 +214,7 @@ fn a_schema_file_makes_the_same_schema_again() {
     };
     let schema = workspace.read("schema/library.sql");
     let again = loading(&server, &schema, "again");
-    // Every object is there again, which the proof says, and pg_dump, which has no part in it.
+    // The proof says that every object exists again. pg_dump, which is no part of the proof, has to agree.
     again.run(&["db-setup"]).code(0);
     again.run(&["db-verify", "--write"]).code(0);
     assert_eq!(again.read("schema/library.sql"), schema);
@@ -222,7 +223,7 @@ fn a_schema_file_makes_the_same_schema_again() {
 }
 
 #[test]
-fn what_a_server_writes_otherwise_when_it_is_loaded_is_written_in_one_way() {
+fn definitions_that_a_server_rewrites_when_it_loads_them_have_one_form() {
     let (server, workspace) = server_and_workspace();
     let lists =
         "CREATE TABLE lists (v varchar(10) CHECK (v IN ('a''b', 'c,d', 'e)f')), n numeric CHECK (n IN (1, 2.5, -3)), \
@@ -242,7 +243,7 @@ fn what_a_server_writes_otherwise_when_it_is_loaded_is_written_in_one_way() {
 }
 
 #[test]
-fn the_settings_of_a_database_or_role_change_nothing() {
+fn settings_of_a_role_change_nothing() {
     let (server, workspace) = server_and_workspace();
     let values = "CREATE TABLE defaults (t timestamptz DEFAULT '2020-01-01 00:00:00+07', i interval DEFAULT '1 day 02:00', \
                   f float8 DEFAULT 0.1, b bytea DEFAULT '\\xde', m money DEFAULT 12.5, d date DEFAULT '2020-02-01', \
@@ -278,7 +279,7 @@ fn line_endings_of_the_file_are_no_difference() {
 }
 
 #[test]
-fn a_file_that_was_edited_or_cut_never_passes() {
+fn an_edited_or_truncated_file_never_passes() {
     let (_server, workspace) = server_and_workspace();
     workspace.run(&["db-setup"]).code(0);
     let schema = workspace.read("schema/library.sql");
@@ -308,7 +309,7 @@ fn a_file_that_was_edited_or_cut_never_passes() {
 }
 
 #[test]
-fn this_repository() {
+fn the_schema_files_of_this_repository_are_right() {
     let server = Server::start();
     let workspace = Workspace::repository().build();
     workspace.point_at(&server);
@@ -316,7 +317,7 @@ fn this_repository() {
     workspace.run(&["db-setup"]).code(0).says(["(7 rows)", "(3 rows)"]);
     workspace.accept_schema();
     assert_eq!(["schema/main.sql", "schema/audit.sql"].map(|file| workspace.read(file)), committed);
-    // The predecessor's fault: a table too many.
+    // The predecessor of this project had this fault: an extra table.
     server.execute("quickcart_audit", "CREATE TABLE users (id bigint PRIMARY KEY)");
     workspace.run(&["db-verify"]).code(4).says(["extra table public.users"]);
     assert_eq!(sql::tables(&server.admin("quickcart_audit")).len(), 4);

@@ -18,7 +18,7 @@ rules = [\"require-lock-timeout\", \"require-statement-timeout\", \"prefer-robus
 reason = \"Not what is tested.\"
 ";
 
-/// A folder with migrations, and a list of what is accepted.
+/// A folder with migrations and a list of accepted findings.
 struct Folder(TempDir);
 
 impl Folder {

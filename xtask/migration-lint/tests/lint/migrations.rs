@@ -194,7 +194,7 @@ fn the_findings_depend_on_the_version() {
 }
 
 #[test]
-fn without_a_list_all_of_squawk_s_own_rules_run() {
+fn without_a_list_all_of_squawks_default_rules_run() {
     let folder = Folder::quiet();
     folder.write("001.up.sql", "ALTER TABLE books ADD COLUMN lent boolean;\n");
     let mut command = command(folder.path());

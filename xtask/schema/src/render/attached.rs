@@ -1,5 +1,5 @@
-//! What is attached to a table or view with a statement of its own: indexes, foreign keys, triggers, rules,
-//! policies, statistics; and event triggers.
+//! Renders the objects that a separate statement attaches to a table or view: indexes, foreign keys, triggers, rules,
+//! policies and statistics. Event triggers are here as well.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::super::object::{Object, one_line};
 use super::super::rows::{Constraint, Id, Oid, Policy, class};
 use super::{comment, table};
 
-/// All of them.
+/// Renders all of these objects.
 pub(super) fn all(model: &Model<'_>, objects: &mut Vec<Object>) {
     let of_constraints: HashMap<Oid, &Constraint> = model
         .rows
@@ -27,7 +27,7 @@ pub(super) fn all(model: &Model<'_>, objects: &mut Vec<Object>) {
     event_triggers(model, objects);
 }
 
-/// An object of this relation: written after it, in the order of `step` and its name.
+/// Makes an object of this relation. It is written after the relation, in the order of `step` and `name`.
 fn of_relation(model: &Model<'_>, id: Id, relation: Oid, step: u8, kind: &str, name: &str) -> Option<Object> {
     let relation = model.relation(relation)?;
     let rank = if "vm".contains(relation.kind) { Rank::View } else { Rank::Table };
@@ -64,7 +64,7 @@ fn indexes(model: &Model<'_>, of_constraints: &HashMap<Oid, &Constraint>, object
         for parent in parents {
             object.statements.push(format!("ALTER INDEX {} ATTACH PARTITION {name};", model.relation_name(parent)));
         }
-        // The index of a partition's constraint exists with its table, before this one.
+        // The index of a partition's constraint is created with its table, before this index.
         let attached = model.rows.inheritance.iter().filter(|inheritance| inheritance.parent == index.oid);
         let attached = attached.filter(|inheritance| of_constraints.contains_key(&inheritance.child));
         let mut attached: Vec<_> = attached.map(|inheritance| model.relation_name(inheritance.child)).collect();
@@ -83,7 +83,7 @@ fn indexes(model: &Model<'_>, of_constraints: &HashMap<Oid, &Constraint>, object
     }
 }
 
-/// Foreign keys. Those that partitions have from their parents come with them.
+/// Renders foreign keys. The foreign keys that partitions have from their parents are created with the parents' ones.
 fn foreign_keys(model: &Model<'_>, objects: &mut Vec<Object>) {
     for constraint in
         model.rows.constraints.iter().filter(|constraint| constraint.kind == 'f' && constraint.parent == 0)
@@ -97,7 +97,7 @@ fn foreign_keys(model: &Model<'_>, objects: &mut Vec<Object>) {
         object
             .statements
             .push(format!("ALTER TABLE {table} ADD CONSTRAINT {} {};", constraint.name, constraint.definition));
-        // ALTER TABLE ... DISABLE TRIGGER ALL, as bulk loads do it and forget it.
+        // Bulk loads disable these triggers with ALTER TABLE ... DISABLE TRIGGER ALL, and may forget to enable them.
         let disabled =
             model.rows.triggers.iter().filter(|trigger| trigger.internal && trigger.constraint == constraint.oid);
         let mut disabled: Vec<_> = disabled
@@ -113,7 +113,7 @@ fn foreign_keys(model: &Model<'_>, objects: &mut Vec<Object>) {
     }
 }
 
-/// When a trigger or rule fires, where it is not always but in replicas.
+/// Returns the words that say when a trigger or rule fires. The default, everywhere but in replicas, has none.
 fn enabled(state: char) -> Option<&'static str> {
     match state {
         'D' => Some("DISABLE"),
@@ -132,7 +132,7 @@ fn triggers(model: &Model<'_>, objects: &mut Vec<Object>) {
             continue;
         };
         let table = model.relation_name(trigger.relation);
-        // A partition has its parent's trigger; only whether it is enabled can differ.
+        // A partition has its parent's trigger. Only the state of the trigger can differ.
         let parent = model.rows.triggers.iter().find(|parent| parent.oid == trigger.parent);
         if let Some(parent) = parent {
             if parent.enabled == trigger.enabled {

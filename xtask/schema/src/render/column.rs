@@ -1,10 +1,10 @@
-//! Columns, and the sequences behind identity columns.
+//! Renders columns, and the sequences of identity columns.
 
 use super::super::model::Model;
 use super::super::rows::{Column, Relation, Sequence};
 use super::options;
 
-/// One line of CREATE TABLE.
+/// Returns the column's line in CREATE TABLE.
 pub(super) fn definition(model: &Model<'_>, relation: &Relation, column: &Column) -> String {
     let mut line = format!("{} {}", column.name, column.type_name);
     match column.compression {
@@ -29,7 +29,7 @@ pub(super) fn definition(model: &Model<'_>, relation: &Relation, column: &Column
     line
 }
 
-/// The column's collation, where it is not the one that its type has.
+/// Returns the column's collation, if it isn't the collation of the column's type.
 pub(super) fn collation<'r>(model: &Model<'r>, column: &'r Column) -> Option<&'r str> {
     let of_type = model.type_of(column.type_oid).map_or(100, |of_type| of_type.collation);
     if column.collation == 0 || column.collation == of_type {
@@ -38,7 +38,8 @@ pub(super) fn collation<'r>(model: &Model<'r>, column: &'r Column) -> Option<&'r
     column.collation_name.as_deref()
 }
 
-/// `GENERATED ... AS IDENTITY`. A partition's column that has it from its parent has no sequence.
+/// Returns `GENERATED ... AS IDENTITY`. A partition's column that gets its identity from the parent has no sequence and
+/// needs no words.
 fn identity(model: &Model<'_>, relation: &Relation, column: &Column) -> Option<String> {
     let when = match column.identity {
         'a' => "ALWAYS",
@@ -58,7 +59,7 @@ fn identity(model: &Model<'_>, relation: &Relation, column: &Column) -> Option<S
     Some(format!(" GENERATED {when} AS IDENTITY{options}"))
 }
 
-/// What is not the default for a sequence of this type and direction.
+/// Returns the options that aren't the defaults for a sequence of this type and direction.
 pub(super) fn sequence_options(sequence: &Sequence) -> Vec<String> {
     let (type_min, type_max) = match sequence.type_name.as_str() {
         "smallint" => (i64::from(i16::MIN), i64::from(i16::MAX)),
@@ -83,7 +84,7 @@ pub(super) fn sequence_options(sequence: &Sequence) -> Vec<String> {
     options
 }
 
-/// Storage and options, which CREATE TABLE can't state before PostgreSQL 16.
+/// Returns the statements that set storage and options. CREATE TABLE can't set the storage before PostgreSQL 16.
 pub(super) fn settings(model: &Model<'_>, relation: &str, column: &Column) -> Vec<String> {
     let alter = format!("ALTER TABLE ONLY {relation} ALTER COLUMN {}", column.name);
     let mut statements = Vec::new();

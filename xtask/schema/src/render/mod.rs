@@ -1,4 +1,5 @@
-//! The objects of a catalog as canonical DDL: one way to write each thing, the same in every version of PostgreSQL.
+//! Renders the objects of a catalog as canonical DDL. There is one way to write each object, in every version of
+//! PostgreSQL.
 
 mod attached;
 mod column;
@@ -11,10 +12,10 @@ use super::object::{self, Object};
 use super::rows::{Id, Oid, Relation, class};
 use super::{History, NAME_ONLY};
 
-/// The comment that a schema named public has from the start.
+/// The comment that the schema public has in a new database.
 const STANDARD_PUBLIC: &str = "standard public schema";
 
-/// All objects, in order.
+/// Renders all objects, in order.
 pub(super) fn objects(model: &Model<'_>, history: &History<'_>) -> Vec<Object> {
     let mut objects = Vec::new();
     schemas(model, &mut objects);
@@ -36,12 +37,12 @@ pub(super) fn objects(model: &Model<'_>, history: &History<'_>) -> Vec<Object> {
     object::sort(objects, model)
 }
 
-/// `COMMENT ON`, where there is a comment. `column` is 0 for the object itself.
+/// Returns `COMMENT ON`, if there is a comment. `column` is 0 for the object itself.
 fn comment(model: &Model<'_>, (class, oid): Id, column: i64, target: &str) -> Option<String> {
     model.comment(class, oid, column).map(|text| format!("COMMENT ON {target} IS {};", literal(text)))
 }
 
-/// Options as the catalog has them, `name=value` each on a line, for a list in parentheses.
+/// Returns options for a list in parentheses. The catalog has each option on its own line, as `name=value`.
 fn options(text: &str, prefix: &str) -> Vec<String> {
     let option = |line: &str| {
         let (name, value) = line.split_once('=').unwrap_or((line, "true"));
@@ -64,7 +65,7 @@ fn schemas(model: &Model<'_>, objects: &mut Vec<Object>) {
         let mut object = Object::new(id, Rank::Schema, "schema", &schema.name);
         if schema.name == "public" {
             public = true;
-            // One that was dropped and created again has no comment; that is no difference worth a name.
+            // A schema that was dropped and created again has no comment. This difference doesn't matter.
             if model.comment(class::SCHEMA, schema.oid, 0) != Some(STANDARD_PUBLIC) {
                 object.statements.extend(comment(model, id, 0, "SCHEMA public"));
             }
@@ -86,7 +87,7 @@ fn schemas(model: &Model<'_>, objects: &mut Vec<Object>) {
     }
 }
 
-/// The schema made for the history is none of the migrations' objects, unless something else is in it.
+/// Removes the schema of the history, because no migration makes it. It stays if something else is in it.
 fn drop_history_schema(model: &Model<'_>, history: &History<'_>, objects: &mut Vec<Object>) {
     let schema =
         model.rows.schemas.iter().find(|schema| {
@@ -103,7 +104,7 @@ fn drop_history_schema(model: &Model<'_>, history: &History<'_>, objects: &mut V
     }
 }
 
-/// Extensions with their schemas; their versions and comments come from the server's installation.
+/// Renders extensions with their schemas. Their versions and comments come from the server's installation.
 fn extensions(model: &Model<'_>, objects: &mut Vec<Object>) {
     for extension in &model.rows.extensions {
         let mut object = Object::new((class::EXTENSION, extension.oid), Rank::Extension, "extension", &extension.name);
@@ -117,7 +118,7 @@ fn extensions(model: &Model<'_>, objects: &mut Vec<Object>) {
 }
 
 fn routines(model: &Model<'_>, objects: &mut Vec<Object>) {
-    // A session's temporary functions are its own.
+    // The temporary functions of a session aren't part of the schema.
     let routines = model.rows.routines.iter();
     for routine in routines.filter(|routine| model.has_schema(routine.schema)) {
         let id = (class::PROC, routine.oid);
@@ -136,7 +137,7 @@ fn routines(model: &Model<'_>, objects: &mut Vec<Object>) {
                 .statements
                 .push(format!("CREATE AGGREGATE {}({arguments}) (\n    {}\n);", aggregate.name, aggregate.parts));
         }
-        // An aggregate without arguments is written with a star.
+        // PostgreSQL writes an aggregate without arguments with a star.
         let target = format!("{} {}", kind.to_uppercase(), routine.signature);
         let target = if kind == "aggregate" { target.replace("()", "(*)") } else { target };
         object.statements.extend(comment(model, id, 0, &target));
@@ -144,7 +145,7 @@ fn routines(model: &Model<'_>, objects: &mut Vec<Object>) {
     }
 }
 
-/// A sequence, unless it is a column's identity. OWNED BY is said after the table.
+/// Renders a sequence, unless it belongs to an identity column. OWNED BY is written after the table.
 fn sequence(model: &Model<'_>, relation: &Relation, objects: &mut Vec<Object>) {
     let Some(sequence) = model.sequence(relation.oid) else {
         return;
@@ -195,7 +196,7 @@ fn view(model: &Model<'_>, relation: &Relation) -> Object {
     object
 }
 
-/// The comments on a relation's columns.
+/// Returns the comments on a relation's columns.
 fn column_comments(model: &Model<'_>, relation: Oid, name: &str) -> Vec<String> {
     let columns = model.columns(relation).iter();
     let statement = |column: &&super::rows::Column| {
@@ -204,7 +205,7 @@ fn column_comments(model: &Model<'_>, relation: Oid, name: &str) -> Vec<String> 
     columns.filter_map(statement).collect()
 }
 
-/// Objects of kinds that are not rendered must be seen all the same.
+/// Adds the objects of kinds that are not rendered, so that they are compared by name.
 fn by_name_only(model: &Model<'_>, objects: &mut Vec<Object>) {
     let mut add = |id: Id, kind: &str, name: &str| {
         let mut object = Object::new(id, Rank::Other, kind, name);

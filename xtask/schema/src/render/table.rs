@@ -1,4 +1,4 @@
-//! Tables, with what is stated inside CREATE TABLE and the statements that follow it.
+//! Renders tables: CREATE TABLE, and the statements that follow it.
 
 use super::super::kind::Rank;
 use super::super::model::Model;
@@ -6,10 +6,10 @@ use super::super::object::Object;
 use super::super::rows::{Column, Constraint, Relation, class};
 use super::{column, column_comments, comment, options};
 
-/// What makes a constraint that ALTER TABLE has to add: in CREATE TABLE it would be ignored.
+/// The last words of a constraint that ALTER TABLE has to add. CREATE TABLE would ignore these words.
 const NOT_VALID: &str = " NOT VALID";
 
-/// A table with its columns and all constraints but foreign keys.
+/// Renders a table with its columns and all of its constraints except foreign keys.
 pub(super) fn table(model: &Model<'_>, relation: &Relation) -> Object {
     let name = model.qualified(relation.schema, &relation.name);
     let mut object = Object::new((class::RELATION, relation.oid), Rank::Table, "table", &name);
@@ -54,7 +54,7 @@ fn create(model: &Model<'_>, relation: &Relation, name: &str) -> String {
     if let (Some(key), 'p') = (&relation.definition, relation.kind) {
         statement.push_str(&format!("\nPARTITION BY {key}"));
     }
-    // 2 is heap; a partitioned table may have none.
+    // The access method 2 is heap. A partitioned table may have no access method.
     if relation.method != 2 && relation.method != 0 {
         statement.push_str(&format!("\nUSING {}", model.access_method(relation.method)));
     }
@@ -67,12 +67,12 @@ fn create(model: &Model<'_>, relation: &Relation, name: &str) -> String {
     statement
 }
 
-/// Whether CREATE TABLE says INHERITS. A table whose columns are all its own was made to inherit afterwards.
+/// Returns whether CREATE TABLE has INHERITS. A table whose columns are all its own got its parents after its creation.
 fn inherits(model: &Model<'_>, relation: &Relation) -> bool {
     !relation.partition && model.columns(relation.oid).iter().any(|column| !column.local)
 }
 
-/// The constraints that are the table's own, but for foreign keys: those to be added by ALTER TABLE, or the others.
+/// Returns the table's own constraints except foreign keys: those that ALTER TABLE has to add, or the others.
 fn constraints<'r>(model: &Model<'r>, relation: &'r Relation, added: bool) -> impl Iterator<Item = &'r Constraint> {
     let inherits = inherits(model, relation);
     let constraints: Vec<_> = model.constraints(relation.oid).to_vec();
@@ -83,7 +83,7 @@ fn constraints<'r>(model: &Model<'r>, relation: &'r Relation, added: bool) -> im
     })
 }
 
-/// The statements that make a table a partition or a child of another one.
+/// Returns the statements that make a table a partition or a child of another table.
 fn ancestry(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
     let parents = model.parents(relation.oid);
     if let Some(bound) = &relation.bound {
@@ -94,7 +94,7 @@ fn ancestry(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
         let inherit = |parent| format!("ALTER TABLE {name} INHERIT {};", model.relation_name(parent));
         return parents.into_iter().map(inherit).collect();
     }
-    // What an inherited column has otherwise than its parents.
+    // An inherited column can have another default or nullability than its parents' column.
     let mut statements = Vec::new();
     for column in model.columns(relation.oid).iter().filter(|column| !column.local) {
         let inherited: Vec<&Column> = parents
@@ -118,7 +118,7 @@ fn ancestry(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
     statements
 }
 
-/// Replica identity, clustering, row security, and the sequences that belong to columns.
+/// Returns the statements for replica identity, clustering, row security and the sequences that belong to columns.
 fn properties(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
     let mut statements = Vec::new();
     let constraints = model.constraints(relation.oid).iter().filter(|constraint| "pux".contains(constraint.kind));
@@ -127,12 +127,12 @@ fn properties(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String>
             continue;
         };
         statements.extend(index_properties(name, &constraint.name, index.clustered, index.replica_identity));
-        // pg_get_constraintdef does not have them.
+        // pg_get_constraintdef doesn't return these options.
         if let Some(text) = model.relation(index.oid).and_then(|relation| relation.options.as_deref()) {
             let index = model.relation_name(index.oid);
             statements.push(format!("ALTER INDEX {index} SET ({});", options(text, "").join(", ")));
         }
-        // That of a partitioned table is as valid as its partitions' are.
+        // The index of a partitioned table is as valid as the indexes of its partitions.
         if !index.valid && relation.kind != 'p' {
             statements.push(format!("-- invalid: the index of constraint {}", constraint.name));
         }
@@ -157,7 +157,7 @@ fn properties(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String>
     statements
 }
 
-/// The statements by which a table is clustered on an index or identifies its rows by it.
+/// Returns the statements that cluster a table on an index, or make the index the table's replica identity.
 pub(super) fn index_properties(table: &str, index: &str, clustered: bool, replica_identity: bool) -> Vec<String> {
     let mut statements = Vec::new();
     if clustered {
@@ -169,7 +169,7 @@ pub(super) fn index_properties(table: &str, index: &str, clustered: bool, replic
     statements
 }
 
-/// The comments on the table and on everything that is created with it.
+/// Returns the comments on the table and on everything that is created with it.
 fn comments(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
     let mut statements = Vec::from_iter(comment(model, (class::RELATION, relation.oid), 0, &format!("TABLE {name}")));
     statements.extend(column_comments(model, relation.oid, name));

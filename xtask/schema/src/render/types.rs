@@ -1,4 +1,4 @@
-//! Enums, domains, composite types and ranges.
+//! Renders enums, domains, composite types and ranges.
 
 use super::super::kind::Rank;
 use super::super::model::Model;
@@ -6,7 +6,7 @@ use super::super::object::Object;
 use super::super::rows::{Type, class};
 use super::{column, column_comments, comment};
 
-/// The types that were made by users. Base types are seen elsewhere, by name only.
+/// Renders the types that users made. Base types are added elsewhere, by name only.
 pub(super) fn all(model: &Model<'_>, objects: &mut Vec<Object>) {
     for of_type in model.rows.types.iter().filter(|of_type| of_type.oid >= 16384) {
         let composite = of_type.kind == 'c';
@@ -25,7 +25,7 @@ pub(super) fn all(model: &Model<'_>, objects: &mut Vec<Object>) {
             'r' => ("range", range(model, of_type, &name)),
             _ => ("composite type", record(model, of_type, &name)),
         };
-        // A composite type's entry among the relations is what its dependencies are recorded for.
+        // PostgreSQL records the dependencies of a composite type for its entry among the relations.
         let id = if composite { (class::RELATION, of_type.relation) } else { (class::TYPE, of_type.oid) };
         let mut object = Object::new(id, Rank::Type, kind, &name);
         object.statements.push(statement);
