@@ -12,7 +12,7 @@ use crate::database::converge::{self, Goal};
 use crate::env_file::{CONTRACT, FILE, Settings};
 use crate::interrupt;
 use crate::problem::Problem;
-use crate::report::{Outcome, Step};
+use crate::report::{Outcome, Step, count};
 use crate::server::{Choice, Ladder, Look, Provider, Server};
 use crate::target::Target;
 
@@ -42,7 +42,10 @@ impl Setup<'_> {
         if result.as_ref().is_err_and(interrupt::is_interruption) && !touched.is_empty() {
             return Err(cancel(&touched, &run)
                 .await
-                .detail("No migration is half applied: each one is applied with its row in the history, or not at all.")
+                .detail(
+                    "A migration in a transaction is applied with its row in the history, or not at all. One that says \
+                     -- no-transaction is begun again by the next run.",
+                )
                 .remedy("Run it again to continue from there: cargo xtask db-setup")
                 .into());
         }
@@ -88,8 +91,8 @@ impl Setup<'_> {
         let Some(Begun { mut settings, settings_step, server_step }) = self.begin().await? else { return Ok(()) };
         let reporter = self.context.reporter;
         if settings.new_file.is_some() {
-            let count = settings.required;
-            settings_step.end(Outcome::Done, &format!("would make {FILE} from {CONTRACT}, with {count} variables"));
+            let variables = count(settings.required, "variable");
+            settings_step.end(Outcome::Done, &format!("would make {FILE} from {CONTRACT}, with {variables}"));
         } else {
             end_settings(settings_step, false, &settings);
         }
@@ -104,10 +107,8 @@ impl Setup<'_> {
                 let address = &settings.first_url().address;
                 server_step.end(Outcome::Done, &format!("would start PostgreSQL at {address}, {text}"));
                 for Target { database, url, .. } in &settings.targets {
-                    let (name, count) = (&url.database, database.migrations.len());
-                    let what = format!(
-                        "would make {name} unless it exists, and apply the pending ones of its {count} migrations"
-                    );
+                    let (name, migrations) = (&url.database, count(database.migrations.len(), "migration"));
+                    let what = format!("would make {name} unless it exists, and apply what is pending of {migrations}");
                     reporter.step(&database.name).end(Outcome::Done, &what);
                 }
                 Ok(())
@@ -166,11 +167,11 @@ struct Begun<'a> {
 }
 
 fn end_settings(step: Step<'_>, made: bool, settings: &Settings<'_>) {
-    let count = settings.required;
+    let variables = count(settings.required, "variable");
     if made {
-        step.end(Outcome::Done, &format!("{FILE} made from {CONTRACT}, with {count} variables, readable by you only"));
+        step.end(Outcome::Done, &format!("{FILE} made from {CONTRACT}, with {variables}, readable by you only"));
     } else {
-        step.end(Outcome::Unchanged, &format!("{FILE} has all {count} variables"));
+        step.end(Outcome::Unchanged, &format!("{FILE} has all it needs: {variables}"));
     }
 }
 

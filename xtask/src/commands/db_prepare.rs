@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::cli::DbPrepare;
 use crate::context::Context;
 use crate::queries;
-use crate::report::Outcome;
+use crate::report::{Outcome, count};
 
 /// Runs the command. Returns lines that say what to type next.
 pub(crate) fn run(options: &DbPrepare, context: Context<'_>) -> Result<Vec<String>> {
@@ -17,7 +17,7 @@ pub(crate) fn run(options: &DbPrepare, context: Context<'_>) -> Result<Vec<Strin
         step.end(Outcome::Unchanged, "the data of every query is current");
         return Ok(Vec::new());
     }
-    step.end(Outcome::Done, &format!("{} files changed", done.len()));
+    step.end(Outcome::Done, &format!("{} changed", count(done.len(), "file")));
     done.iter().for_each(|line| context.reporter.note(line));
     Ok(vec!["Next: look at the change, and commit it with the queries.".to_owned()])
 }
