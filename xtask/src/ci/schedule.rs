@@ -1,4 +1,5 @@
-//! Runs steps: each in a thread of its own, side by side as far as what they need and the target folder allow.
+//! Runs steps. Each step has its own thread. Steps run side by side unless one needs another one, or both work in the
+//! target folder.
 
 use std::collections::BTreeMap;
 use std::ops::Add as _;
@@ -17,10 +18,10 @@ use crate::interrupt::Stop;
 use crate::problem::{Exit, Problem, Problems};
 use crate::report::{Outcome, Reporter, Row, Running};
 
-/// How often what is under way is shown.
+/// The interval at which the running steps are shown.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How steps are to be run.
+/// The steps' surroundings, and how a failure is treated.
 pub(crate) struct Schedule<'a> {
     pub(crate) context: Context<'a>,
     /// Whether the first failure ends the others.
@@ -28,7 +29,7 @@ pub(crate) struct Schedule<'a> {
     pub(crate) allow_remote: bool,
 }
 
-/// How it all ended.
+/// The result of a run.
 pub(crate) struct Ended {
     /// In the order of the steps.
     pub(crate) rows: Vec<Row>,
@@ -36,17 +37,17 @@ pub(crate) struct Ended {
     pub(crate) exit: Exit,
 }
 
-/// What a step's thread has to say.
+/// The message with which a step's thread ends.
 struct Report {
     index: usize,
     took: Duration,
-    /// What was printed.
+    /// The output of the step.
     output: String,
     result: Result<Passed>,
 }
 
 impl Schedule<'_> {
-    /// Runs the steps to their ends. What fails is shown when it does, the others go on.
+    /// Runs the steps to their ends. A failure is shown when it happens, and the other steps go on.
     pub(crate) fn run(&self, steps: &[Step]) -> Ended {
         let Self { context: Context { workspace, interrupt, .. }, allow_remote, .. } = *self;
         let (interrupt, stop) = interrupt.with_stop();
@@ -92,7 +93,7 @@ impl Schedule<'_> {
     }
 }
 
-/// A thread that ended without a word would be waited for for ever.
+/// Turns a panic into a failure. The schedule would wait forever for a thread that ends without a message.
 fn guarded(step: &Step, setting: &Setting<'_>) -> Result<Passed> {
     catch_unwind(AssertUnwindSafe(|| perform(step, setting)))
         .unwrap_or_else(|_| Err(Problem::failed(format!("The step {} panicked; that is a bug.", step.name)).into()))
@@ -120,20 +121,20 @@ fn perform(step: &Step, setting: &Setting<'_>) -> Result<Passed> {
     Ok(Passed::With(totals.map_or_else(String::new, |totals| totals.to_string())))
 }
 
-/// What has become of the steps so far.
+/// The state of all steps.
 struct Progress<'a> {
     schedule: &'a Schedule<'a>,
     steps: &'a [Step],
     rows: Vec<Option<Row>>,
-    /// Since when.
+    /// The running steps, with the times of their starts.
     under_way: BTreeMap<usize, Instant>,
     exit: Exit,
-    /// Ends what is under way.
+    /// Ends the running steps.
     stop: Stop,
 }
 
 impl Progress<'_> {
-    /// The next step that can begin. Those that can't any more are given up.
+    /// Returns the next step that can begin. Steps that can never begin are given up.
     fn next(&mut self) -> Option<usize> {
         if self.stop.is_asked() || self.schedule.context.interrupt.check().is_err() {
             return None;
@@ -156,7 +157,7 @@ impl Progress<'_> {
         None
     }
 
-    /// Why a step can never begin.
+    /// Returns the reason why a step can never begin.
     fn blocked(&self, step: &Step) -> Option<String> {
         let failed = |need: &&&str| {
             let row = self.position(need).and_then(|index| self.rows[index].as_ref());
@@ -223,7 +224,7 @@ impl Progress<'_> {
         self.schedule.context.reporter.running(&running);
     }
 
-    /// What never began is said to be so.
+    /// Ends the run. Steps that never began are reported as such.
     fn finish(self) -> Ended {
         let why = if self.stop.is_asked() { "another step failed before" } else { "the run was ended before" };
         let rows = self

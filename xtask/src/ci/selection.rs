@@ -1,20 +1,21 @@
-//! Which steps are to run.
+//! The selection of steps.
 
 use crate::problem::{Problem, Problems};
 
 use super::steps::NAMES;
 
-/// The steps that were asked for.
+/// The steps that the user selected.
 pub(crate) struct Selection {
     only: Vec<String>,
     skip: Vec<String>,
 }
 
 impl Selection {
-    /// What `--only` and `--skip` say.
+    /// Reads the values of `--only` and `--skip`.
     ///
     /// # Errors
-    /// Every name that no step has, with the names that there are; a selection that leaves nothing.
+    /// No step has one of the names: the error lists all of these names, and the names of the steps. Or the selection is
+    /// empty.
     pub(crate) fn new(only: &[String], skip: &[String]) -> Result<Self, Problems> {
         let selection = Self { only: only.to_vec(), skip: skip.to_vec() };
         let mut problems: Vec<Problem> = only
@@ -36,7 +37,7 @@ impl Selection {
         if problems.is_empty() { Ok(selection) } else { Err(Problems(problems)) }
     }
 
-    /// Whether a step is to run.
+    /// Returns whether a step was selected.
     pub(crate) fn has(&self, name: &str) -> bool {
         let in_list = |list: &[String]| list.iter().any(|other| other == name);
         (self.only.is_empty() || in_list(&self.only)) && !in_list(&self.skip)

@@ -7,33 +7,33 @@ use crate::report::Listed;
 /// A step of the pipeline.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
-    /// What is known once it has passed.
+    /// The fact that is known once it has passed.
     pub(crate) proves: &'static str,
-    /// What is said while it runs.
+    /// What it does, for people who wait.
     pub(crate) doing: &'static str,
-    /// The steps that must have passed before it begins, if they are part of the run. A step that is run alone finds
-    /// what it needs by itself.
+    /// The steps that must have passed before it begins, if they are part of the run. Without them, a step finds what it
+    /// needs by itself.
     pub(crate) needs: &'static [&'static str],
-    /// Whether it works in cargo's target folder, where one at a time can.
+    /// Whether it works in cargo's target folder. One step at a time can do that.
     pub(crate) compiles: bool,
-    /// Whether it works on what is in the databases' files, and so can't begin where one of them can't be read: nothing
-    /// would be looked at, and nothing found. `db-setup` reads them by itself.
+    /// Whether it reads the migration files. Such a step fails if one of the files can't be read. Otherwise it would check
+    /// nothing and pass. `db-setup` reads the files by itself.
     pub(crate) reads_migrations: bool,
     pub(crate) work: Work,
 }
 
-/// What a step runs.
+/// The work of a step.
 pub(crate) enum Work {
-    /// Programs, one after the other; also after one has failed.
+    /// Programs, one after the other. The next one runs even if one has failed.
     Commands(Vec<CommandLine>),
     /// A check of this program's own.
     Check(Check),
-    /// Nothing, and why.
+    /// Nothing, with the reason.
     Nothing(String),
 }
 
 impl Step {
-    /// What it runs, as lines that can be pasted into a shell.
+    /// Returns its command lines, ready to be pasted into a shell.
     pub(crate) fn command_lines(&self) -> Vec<String> {
         match &self.work {
             Work::Commands(commands) => commands.iter().map(ToString::to_string).collect(),
@@ -44,14 +44,14 @@ impl Step {
         }
     }
 
-    /// As it is listed.
+    /// Returns its entry in the list of steps.
     pub(crate) fn listed(&self) -> Listed {
         let Self { name, proves, needs, work, .. } = self;
         let nothing = if let Work::Nothing(why) = work { Some(why.clone()) } else { None };
         Listed { step: name, proves, needs, runs: self.command_lines(), nothing }
     }
 
-    /// The command that runs this step and no other.
+    /// Returns the command that runs only this step.
     pub(crate) fn repeat(&self) -> String {
         format!("cargo xtask ci --only {}", self.name)
     }

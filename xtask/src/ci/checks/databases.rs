@@ -1,4 +1,4 @@
-//! What the migrations make, on scratch databases: the round trips, and the committed schema files.
+//! The checks that run the migrations on scratch databases: the round trips, and the committed schema files.
 
 use anyhow::Result;
 use futures_util::future::join_all;
@@ -11,7 +11,7 @@ use crate::interrupt;
 use crate::problem::Problems;
 use crate::target::Target;
 
-/// Each migration up, down and up again.
+/// Applies, reverts and applies each migration.
 pub(super) async fn round_trips(setting: &Setting<'_>) -> Result<Passed> {
     let outcomes = on_scratch(setting, async |target, run| round_trip::run(target, run).await).await?;
     let reversed: usize = outcomes.iter().map(|outcome| outcome.reversed).sum();
@@ -23,7 +23,7 @@ pub(super) async fn round_trips(setting: &Setting<'_>) -> Result<Passed> {
     Ok(Passed::With(what))
 }
 
-/// The committed files against what the migrations make of nothing.
+/// Compares the committed schema files with the result of the migrations.
 pub(super) async fn schema_files(setting: &Setting<'_>) -> Result<Passed> {
     let check = async |target: &Target<'_>, run: &str| {
         proof::file_is_current(target, run).await?;
@@ -31,10 +31,10 @@ pub(super) async fn schema_files(setting: &Setting<'_>) -> Result<Passed> {
     };
     let files = on_scratch(setting, check).await?;
     let are = if files.len() == 1 { "is" } else { "are" };
-    Ok(Passed::With(format!("{} {are} what the migrations make", files.join(" and "))))
+    Ok(Passed::With(format!("{} {are} the result of the migrations", files.join(" and "))))
 }
 
-/// Does something with scratch databases for each database, side by side. Where one fails the others go on.
+/// Does the work for all databases side by side. When one fails, the others go on.
 async fn on_scratch<T>(setting: &Setting<'_>, work: impl AsyncFn(&Target<'_>, &str) -> Result<T>) -> Result<Vec<T>> {
     let run = session::name_of_run(session::READER);
     let targets = scratch::targets(&setting.context, setting.allow_remote, "cargo xtask ci")?;

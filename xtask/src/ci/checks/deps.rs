@@ -1,4 +1,4 @@
-//! The dependencies: `Cargo.lock` is what the manifests ask for, and cargo-deny finds nothing.
+//! The check of the dependencies: `Cargo.lock` matches the manifests, and cargo-deny finds nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,28 +10,29 @@ use crate::ci::command::CommandLine;
 use crate::ci::machine;
 use crate::problem::{Problem, Problems};
 
-/// cargo-deny's settings: what is allowed, with the reasons.
+/// The settings of cargo-deny.
 const DENY: &str = "deny.toml";
 
-/// cargo-deny fetches the list of advisories.
+/// The time that cargo-deny may take. It downloads the list of advisories.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
-/// The versions that were chosen.
+/// The file with the versions of all dependencies.
 const LOCK: &str = "Cargo.lock";
 
-/// `Cargo.lock` as it is now; `None` if there is none.
+/// Reads `Cargo.lock`; `None` if there is no such file.
 pub(in crate::ci) fn lock_file(root: &Path) -> Option<String> {
     std::fs::read_to_string(root.join(LOCK)).ok()
 }
 
-/// `before` is `Cargo.lock` as it was before any step: those that compile bring it up to date, and are quicker at times.
+/// `before` is the text of `Cargo.lock` before the first step. A step that compiles brings the file up to date, and may do
+/// so before this check looks at it.
 pub(super) fn check(before: Option<&str>, setting: &Setting<'_>) -> Result<Passed> {
     let root = &setting.context.workspace.root;
     let run =
         |line: &str| CommandLine::cargo(line).deadline(DEADLINE).run(root, setting.built, setting.context.interrupt);
     let printed = run("metadata --locked --format-version 1")?;
     if printed.text.contains("because --locked was passed") || lock_file(root).as_deref() != before {
-        return Err(Problem::failed(format!("{LOCK} isn't what the manifests ask for."))
+        return Err(Problem::failed(format!("{LOCK} doesn't match the manifests."))
             .at(LOCK, 1, None)
             .remedy("Bring it up to date, look at the change, and commit it: cargo update --workspace")
             .into());
@@ -54,7 +55,7 @@ pub(super) fn check(before: Option<&str>, setting: &Setting<'_>) -> Result<Passe
         if printed.problems.0.is_empty() {
             continue;
         }
-        // Without a network everything else can be looked at all the same.
+        // Without a network, everything else can still be checked.
         if printed.text.contains("failed to fetch advisory database") && problems.0.is_empty() {
             return Ok(Passed::InPart(
                 "cargo-deny finds nothing, but the list of advisories can't be fetched from here".to_owned(),

@@ -1,4 +1,4 @@
-//! The contract of the settings: complete for the program, harmless for everybody, and `.env` in nobody else's hands.
+//! The check of the settings' contract: the program accepts it, it holds no real credential, and git doesn't know `.env`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::env_file::{self, CONTRACT, Contract, FILE};
 use crate::problem::{Problem, Problems};
 use crate::process::Child;
 
-/// Git only reads its index.
+/// The time that git may take. It only reads its index.
 const GIT: Duration = Duration::from_secs(60);
 
-/// How real tokens begin: those of AWS, GitHub, GitLab, Google, npm, Slack, Stripe, SendGrid, OpenAI and the like, and
+/// The beginnings of real tokens: those of AWS, GitHub, GitLab, Google, npm, Slack, Stripe, SendGrid, OpenAI and the like, and
 /// of JSON web tokens.
 const PREFIXES: [&str; 17] = [
     "AKIA",
@@ -38,10 +38,10 @@ const PREFIXES: [&str; 17] = [
     "eyJ",
 ];
 
-/// A shorter row of characters isn't taken for a random one.
+/// The length, in characters, from which a text can look random.
 const RANDOM: usize = 24;
 
-/// What a made-up value may say of itself.
+/// Words that only a made-up value contains.
 const HARMLESS: [&str; 9] = ["test", "example", "dummy", "fake", "sample", "change", "placeholder", "local", "secret"];
 
 pub(super) fn check(settings_check: Option<&CommandLine>, setting: &Setting<'_>) -> Result<Passed> {
@@ -85,7 +85,7 @@ pub(super) fn check(settings_check: Option<&CommandLine>, setting: &Setting<'_>)
     Ok(Passed::With(what))
 }
 
-/// Whether git knows `.env`, which it may not. `false` says that there is no git to ask.
+/// Reports a `.env` that git tracks or doesn't ignore. Returns whether this is a git checkout at all.
 fn in_git(setting: &Setting<'_>, problems: &mut Problems) -> Result<bool> {
     let root: &Path = &setting.context.workspace.root;
     if which::which("git").is_err() {
@@ -95,7 +95,7 @@ fn in_git(setting: &Setting<'_>, problems: &mut Problems) -> Result<bool> {
         let child = Child::new("git", GIT).dir(root).args(args.iter().copied());
         Ok::<_, anyhow::Error>(child.run(setting.context.interrupt)?.status.success())
     };
-    // Root in somebody else's checkout is told that it is of dubious ownership: then nothing can be asked.
+    // In a checkout of another user, git tells root about "dubious ownership" and answers nothing else.
     if !git(&["rev-parse", "--is-inside-work-tree"])? {
         return Ok(false);
     }
@@ -116,7 +116,7 @@ fn in_git(setting: &Setting<'_>, problems: &mut Problems) -> Result<bool> {
     Ok(true)
 }
 
-/// A value that looks like somebody's own. It isn't shown: it may be.
+/// Reports a value that looks like a real credential. The value isn't shown, because it may be one.
 fn real_credential(value: &env_file::Value) -> Option<Problem> {
     let env_file::Value { name, text, line } = value;
     let why = looks_real(text)?;
@@ -144,7 +144,7 @@ fn looks_real(text: &str) -> Option<String> {
     if HARMLESS.iter().any(|word| words.contains(word)) {
         return None;
     }
-    // Telegram's tokens have an id of eight digits or more before a colon and 35 characters.
+    // A token of Telegram is an id of eight digits or more, a colon, and 35 characters.
     if let Some((id, token)) = text.split_once(':')
         && id.len() >= 8
         && id.bytes().all(|byte| byte.is_ascii_digit())
@@ -156,7 +156,7 @@ fn looks_real(text: &str) -> Option<String> {
     random.map(|row| format!("it has {} characters in a row that look random", row.len()))
 }
 
-/// Why a URL, of whatever kind, has somebody's own password in it.
+/// Returns the reason why a URL of any kind seems to have a real password in it.
 fn password_for_elsewhere(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let option = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
@@ -171,7 +171,8 @@ fn password_for_elsewhere(text: &str) -> Option<String> {
     (!address.is_loopback()).then(|| format!("it has a password for {}, which isn't this machine", address.host))
 }
 
-/// Letters of both cases or hexadecimal digits, mixed with numbers, and few of them twice.
+/// Returns whether a text looks random: letters of both cases, or hexadecimal digits, mixed with numbers, and few of them
+/// twice.
 fn is_random(row: &str) -> bool {
     let has = |test: fn(&u8) -> bool| row.bytes().any(|byte| test(&byte));
     let digits = has(u8::is_ascii_digit);
@@ -180,7 +181,7 @@ fn is_random(row: &str) -> bool {
     row.len() >= RANDOM && digits && (mixed || hex) && entropy(row) > 3.0
 }
 
-/// Shannon's, in bits for each character.
+/// Returns Shannon's entropy in bits for each character.
 fn entropy(row: &str) -> f64 {
     let mut counts = [0_u32; 256];
     row.bytes().for_each(|byte| counts[usize::from(byte)] += 1);

@@ -1,4 +1,4 @@
-//! What the tools behind the front door say.
+//! Reads the findings of the tools behind the front door.
 
 use std::path::PathBuf;
 

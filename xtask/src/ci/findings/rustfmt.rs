@@ -1,11 +1,12 @@
-//! What rustfmt says.
+//! Reads the output of rustfmt.
 
 use std::path::Path;
 
 use super::Found;
 use crate::problem::Problem;
 
-/// rustfmt's differences, each below a line `Diff in FILE:LINE:`, and what it can't read.
+/// Reads the differences, each of which stands below a line `Diff in FILE:LINE:`, and the errors of files that rustfmt
+/// can't parse.
 pub(super) fn read(root: &Path, stdout: &str, stderr: &str) -> Found {
     let mut found = Found { text: stderr.to_owned(), ..Found::default() };
     for line in stdout.lines() {
@@ -15,7 +16,7 @@ pub(super) fn read(root: &Path, stdout: &str, stderr: &str) -> Found {
             let file = file.strip_prefix(root).unwrap_or(file);
             found.problems.0.push(Problem::failed("This isn't rustfmt's format.").at(file, number, None));
         } else if let Some(problem) = found.problems.0.last_mut() {
-            // The number is that of the first line shown, which is as it should be.
+            // The number belongs to the first line shown, and the lines at the beginning only give the context.
             let is_context = |line: &String| line.starts_with(' ');
             if let (true, Some(place)) = (line.starts_with(' '), &mut problem.location)
                 && problem.details.iter().all(is_context)
@@ -35,7 +36,7 @@ pub(super) fn read(root: &Path, stdout: &str, stderr: &str) -> Found {
     found
 }
 
-/// A file that can't be read, in the compiler's words: `error: …` and below it `--> FILE:LINE:COLUMN`.
+/// Reads the error of a file that rustfmt can't parse: a line `error: …`, and below it `--> FILE:LINE:COLUMN`.
 fn unreadable(root: &Path, what: &str, place: &str) -> Option<Problem> {
     let what = what.strip_prefix("error: ")?;
     let mut parts = place.trim_start().strip_prefix("--> ")?.rsplitn(3, ':');

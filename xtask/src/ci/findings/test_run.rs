@@ -1,6 +1,7 @@
-//! What the test runners say: nextest's and cargo's own.
+//! Reads the output of the test runners, nextest and cargo's own.
 //!
-//! A run without tests has to be seen as such, and so have the tests that skipped themselves.
+//! The number of tests is reported, and the number of those that skipped themselves: a run that tested nothing must not
+//! look like a success.
 
 use std::fmt;
 use std::ops::Add;
@@ -8,14 +9,15 @@ use std::ops::Add;
 use super::Found;
 use crate::problem::Problem;
 
-/// What a runner printed of one test.
+/// The output of one test.
 struct Block<'a> {
     test: &'a str,
     passed: bool,
     lines: Vec<&'a str>,
 }
 
-/// Reads a run. The text is what the tests printed that failed, and what the runner printed besides.
+/// Reads the output of a run. The text that is kept is the output of the failed tests, and everything that belongs to no
+/// test.
 pub(super) fn read(stdout: &str, stderr: &str) -> Found {
     let mut found = Found::default();
     let mut blocks: Vec<Block<'_>> = Vec::new();
@@ -29,7 +31,7 @@ pub(super) fn read(stdout: &str, stderr: &str) -> Found {
         if nextest_ends || line.starts_with('─') || line == "failures:" {
             in_block = false;
         }
-        // After its summary nextest lists once more what failed.
+        // After its summary, nextest lists the failed tests again.
         let ended = closing.iter().any(|line| line.starts_with("Summary ["));
         if let Some((test, passed)) = begins(trimmed).filter(|_| !ended) {
             in_block = true;
@@ -48,13 +50,13 @@ pub(super) fn read(stdout: &str, stderr: &str) -> Found {
     found
 }
 
-/// How many tests ended in which way.
+/// The numbers of tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::ci) struct Totals {
     passed: u64,
     failed: u64,
     skipped: u64,
-    /// Of those that passed, the ones that only said why they couldn't run here.
+    /// The number of passed tests that only printed why they can't run here.
     skipped_themselves: u64,
 }
 
@@ -77,13 +79,12 @@ impl fmt::Display for Totals {
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")?;
         match skipped_themselves {
             0 => Ok(()),
-            1 => f.write_str("; 1 of the passed only said why it skipped itself"),
-            many => write!(f, "; {many} of the passed only said why they skipped themselves"),
+            number => write!(f, " ({number} of the passed tests skipped themselves)"),
         }
     }
 }
 
-/// The first line of what is printed of a test, and whether it passed: nextest's `PASS [   0.010s] (1/4) program test`,
+/// Reads the first line of a test's output, and returns the test's name and whether it passed: nextest's `PASS [   0.010s] (1/4) program test`,
 /// and `---- test stdout ----`, which cargo's own runner prints for tests that failed.
 fn begins(line: &str) -> Option<(&str, bool)> {
     if let Some(test) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
@@ -94,7 +95,7 @@ fn begins(line: &str) -> Option<(&str, bool)> {
         "PASS" | "LEAK" => true,
         "FAIL" | "ABORT" | "TIMEOUT" | "LEAK-FAIL" => false,
         _ if status.starts_with("SIG") => false,
-        // It goes on: SLOW, or a try that isn't the last.
+        // The test isn't over: SLOW, or an attempt that isn't the last one.
         _ => return None,
     };
     let (_, test) = rest.split_once("] ")?;
@@ -103,8 +104,8 @@ fn begins(line: &str) -> Option<(&str, bool)> {
 }
 
 impl Block<'_> {
-    /// With the place of the panic, if there was one. An example in documentation is compiled in a file of rustdoc's
-    /// own, which is gone: its place is the one that its name has.
+    /// Makes a problem with the place of the panic. rustdoc compiles an example in a temporary file, so the place of an
+    /// example is the one in its name.
     fn problem(&self) -> Problem {
         let problem = self.problem_of_test();
         match example_at(self.test) {
@@ -239,7 +240,7 @@ test result: FAILED. 1 passed; 1 failed; 3 ignored; 0 measured; 0 filtered out; 
         let found = read("", NEXTEST);
         assert_eq!(
             found.totals.map(|totals| totals.to_string()).as_deref(),
-            Some("1 passed, 2 failed, 0 skipped; 1 of the passed only said why it skipped itself")
+            Some("1 passed, 2 failed, 0 skipped (1 of the passed tests skipped themselves)")
         );
         assert!(found.text.contains("one is not two") && !found.text.contains("wanted"), "{}", found.text);
         assert_eq!(
