@@ -3,6 +3,8 @@
 //! A database is a workspace member with a `sqlx.toml`. sqlx's macros, sqlx-cli and this program all read that file. A
 //! workspace without a `sqlx.toml`, but with a folder `migrations/`, has one database, on `DATABASE_URL`.
 
+mod manifest;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -72,29 +74,6 @@ impl HistoryTable {
     }
 }
 
-/// The part of a `Cargo.toml` that matters here.
-#[derive(Deserialize)]
-struct Manifest {
-    workspace: Option<WorkspaceTable>,
-    package: Option<toml::Table>,
-}
-
-#[derive(Deserialize)]
-struct WorkspaceTable {
-    #[serde(default)]
-    members: Vec<String>,
-    #[serde(default)]
-    exclude: Vec<String>,
-    #[serde(default)]
-    metadata: MetadataTable,
-}
-
-#[derive(Default, Deserialize)]
-struct MetadataTable {
-    #[serde(default)]
-    xtask: Metadata,
-}
-
 impl Workspace {
     /// Finds the workspace that the current folder belongs to. Problems with the files of its databases are no error
     /// here, because some commands don't need those files.
@@ -104,10 +83,10 @@ impl Workspace {
     pub(crate) fn find() -> Result<Self> {
         let start = std::env::current_dir()
             .map_err(|error| Problem::failed(format!("The current folder can't be read: {error}.")))?;
-        let (root, manifest) = find_root(&start)?;
+        let (root, manifest) = manifest::find_root(&start)?;
         let mut problems = Problems::default();
         let mut databases = Vec::new();
-        for member in members(&root, &manifest)? {
+        for member in manifest::members(&root, &manifest)? {
             let file = member.join("sqlx.toml");
             if file.is_file() {
                 match Database::read(&root, &member, &file, &mut problems) {
@@ -145,56 +124,6 @@ impl Workspace {
     pub(crate) fn url_variables(&self) -> Vec<&str> {
         self.databases.iter().map(|database| database.url_variable.as_str()).collect()
     }
-}
-
-/// Finds the nearest folder, from `start` upwards, whose `Cargo.toml` has a `[workspace]`. If there is none, it finds
-/// the nearest folder with a `Cargo.toml`.
-fn find_root(start: &Path) -> Result<(PathBuf, Manifest), Problem> {
-    let mut nearest = None;
-    for dir in start.ancestors() {
-        let file = dir.join("Cargo.toml");
-        if !file.is_file() {
-            continue;
-        }
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| Problem::failed(format!("{} can't be read: {error}.", file.display())))?;
-        let manifest: Manifest = toml::from_str(&text)
-            .map_err(|error| Problem::failed(format!("{} isn't valid: {error}", file.display())))?;
-        if manifest.workspace.is_some() {
-            return Ok((dir.to_owned(), manifest));
-        }
-        nearest.get_or_insert((dir.to_owned(), manifest));
-    }
-    nearest.ok_or_else(|| {
-        Problem::failed(format!("There is no Cargo.toml in {} or in any folder above it.", start.display()))
-            .remedy("Change to a folder of the checkout and try again.")
-    })
-}
-
-/// The folders of the workspace's packages, the root package first, then the members in the order of the manifest.
-fn members(root: &Path, manifest: &Manifest) -> Result<Vec<PathBuf>, Problem> {
-    let mut dirs = Vec::new();
-    if manifest.package.is_some() {
-        dirs.push(root.to_owned());
-    }
-    let Some(workspace) = &manifest.workspace else {
-        return Ok(dirs);
-    };
-    for member in &workspace.members {
-        // The root is escaped, because its path may hold characters that have a meaning in a pattern.
-        let pattern = format!("{}/{member}", glob::Pattern::escape(&root.to_string_lossy()));
-        let found = glob::glob(&pattern).map_err(|error| {
-            Problem::failed(format!("The workspace member \"{member}\" isn't a valid pattern: {error}.")).at(
-                "Cargo.toml",
-                1,
-                None,
-            )
-        })?;
-        let excluded = |dir: &PathBuf| workspace.exclude.iter().any(|exclude| dir.starts_with(root.join(exclude)));
-        let found = found.flatten().filter(|dir| dir.join("Cargo.toml").is_file() && !excluded(dir));
-        dirs.extend(found.filter(|dir| !dirs.contains(dir)).collect::<Vec<_>>());
-    }
-    Ok(dirs)
 }
 
 impl Database {
