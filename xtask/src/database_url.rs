@@ -1,4 +1,4 @@
-//! The databases' URLs, and the problem that one is which can't be used.
+//! The databases' URLs. An error of one becomes a problem that says what to write.
 
 use xtask_env::UrlError;
 pub(crate) use xtask_env::{Address, DatabaseUrl};
@@ -8,7 +8,7 @@ use crate::problem::Problem;
 /// Reads the URL that a variable has, for sessions of this process.
 ///
 /// # Errors
-/// It can't be used, or not with this process's environment. Nothing of it is in the message.
+/// It can't be used, or this process's environment stands in the way. The message quotes nothing of it.
 pub(crate) fn parse(variable: &str, text: &str) -> Result<DatabaseUrl, Problem> {
     DatabaseUrl::parse(variable, text).and_then(DatabaseUrl::in_environment).map_err(|error| {
         let remedy = match error {

@@ -1,15 +1,14 @@
 //! A database's URL, taken apart once: where the server is, who logs in, which database.
 //!
-//! The URL has the last word. `PgConnectOptions` fills what a URL doesn't say from libpq's variables, from `~/.pgpass` and
-//! from the machine: the same URL would lead to another place for another reader, or next month. So nothing comes from
-//! there:
+//! The URL has the last word. sqlx takes what a URL doesn't say from libpq's variables, from `~/.pgpass` and from the
+//! machine, so one URL could mean two places to two programs. Here nothing comes from there:
 //!
 //! - `PGHOST`, `PGHOSTADDR`, `PGUSER`, `PGDATABASE`, a socket in one of the usual folders, the name of the account: the URL
 //!   has to name the host, the user and the database.
 //! - `PGPORT`: a URL without a port means 5432.
 //! - `PGPASSWORD`, `PGPASSFILE` and `~/.pgpass`: a URL without a password logs in without one, as `trust` and `peer` allow.
-//! - `PGSSLMODE`: a URL without `sslmode` means `prefer`. A wish for TLS is not passed over where it matters, which is on
-//!   the way to another machine: there the URL is refused.
+//! - `PGSSLMODE`: a URL without `sslmode` means `prefer`. If the variable asks for TLS and the host is another machine, the
+//!   URL is refused, because the driver would connect without it and say nothing.
 //! - `PGOPTIONS`: the driver can't be told to leave it out, so no URL can be used while it is set.
 //! - `PGAPPNAME`: each session's name is given by the caller.
 //! - `PGSSLROOTCERT`, `PGSSLCERT`, `PGSSLKEY`: they mean nothing without TLS.
@@ -25,7 +24,7 @@ use crate::{Address, UrlError};
 /// The port of a URL that names none.
 const PORT: u16 = 5432;
 
-/// The databases that every server has. Whoever names one of them forgot to name their own.
+/// The databases that every server has. A project's own tables don't belong in them.
 const POSTGRES_OWN: [&str; 3] = ["postgres", "template0", "template1"];
 
 /// The options that name a host.
@@ -150,7 +149,7 @@ impl DatabaseUrl {
         // An option would win over the port behind the host.
         let mut pairs = pairs_without(&self.url, &["port"]);
         if self.url.set_port(Some(port)).is_err() {
-            // Nothing stands before the path, and so no port can.
+            // A URL without a host before the path can't have a port there.
             pairs.push(format!("port={port}"));
         }
         set_pairs(&mut self.url, &pairs);
@@ -178,7 +177,7 @@ impl DatabaseUrl {
         url.into()
     }
 
-    /// The URL with its password. It belongs into a file or the environment of a child, and into no output.
+    /// The URL with its password. It belongs in a file or in the environment of a child, and in no output.
     pub fn with_password(&self) -> &str {
         self.url.as_str()
     }

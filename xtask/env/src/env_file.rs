@@ -1,7 +1,8 @@
 //! What a file in the format of `.env` says, and what is wrong with it.
 //!
-//! dotenvy reads it, as it does for sqlx: one reader with rules of its own would find other values. But dotenvy stops at
-//! the first bad line, names no line, and quotes the text. So it is given one statement at a time.
+//! dotenvy parses it, because sqlx uses dotenvy too, and both have to find the same values. But the errors of dotenvy name
+//! no line and quote the text, and an open quote takes the rest of the file with it. So dotenvy is asked about one statement
+//! at a time.
 
 use std::collections::BTreeSet;
 

@@ -13,7 +13,7 @@ pub enum UrlError {
     NotPostgres,
     /// It begins with a scheme of SQLAlchemy's, this one.
     SqlAlchemy(String),
-    /// A character of the password ended the host early.
+    /// A character of the password ends the part with user and host too early.
     CutShort,
     /// It isn't a URL.
     Malformed(url::ParseError),
@@ -33,7 +33,7 @@ pub enum UrlError {
     PostgresOwn,
     /// It asks for TLS.
     Tls,
-    /// It says nothing of TLS, and the environment asks for it.
+    /// It says nothing about TLS, and the environment asks for it.
     TlsFromEnvironment,
     /// The environment has settings for every session.
     SessionsFromEnvironment,
@@ -50,8 +50,8 @@ impl fmt::Display for UrlError {
                 );
             }
             Self::CutShort => {
-                "is cut in the wrong place: write `/` as %2F, `#` as %23, `?` as %3F and `@` as %40 in the password, and \
-                 in everything else that you name"
+                "has a special character that is not percent-encoded, probably in the password: write `/` as %2F, `#` as \
+                 %23, `?` as %3F and `@` as %40"
             }
             Self::Malformed(error) => {
                 return write!(
@@ -75,20 +75,19 @@ impl fmt::Display for UrlError {
                  the host"
             }
             Self::PostgresOwn => {
-                "names a database that PostgreSQL keeps for itself (postgres, template0 and template1 are): name one of \
-                 your own"
+                "names a database of PostgreSQL's own, which are postgres, template0 and template1: name one that is yours"
             }
             Self::Tls => {
                 "asks for TLS with `sslmode`, and TLS is not compiled in: write `sslmode=disable` if the server may be \
                  reached without encryption"
             }
             Self::TlsFromEnvironment => {
-                "says nothing of TLS while PGSSLMODE in the environment asks for it, and TLS is not compiled in: write \
+                "says nothing about TLS while PGSSLMODE in the environment asks for it, and TLS is not compiled in: write \
                  `?sslmode=disable` behind the database's name if the server may be reached without encryption"
             }
             Self::SessionsFromEnvironment => {
-                "can't be used while PGOPTIONS is set in the environment, because the PostgreSQL driver would give every \
-                 session the settings in it: unset PGOPTIONS, or write `?options=` and them behind the database's name"
+                "can't be used while PGOPTIONS is set in the environment, because the PostgreSQL driver gives its settings to \
+                 every session: unset PGOPTIONS, or write the settings into the URL with `?options=`"
             }
         })
     }

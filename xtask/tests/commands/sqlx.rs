@@ -44,6 +44,21 @@ fn each_database_from_any_folder() {
     server.assert_only(&["journal", "library"]);
 }
 
+/// sqlx-cli would take what its URL doesn't say from libpq's variables.
+#[test]
+fn the_environment_leads_nowhere_else() {
+    let (_server, workspace) = set_up();
+    let variables =
+        [("PGSSLMODE", "verify-full"), ("PGPORT", "1"), ("PGHOST", "x"), ("PGUSER", "x"), ("PGDATABASE", "x")];
+    let run = sqlx(&workspace, &["library", "migrate", "info"]);
+    let outcome = variables.iter().fold(run, |run, (name, value)| run.env(name, value)).run().code(0);
+    assert_eq!(outcome.stdout, "1/installed authors\n2/installed books\n", "{outcome}");
+    let without = workspace.authority().replace(&format!(":{PASSWORD}"), "");
+    let run = sqlx(&workspace, &["library", "migrate", "info", "--connect-timeout", "1"]).env("PGPASSWORD", PASSWORD);
+    let run = run.env("LIBRARY_URL", format!("postgres://{without}/library"));
+    run.run().code(1).says(["password authentication failed"]);
+}
+
 #[test]
 fn db_setup_sees_what_sqlx_cli_did() {
     let (server, workspace) = set_up();
