@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::report::Format;
 use crate::server::Choice;
@@ -164,11 +164,6 @@ pub(crate) struct MigrateAdd {
 
     /// What the migration does, in letters, digits and _. Spaces and hyphens become _
     pub(crate) name: String,
-}
-
-/// Returns the names of all commands.
-pub(crate) fn command_names() -> Vec<String> {
-    Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -49,16 +49,9 @@ pub(crate) const MIGRATION_LINT: Tool =
 /// sqlx-cli.
 pub(crate) const SQLX: Tool =
     Tool { package: "xtask-sqlx", folder: "sqlx", shown: "sqlx-cli", takes: "a minute or two" };
-/// Checks GitHub workflows.
-pub(crate) const WORKFLOW_LINT: Tool = Tool {
-    package: "xtask-workflow-lint",
-    folder: "workflow-lint",
-    shown: "the linter of workflows",
-    takes: "some ten seconds",
-};
 
 /// All tools.
-pub(crate) const TOOLS: [&Tool; 4] = [&BENCH, &MIGRATION_LINT, &SQLX, &WORKFLOW_LINT];
+pub(crate) const TOOLS: [&Tool; 3] = [&BENCH, &MIGRATION_LINT, &SQLX];
 
 impl Tool {
     /// Its manifest, if it exists. A workspace that has copied `xtask` may have left a tool out.

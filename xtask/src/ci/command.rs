@@ -40,6 +40,8 @@ enum Program {
         /// What makes `cargo run` find it.
         found_by: Vec<String>,
     },
+    /// A program that is found on PATH.
+    Installed(&'static str),
 }
 
 /// How the output of a command is read.
@@ -57,6 +59,10 @@ pub(crate) enum Reading {
     Examples,
     /// A finding a line, as JSON.
     Findings,
+    /// zizmor's findings, as JSON.
+    Zizmor,
+    /// actionlint's findings, as JSON.
+    Actionlint,
 }
 
 /// Programs that steps have built, by name.
@@ -94,6 +100,11 @@ impl CommandLine {
         Self::new(Program::Built { name, found_by }, args)
     }
 
+    /// A program that is installed on this machine.
+    pub(crate) fn installed(name: &'static str, args: &str) -> Self {
+        Self::new(Program::Installed(name), args)
+    }
+
     fn new(program: Program, args: &str) -> Self {
         Self {
             program,
@@ -123,6 +134,8 @@ impl CommandLine {
         self.for_reading = match reading {
             Reading::Compiler => &["--message-format", "json"],
             Reading::Findings => &["--format", "json"],
+            Reading::Zizmor => &["--format", "json-v1"],
+            Reading::Actionlint => &["-format", "{{json .}}"],
             // rustfmt paints its differences also where there is no terminal.
             Reading::Format => &["--", "--color", "never"],
             Reading::Text | Reading::Tests | Reading::Examples => &[],
@@ -194,6 +207,7 @@ impl CommandLine {
                 Some(path) => Child::new(path, self.deadline).args(own),
                 None => Child::cargo(self.deadline).args(self.cargo_run()).args(own),
             },
+            Program::Installed(name) => Child::new(*name, self.deadline).args(own),
         }
     }
 
@@ -214,7 +228,7 @@ impl fmt::Display for CommandLine {
         for (name, value) in &self.env {
             write!(f, "{name}={} ", quoted(value))?;
         }
-        f.write_str("cargo")?;
+        f.write_str(if let Program::Installed(name) = self.program { name } else { "cargo" })?;
         for arg in self.cargo_run().iter().chain(&self.args) {
             write!(f, " {}", quoted(arg))?;
         }

@@ -2,5 +2,10 @@
 
 /// Whether cargo has a subcommand.
 pub(crate) fn has_cargo(subcommand: &str) -> bool {
-    which::which(format!("cargo-{subcommand}")).is_ok()
+    has(&format!("cargo-{subcommand}"))
+}
+
+/// Whether a program is on PATH.
+pub(crate) fn has(program: &str) -> bool {
+    which::which(program).is_ok()
 }

@@ -11,3 +11,5 @@ pub(crate) mod schedule;
 pub(crate) mod selection;
 pub(crate) mod step;
 pub(crate) mod steps;
+
+pub(crate) use checks::Refusal;

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::checks::{self, Check};
+use super::checks::{self, Check, Judge, WORKFLOWS};
 use super::command::{CommandLine, Reading};
 use super::machine;
 use super::selection::Selection;
 use super::step::{Step, Work};
 use crate::env_file::CONTRACT;
 use crate::server::OLDEST;
-use crate::tool::{MIGRATION_LINT, TOOLS, Tool, WORKFLOW_LINT};
+use crate::tool::{MIGRATION_LINT, TOOLS, Tool};
 use crate::workspace::{Database, Workspace};
 
 /// The names of the steps. Those that can begin do so in this order: the tests take longest, so what they wait for comes
@@ -46,6 +46,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) struct Pipeline<'a> {
     pub(crate) workspace: &'a Workspace,
     pub(crate) selection: &'a Selection,
+    /// The function that judges a command line of this program.
+    pub(crate) judge: Judge,
 }
 
 impl Pipeline<'_> {
@@ -92,7 +94,7 @@ impl Pipeline<'_> {
             "tools" => Step {
                 name: "tools",
                 proves: "the tools behind the front door compile",
-                doing: "compiling sqlx-cli, the linters and the benchmarks",
+                doing: "compiling sqlx-cli, the linter of migrations and the benchmarks",
                 needs: &[],
                 compiles: true,
                 reads_migrations: false,
@@ -172,10 +174,10 @@ impl Pipeline<'_> {
             },
             "workflow" => Step {
                 name: "workflow",
-                proves: "GitHub's workflows call these steps, pin what they use and may do little",
+                proves: "GitHub's workflows run all of this, and zizmor and actionlint find nothing in them",
                 doing: "checking GitHub's workflows",
-                needs: &["tools"],
-                compiles: !self.selection.has("tools"),
+                needs: &[],
+                compiles: false,
                 reads_migrations: false,
                 work: self.workflow(),
             },
@@ -303,13 +305,11 @@ impl Pipeline<'_> {
     }
 
     fn workflow(&self) -> Work {
-        if !["workflows", "actions"].iter().any(|folder| self.root().join(".github").join(folder).is_dir()) {
-            return Work::Nothing("there is no .github/workflows".to_owned());
+        if self.root().join(WORKFLOWS).is_dir() {
+            Work::Check(Check::Workflow(self.judge))
+        } else {
+            Work::Nothing(format!("there is no {WORKFLOWS}"))
         }
-        self.run_tool(&WORKFLOW_LINT, |run| {
-            let commands = crate::cli::command_names().join(",");
-            run.args(["--steps".to_owned(), NAMES.join(","), "--commands".to_owned(), commands])
-        })
     }
 
     fn run_tool(&self, tool: &Tool, with: impl FnOnce(CommandLine) -> CommandLine) -> Work {

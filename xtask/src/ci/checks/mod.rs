@@ -3,10 +3,13 @@
 mod databases;
 mod deps;
 mod env;
+mod workflow;
 
 use anyhow::Result;
 
 pub(super) use deps::lock_file;
+pub(super) use workflow::FOLDER as WORKFLOWS;
+pub(crate) use workflow::{Judge, Refusal};
 
 use super::command::{Built, CommandLine};
 use crate::context::Context;
@@ -29,6 +32,8 @@ pub(crate) enum Check {
     Queries,
     /// The dependencies, with `Cargo.lock` as it was before any step.
     Deps(Option<String>),
+    /// GitHub's workflows, with the function that judges a command line of this program.
+    Workflow(Judge),
 }
 
 /// How a check ended that found nothing wrong.
@@ -60,6 +65,7 @@ impl Check {
             Self::Schema => wait_for(databases::schema_files(setting)),
             Self::Queries => queries::check(setting.context, setting.allow_remote).map(Passed::With),
             Self::Deps(lock_file) => deps::check(lock_file.as_deref(), setting),
+            Self::Workflow(judge) => workflow::check(*judge, setting),
         }
     }
 }

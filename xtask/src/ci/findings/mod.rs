@@ -1,8 +1,10 @@
 //! What programs print, made into problems with their place in a file.
 
+mod actionlint;
 mod lint;
 mod rustfmt;
 mod test_run;
+mod zizmor;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,5 +41,7 @@ pub(super) fn read(reading: Reading, root: &Path, ended: &Ended) -> Found {
         Reading::Tests => test_run::read(stdout, stderr),
         Reading::Examples => Found { totals: None, ..test_run::read(stdout, stderr) },
         Reading::Findings => lint::read(stdout, stderr),
+        Reading::Zizmor => zizmor::read(root, stdout, stderr),
+        Reading::Actionlint => actionlint::read(stdout, stderr),
     }
 }

@@ -12,6 +12,7 @@ mod settings;
 mod snapshots;
 mod tools;
 mod well;
+mod workflow;
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::support::{Outcome, Server, Workspace, server_and_workspace};
 const WITH_BUILD: Duration = Duration::from_secs(20 * 60);
 
 /// Skips the steps with tools that are packages of this repository. They can't be compiled in the checkout's own target
-/// folder.
+/// folder. The step `workflow` is skipped as well, because the fixture has no workflow.
 const WITHOUT_TOOLS: [&str; 2] = ["--skip", "tools,migration-lint,workflow"];
 
 /// The fixture's `Cargo.lock`.
