@@ -127,7 +127,7 @@ impl Workflow<'_> {
     fn forgotten(&self) -> Vec<Problem> {
         let jobs = || self.entries.iter().filter(|entry| entry.path.len() == 2 && entry.path[0] == "jobs");
         let needs = |job: &Entry| Some((job.path[1].clone(), self.find(&["jobs", &job.path[1]], "needs")?));
-        let Some((last, needs)) = jobs().filter_map(needs).last() else { return Vec::new() };
+        let Some((last, needs)) = jobs().filter_map(needs).next_back() else { return Vec::new() };
         let lists = self.entries.iter().filter(|entry| entry.path.starts_with(&needs.path));
         let names: Vec<&str> = lists.flat_map(Entry::names).collect();
         let others = jobs().map(|job| job.path[1].as_str()).filter(|name| *name != last && !names.contains(name));
