@@ -51,10 +51,16 @@ pub(crate) struct Ended {
 
 impl Bench {
     /// Makes the folder, and starts the process that removes it in the end.
-    pub(crate) fn set_up(interrupt: Interrupt) -> Result<Self> {
+    ///
+    /// With `in_memory`, it is in memory where that many bytes are free, unless the user has chosen a folder.
+    pub(crate) fn set_up(interrupt: Interrupt, in_memory: Option<u64>) -> Result<Self> {
         let failed = "The folder for the benchmarks can't be made";
-        let folder =
-            tempfile::Builder::new().prefix(PREFIX).rand_bytes(8).tempdir_in(parent()?).context(failed)?.keep();
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .rand_bytes(8)
+            .tempdir_in(parent(in_memory)?)
+            .context(failed)?
+            .keep();
         let keeper = Keeper::start(&folder).inspect_err(|_| drop(fs::remove_dir_all(&folder)))?;
         // Started by root, a private server runs as another user, who has to get there.
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).context(failed)?;
@@ -140,8 +146,7 @@ fn succeeded(command: &Command, ended: &Ended) -> Result<()> {
     }
     let lines: Vec<&str> = ended.stdout.lines().chain(ended.stderr.lines()).filter(|line| !line.is_empty()).collect();
     let last = lines.iter().skip(lines.len().saturating_sub(SHOWN)).map(|line| (*line).to_owned());
-    Err(Problem::failed(format!("`{}` failed ({}), so it can't be measured.", shown(command), ended.status))
-        .details(last))
+    Err(Problem::failed(format!("`{}` failed ({}).", shown(command), ended.status)).details(last))
 }
 
 /// A command line for people. It holds no secret: passwords go through the environment.
@@ -158,8 +163,12 @@ fn children_cpu() -> Result<i64> {
 }
 
 /// The folder for temporary files. If root runs this, every user has to get through: PostgreSQL refuses root.
-fn parent() -> Result<PathBuf> {
-    let chosen = std::env::temp_dir();
+fn parent(in_memory: Option<u64>) -> Result<PathBuf> {
+    let memory = PathBuf::from("/dev/shm");
+    let chosen = match in_memory {
+        Some(bytes) if std::env::var_os("TMPDIR").is_none() && has_room(&memory, bytes) => memory,
+        _ => std::env::temp_dir(),
+    };
     if !nix::unistd::geteuid().is_root() {
         return Ok(chosen);
     }
@@ -174,6 +183,17 @@ fn parent() -> Result<PathBuf> {
         ))
         .remedy("Name a folder that everybody can pass through: TMPDIR=/some/folder cargo xtask bench …")
     })
+}
+
+/// Whether so many bytes are free in a file system in memory, which only Linux has at a place that everybody knows.
+#[cfg(target_os = "linux")]
+fn has_room(folder: &Path, bytes: u64) -> bool {
+    nix::sys::statvfs::statvfs(folder).is_ok_and(|found| found.blocks_available() * found.fragment_size() > bytes)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_room(_: &Path, _: u64) -> bool {
+    false
 }
 
 /// A port of the loopback interface that nothing listens on at the moment.

@@ -53,6 +53,8 @@ impl Revision {
     pub(crate) fn current(workspace: &Workspace, bench: &Bench) -> Result<Self> {
         let head = Self::named("HEAD", workspace, bench)?;
         let (shell, root) = (&bench.shell, &workspace.root);
+        // Where only times differ, making a commit would fail: git looks at the contents first.
+        bench.end(cmd!(shell, "git -C {root} update-index -q --refresh"))?;
         // Makes a commit of the changes, and leaves them as they are.
         let changes = bench.read(cmd!(shell, "git -C {root} stash create"))?;
         let untracked = bench.read(cmd!(shell, "git -C {root} ls-files -z --others --exclude-standard"))?;

@@ -49,7 +49,7 @@ fn measure(cli: &Cli, reporter: &Reporter) -> Result<()> {
         Problem::usage("This program is started by `cargo xtask bench`, which tells it about the workspace.")
             .remedy("cargo xtask bench --help")
     })?;
-    let bench = Bench::set_up(Interrupt::listen()?)?;
+    let bench = Bench::set_up(Interrupt::listen()?, subjects::in_memory(cli.subject.as_ref()))?;
     let measured = subjects::run(cli, workspace, &bench, reporter);
     // What a command says that was asked to end is beside the point.
     let measured = bench.interrupt.check().and(measured);

@@ -19,10 +19,11 @@ pub(super) fn measure(setting: &Setting<'_>) -> Result<()> {
         return Err(Problem::unavailable("Docker with its compose plugin isn't installed here")
             .remedy("Install it: https://docs.docker.com/get-started/get-docker/"));
     }
-    // From here on, whatever ends the benchmarks, containers are looked for.
-    bench.shell.write_file(bench.folder.join(COMPOSE_WAS_USED), "")?;
     let prefix = project_prefix(&bench.folder);
     let checkout = setting.checkout(prefix.trim_end_matches('-'))?;
+    // It says what keeps this user from Docker's engine, before there is anything that the engine would have to remove.
+    checkout.ask(&["db-setup", "--server", "compose", "--dry-run"], &[0])?;
+    bench.shell.write_file(bench.folder.join(COMPOSE_WAS_USED), "")?;
     checkout.set_up("compose")?;
     let compose = Compose::of(&checkout, bench)?;
 

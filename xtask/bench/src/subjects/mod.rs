@@ -36,6 +36,15 @@ const FEW: u32 = 5;
 /// The schema whose proof `peers` measures, in tables.
 const TABLES: u32 = 100;
 
+/// How many bytes the files take, if the subject had better have them in memory. A server with thousands of tables has
+/// tens of thousands of files. What is measured there reads none of them; to make them takes a disk minutes.
+pub(crate) fn in_memory(subject: Option<&Subject>) -> Option<u64> {
+    match subject {
+        Some(Subject::Scale { tables, large }) => Some(scale::room(tables, *large)),
+        _ => None,
+    }
+}
+
 /// Measures what the command line asks for.
 pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Reporter) -> Result<()> {
     let revision = Revision::current(workspace, bench)?;
@@ -94,8 +103,8 @@ impl<'a> Setting<'a> {
     fn where_possible(&self, (subject, case): (&str, &str), measure: impl FnOnce() -> Result<()>) -> Result<()> {
         match measure() {
             Err(problem) if problem.is_unavailable() => {
-                let Problem { what, remedies, .. } = problem;
-                let why = what.trim_end_matches('.').to_owned();
+                let Problem { what, details, remedies, .. } = problem;
+                let why = [&[what][..], &details].concat().join(" ").trim_end_matches('.').to_owned();
                 let command = format!("{subject}, {case}");
                 self.reporter.missing(subject, case, &Missing { command, why, remedies });
                 Ok(())
