@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
@@ -16,7 +17,7 @@ use xshell::Shell;
 
 use crate::interrupt::Interrupt;
 use crate::keeper::Keeper;
-use crate::problem::{Context, Problem, Result};
+use crate::problem::Problem;
 
 /// How many lines of a command that failed are shown.
 const SHOWN: usize = 20;
@@ -113,14 +114,14 @@ impl Bench {
         self.interrupt.check()?;
         let shown = shown(command);
         let (out, err) = (self.folder.join("stdout"), self.folder.join("stderr"));
-        let file = |path: &Path| File::create(path).context(format_args!("{} can't be written", path.display()));
+        let file = |path: &Path| File::create(path).with_context(|| format!("{} can't be written", path.display()));
         // Files, since nothing has to be read from them while the clock runs.
         command.stdin(Stdio::null()).stderr(file(&err)?).process_group(0);
         command.stdout(if keep_output { file(&out)?.into() } else { Stdio::null() });
 
         let cpu = children_cpu()?;
         let start = Instant::now();
-        let mut child = command.spawn().context(format_args!("`{shown}` can't be run"))?;
+        let mut child = command.spawn().with_context(|| format!("`{shown}` can't be run"))?;
         // It leads a process group, whose number is its own.
         let group = i32::try_from(child.id()).map(Pid::from_raw).context("A process has a strange number")?;
         let told = self.keeper.borrow_mut().runs(group);
@@ -129,7 +130,7 @@ impl Bench {
         let wall = start.elapsed();
         self.interrupt.ended();
 
-        let status = status.context(format_args!("`{shown}` can't be waited for"))?;
+        let status = status.with_context(|| format!("`{shown}` can't be waited for"))?;
         told?;
         self.interrupt.check()?;
         let text = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
@@ -146,7 +147,7 @@ fn succeeded(command: &Command, ended: &Ended) -> Result<()> {
     }
     let lines: Vec<&str> = ended.stdout.lines().chain(ended.stderr.lines()).filter(|line| !line.is_empty()).collect();
     let last = lines.iter().skip(lines.len().saturating_sub(SHOWN)).map(|line| (*line).to_owned());
-    Err(Problem::failed(format!("`{}` failed ({}).", shown(command), ended.status)).details(last))
+    Err(Problem::failed(format!("`{}` failed ({}).", shown(command), ended.status)).details(last).into())
 }
 
 /// A command line for people. It holds no secret: passwords go through the environment.
@@ -182,6 +183,7 @@ fn parent(in_memory: Option<u64>) -> Result<PathBuf> {
             chosen.display()
         ))
         .remedy("Name a folder that everybody can pass through: TMPDIR=/some/folder cargo xtask bench …")
+        .into()
     })
 }
 

@@ -20,7 +20,8 @@ use crate::workspace::{Database, Workspace};
 const GRACE: Duration = Duration::from_secs(90);
 
 /// What the environment may say about servers, and about where things are: the measured commands work elsewhere.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
+    "CARGO_BUILD_TARGET_DIR",
     "CARGO_TARGET_DIR",
     "DATABASE_URL",
     "GITHUB_ACTIONS",
@@ -31,8 +32,8 @@ const NAMES: [&str; 8] = [
     "XTASK_STATE_DIR",
 ];
 
-/// How the names of other such variables begin: those of PostgreSQL's clients, and those of compose.
-const PREFIXES: [&str; 2] = ["PG", "COMPOSE_"];
+/// How the names of other such variables begin: those of compose, of git in a hook, and of PostgreSQL's clients.
+const PREFIXES: [&str; 3] = ["COMPOSE_", "GIT_", "PG"];
 
 /// Runs the benchmarks to their end.
 pub(crate) fn run(options: &Bench, cli: &Cli, context: &Context<'_>) -> Result<Ending> {

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use anyhow::Result;
 use xshell::cmd;
 
 use super::Setting;
@@ -10,14 +11,15 @@ use crate::bench::Bench;
 use crate::checkout::Checkout;
 use crate::comparison::{Candidate, Comparison};
 use crate::keeper::{COMPOSE_WAS_USED, project_prefix};
-use crate::problem::{Problem, Result};
+use crate::problem::Problem;
 use crate::programs;
 
 pub(super) fn measure(setting: &Setting<'_>) -> Result<()> {
     let bench = setting.bench;
     if which::which("docker").is_err() || !bench.end(cmd!(bench.shell, "docker compose version"))?.status.success() {
         return Err(Problem::unavailable("Docker with its compose plugin isn't installed here")
-            .remedy("Install it: https://docs.docker.com/get-started/get-docker/"));
+            .remedy("Install it: https://docs.docker.com/get-started/get-docker/")
+            .into());
     }
     let prefix = project_prefix(&bench.folder);
     let checkout = setting.checkout(prefix.trim_end_matches('-'))?;

@@ -10,11 +10,13 @@ mod scale;
 use std::path::PathBuf;
 use std::process::Command;
 
+use anyhow::Result;
+
 use crate::bench::Bench;
 use crate::checkout::{Checkout, Revision};
 use crate::cli::{Cli, Start, Subject};
 use crate::comparison::{Candidate, Comparison, Cpu};
-use crate::problem::{Problem, Result};
+use crate::problem::Problem;
 use crate::programs::{Missing, Postgres};
 use crate::report::Reporter;
 use crate::workspace::Workspace;
@@ -69,7 +71,8 @@ pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Re
     }
     Err(Problem::unavailable(
         "Nothing could be measured: this machine lacks the servers. What it lacks is named above.",
-    ))
+    )
+    .into())
 }
 
 impl<'a> Setting<'a> {
@@ -101,7 +104,7 @@ impl<'a> Setting<'a> {
 
     /// Does what needs a server. If this machine lacks it, that is shown, and is no error.
     fn where_possible(&self, (subject, case): (&str, &str), measure: impl FnOnce() -> Result<()>) -> Result<()> {
-        match measure() {
+        match measure().map_err(Problem::of) {
             Err(problem) if problem.is_unavailable() => {
                 let Problem { what, details, remedies, .. } = problem;
                 let why = [&[what][..], &details].concat().join(" ").trim_end_matches('.').to_owned();
@@ -109,7 +112,7 @@ impl<'a> Setting<'a> {
                 self.reporter.missing(subject, case, &Missing { command, why, remedies });
                 Ok(())
             }
-            result => result,
+            result => Ok(result?),
         }
     }
 }

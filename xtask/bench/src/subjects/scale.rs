@@ -5,13 +5,13 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use url::Url;
 
 use super::{Setting, data_folder, postgres_of};
 use crate::bench::{Bench, free_port};
 use crate::checkout::Checkout;
 use crate::comparison::{Candidate, Comparison};
-use crate::problem::{Context, Result};
 use crate::programs::{self, with_database};
 use crate::workspace::Database;
 
