@@ -42,7 +42,7 @@ pub(crate) struct Tool {
 
 /// Measures the commands.
 pub(crate) const BENCH: Tool =
-    Tool { package: "xtask-bench", folder: "bench", shown: "the benchmarks", takes: "some ten seconds" };
+    Tool { package: "xtask-bench", folder: "bench", shown: "the benchmarks", takes: "some twenty seconds" };
 /// Lints migrations.
 pub(crate) const MIGRATION_LINT: Tool =
     Tool { package: "xtask-migration-lint", folder: "migration-lint", shown: "squawk", takes: "a minute" };

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
@@ -16,7 +17,7 @@ use xshell::Shell;
 
 use crate::interrupt::Interrupt;
 use crate::keeper::Keeper;
-use crate::problem::{Context, Problem, Result};
+use crate::problem::Problem;
 
 /// How many lines of a command that failed are shown.
 const SHOWN: usize = 20;
@@ -51,10 +52,16 @@ pub(crate) struct Ended {
 
 impl Bench {
     /// Makes the folder, and starts the process that removes it in the end.
-    pub(crate) fn set_up(interrupt: Interrupt) -> Result<Self> {
+    ///
+    /// With `in_memory`, it is in memory where that many bytes are free, unless the user has chosen a folder.
+    pub(crate) fn set_up(interrupt: Interrupt, in_memory: Option<u64>) -> Result<Self> {
         let failed = "The folder for the benchmarks can't be made";
-        let folder =
-            tempfile::Builder::new().prefix(PREFIX).rand_bytes(8).tempdir_in(parent()?).context(failed)?.keep();
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .rand_bytes(8)
+            .tempdir_in(parent(in_memory)?)
+            .context(failed)?
+            .keep();
         let keeper = Keeper::start(&folder).inspect_err(|_| drop(fs::remove_dir_all(&folder)))?;
         // Started by root, a private server runs as another user, who has to get there.
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).context(failed)?;
@@ -107,14 +114,14 @@ impl Bench {
         self.interrupt.check()?;
         let shown = shown(command);
         let (out, err) = (self.folder.join("stdout"), self.folder.join("stderr"));
-        let file = |path: &Path| File::create(path).context(format_args!("{} can't be written", path.display()));
+        let file = |path: &Path| File::create(path).with_context(|| format!("{} can't be written", path.display()));
         // Files, since nothing has to be read from them while the clock runs.
         command.stdin(Stdio::null()).stderr(file(&err)?).process_group(0);
         command.stdout(if keep_output { file(&out)?.into() } else { Stdio::null() });
 
         let cpu = children_cpu()?;
         let start = Instant::now();
-        let mut child = command.spawn().context(format_args!("`{shown}` can't be run"))?;
+        let mut child = command.spawn().with_context(|| format!("`{shown}` can't be run"))?;
         // It leads a process group, whose number is its own.
         let group = i32::try_from(child.id()).map(Pid::from_raw).context("A process has a strange number")?;
         let told = self.keeper.borrow_mut().runs(group);
@@ -123,7 +130,7 @@ impl Bench {
         let wall = start.elapsed();
         self.interrupt.ended();
 
-        let status = status.context(format_args!("`{shown}` can't be waited for"))?;
+        let status = status.with_context(|| format!("`{shown}` can't be waited for"))?;
         told?;
         self.interrupt.check()?;
         let text = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
@@ -140,8 +147,7 @@ fn succeeded(command: &Command, ended: &Ended) -> Result<()> {
     }
     let lines: Vec<&str> = ended.stdout.lines().chain(ended.stderr.lines()).filter(|line| !line.is_empty()).collect();
     let last = lines.iter().skip(lines.len().saturating_sub(SHOWN)).map(|line| (*line).to_owned());
-    Err(Problem::failed(format!("`{}` failed ({}), so it can't be measured.", shown(command), ended.status))
-        .details(last))
+    Err(Problem::failed(format!("`{}` failed ({}).", shown(command), ended.status)).details(last).into())
 }
 
 /// A command line for people. It holds no secret: passwords go through the environment.
@@ -158,8 +164,12 @@ fn children_cpu() -> Result<i64> {
 }
 
 /// The folder for temporary files. If root runs this, every user has to get through: PostgreSQL refuses root.
-fn parent() -> Result<PathBuf> {
-    let chosen = std::env::temp_dir();
+fn parent(in_memory: Option<u64>) -> Result<PathBuf> {
+    let memory = PathBuf::from("/dev/shm");
+    let chosen = match in_memory {
+        Some(bytes) if std::env::var_os("TMPDIR").is_none() && has_room(&memory, bytes) => memory,
+        _ => std::env::temp_dir(),
+    };
     if !nix::unistd::geteuid().is_root() {
         return Ok(chosen);
     }
@@ -173,7 +183,19 @@ fn parent() -> Result<PathBuf> {
             chosen.display()
         ))
         .remedy("Name a folder that everybody can pass through: TMPDIR=/some/folder cargo xtask bench …")
+        .into()
     })
+}
+
+/// Whether so many bytes are free in a file system in memory, which only Linux has at a place that everybody knows.
+#[cfg(target_os = "linux")]
+fn has_room(folder: &Path, bytes: u64) -> bool {
+    nix::sys::statvfs::statvfs(folder).is_ok_and(|found| found.blocks_available() * found.fragment_size() > bytes)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_room(_: &Path, _: u64) -> bool {
+    false
 }
 
 /// A port of the loopback interface that nothing listens on at the moment.

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use url::Url;
 use xshell::{Cmd, cmd};
 
 use crate::bench::{Bench, free_port};
-use crate::problem::{Context, Problem, Result};
+use crate::problem::Problem;
 use crate::workspace::{Database, Workspace};
 
 /// The contract of the settings, and the settings.
@@ -53,6 +54,8 @@ impl Revision {
     pub(crate) fn current(workspace: &Workspace, bench: &Bench) -> Result<Self> {
         let head = Self::named("HEAD", workspace, bench)?;
         let (shell, root) = (&bench.shell, &workspace.root);
+        // Where only times differ, making a commit would fail: git looks at the contents first.
+        bench.end(cmd!(shell, "git -C {root} update-index -q --refresh"))?;
         // Makes a commit of the changes, and leaves them as they are.
         let changes = bench.read(cmd!(shell, "git -C {root} stash create"))?;
         let untracked = bench.read(cmd!(shell, "git -C {root} ls-files -z --others --exclude-standard"))?;
@@ -72,7 +75,7 @@ impl Revision {
         let commit = ended.stdout.trim().to_owned();
         if !ended.status.success() || commit.is_empty() {
             let said = ended.stderr.lines().map(str::to_owned);
-            return Err(Problem::usage(format!("{} has no revision `{name}`.", root.display())).details(said));
+            return Err(Problem::usage(format!("{} has no revision `{name}`.", root.display())).details(said).into());
         }
         let short: String = commit.chars().take(8).collect();
         let shown = if short.starts_with(name) || name == "HEAD" { short } else { format!("{name} ({short})") };
@@ -164,7 +167,7 @@ impl<'a> Checkout<'a> {
             Some((what, details, remedies)) => Problem { exit, what: format!("{failed}: {what}"), details, remedies },
             None => Problem::failed(format!("{failed}.")).details(ended.stderr.lines().map(str::to_owned)),
         };
-        Err(problem)
+        Err(problem.into())
     }
 
     /// Stops the server. Its data is kept.
@@ -191,7 +194,7 @@ impl<'a> Checkout<'a> {
         self.bench.shell.remove_path(self.root.join(SETTINGS))?;
         let state = self.root.join(".xtask");
         if state.exists() {
-            fs::rename(&state, aside).context(format_args!("{} can't be moved", state.display()))?;
+            fs::rename(&state, aside).with_context(|| format!("{} can't be moved", state.display()))?;
         }
         Ok(())
     }
@@ -199,7 +202,8 @@ impl<'a> Checkout<'a> {
 
 /// The value of a variable in a file of settings.
 fn value(path: &Path, variable: &str) -> Result<String> {
-    let failed = |error: dotenvy::Error| Problem::failed(format!("{} can't be read: {error}.", path.display()));
+    // The library's own error shows the line, in which there may be a password.
+    let failed = |_| Problem::failed(format!("{} can't be read: its lines have to be NAME=value.", path.display()));
     for line in dotenvy::from_path_iter(path).map_err(failed)? {
         let (name, value) = line.map_err(failed)?;
         if name == variable {
@@ -207,21 +211,21 @@ fn value(path: &Path, variable: &str) -> Result<String> {
         }
     }
     Err(Problem::failed(format!("{} has no {variable}.", path.display()))
-        .remedy(format!("Add {variable} to {CONTRACT}: the benchmarks set up databases as it says.")))
+        .remedy(format!("Add {variable} to {CONTRACT}: the benchmarks set up databases as it says."))
+        .into())
 }
 
 fn parsed(value: &str, variable: &str) -> Result<Url> {
     // The error of the library says nothing of the value, in which there is a password.
-    Url::parse(value).context(format_args!("The value of {variable} isn't a URL"))
+    Url::parse(value).with_context(|| format!("The value of {variable} isn't a URL"))
 }
 
 /// The URL with this port of this machine.
 fn moved(value: &str, port: u16, variable: &str) -> Result<Url> {
     let mut url = parsed(value, variable)?;
     let local = url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
-    let host = if local { Ok(()) } else { url.set_host(Some("localhost")).map_err(|error| error.to_string()) };
-    host.and(url.set_port(Some(port)).map_err(|()| "it has no host".to_owned()))
-        .context(format_args!("The URL in {variable} can't be moved to another port"))?;
+    let moved = (local || url.set_host(Some("localhost")).is_ok()) && url.set_port(Some(port)).is_ok();
+    anyhow::ensure!(moved, "the URL in {variable} can't be moved to another port: it has no host");
     Ok(url)
 }
 
@@ -245,7 +249,8 @@ mod tests {
     #[test]
     fn an_error_shows_no_password() {
         let problem = moved("postgres//me:hunter2@localhost", 1, "DATABASE_URL").unwrap_err();
-        assert!(problem.what.contains("DATABASE_URL") && !problem.what.contains("hunter2"), "{problem}");
+        let text = format!("{problem:?}");
+        assert!(text.contains("DATABASE_URL") && !text.contains("hunter2"), "{text}");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
+use anyhow::Result;
+
 use crate::bench::{Bench, Took};
-use crate::problem::Result;
 use crate::programs::Missing;
 use crate::report::Reporter;
 use crate::statistics::Summary;

@@ -7,11 +7,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
+use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use signal_hook::iterator::Signals;
 
-use crate::problem::{Context, Problem, Result};
+use crate::problem::Problem;
 
 /// Whether somebody asked to end, and what has to end then.
 #[derive(Clone, Default)]
@@ -51,7 +52,7 @@ impl Interrupt {
 
     /// # Errors
     /// Somebody asked to end.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<(), Problem> {
         if self.0.asked.load(Ordering::SeqCst) { Err(Problem::interrupted()) } else { Ok(()) }
     }
 

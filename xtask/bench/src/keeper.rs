@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use crate::problem::{Context, Problem, Result};
+use crate::problem::Problem;
 
 /// A file in the folder: containers may have been made.
 pub(crate) const COMPOSE_WAS_USED: &str = "compose-was-used";
@@ -62,14 +63,18 @@ impl Keeper {
         let Self { mut process, pipe } = self;
         drop(pipe);
         let status = process.wait().context("The process that cleans up can't be waited for")?;
-        if status.success() { Ok(()) } else { Err(Problem::failed("Not everything that was made could be removed.")) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Problem::failed("Not everything that was made could be removed.").into())
+        }
     }
 }
 
 /// What the keeper itself does.
 pub(crate) fn keep(folder: &Path) -> ExitCode {
     let mut group = None;
-    for line in stdin().lock().lines().map_while(std::result::Result::ok) {
+    for line in stdin().lock().lines().map_while(Result::ok) {
         group = line.trim().parse().ok().map(Pid::from_raw);
     }
     if let Some(group) = group.filter(|group| group.as_raw() > 1) {
@@ -81,10 +86,11 @@ pub(crate) fn keep(folder: &Path) -> ExitCode {
         left.extend(remove_containers(&project_prefix(folder)).err());
     }
     left.extend(remove(folder).err());
-    for problem in &left {
-        eprintln!("{problem}");
+    let code = if left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    for error in left {
+        eprintln!("{}", Problem::of(error));
     }
-    if left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    code
 }
 
 /// Ends a process group, first politely.
@@ -176,8 +182,10 @@ fn remove_containers(prefix: &str) -> Result<()> {
 /// What docker prints, if it answers in time.
 fn docker(args: &[&str]) -> Result<String> {
     let shown = format!("docker {}", args.join(" "));
-    let failed = |why: String| {
-        Problem::failed(format!("`{shown}` {why}. Containers of the benchmarks may be left.")).remedy("docker ps --all")
+    let failed = |why: String| -> anyhow::Error {
+        Problem::failed(format!("`{shown}` {why}. Containers of the benchmarks may be left."))
+            .remedy("docker ps --all")
+            .into()
     };
     let command = duct::cmd("docker", args).stdin_null().stdout_capture().stderr_null().unchecked();
     let handle = command.start().map_err(|error| failed(format!("can't be run: {error}")))?;
@@ -202,6 +210,9 @@ fn remove(folder: &Path) -> Result<()> {
         }
         std::thread::sleep(5 * POLL);
     }
-    last.context(format_args!("The folder {} can't be deleted", folder.display()))
-        .map_err(|problem| problem.remedy(format!("rm -rf '{}'", folder.display())))
+    last.map_err(|error| {
+        Problem::failed(format!("The folder {} can't be deleted: {error}.", folder.display()))
+            .remedy(format!("rm -rf '{}'", folder.display()))
+            .into()
+    })
 }

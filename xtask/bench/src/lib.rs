@@ -20,12 +20,13 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser;
 
 use crate::bench::Bench;
 use crate::cli::{Cli, Subject};
 use crate::interrupt::Interrupt;
-use crate::problem::{Problem, Result};
+use crate::problem::Problem;
 use crate::report::Reporter;
 
 /// Reads the command line, measures, and tells how it ended.
@@ -37,7 +38,8 @@ pub fn main() -> ExitCode {
     let reporter = Reporter::new(&cli);
     match measure(&cli, &reporter) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
+        Err(error) => {
+            let problem = Problem::of(error);
             reporter.problem(&problem);
             ExitCode::from(problem.exit)
         }
@@ -49,9 +51,9 @@ fn measure(cli: &Cli, reporter: &Reporter) -> Result<()> {
         Problem::usage("This program is started by `cargo xtask bench`, which tells it about the workspace.")
             .remedy("cargo xtask bench --help")
     })?;
-    let bench = Bench::set_up(Interrupt::listen()?)?;
+    let bench = Bench::set_up(Interrupt::listen()?, subjects::in_memory(cli.subject.as_ref()))?;
     let measured = subjects::run(cli, workspace, &bench, reporter);
     // What a command says that was asked to end is beside the point.
-    let measured = bench.interrupt.check().and(measured);
+    let measured = bench.interrupt.check().map_err(anyhow::Error::from).and(measured);
     bench.clear_away().and(measured)
 }

@@ -8,9 +8,6 @@ const USAGE: u8 = 2;
 const UNAVAILABLE: u8 = 6;
 const INTERRUPTED: u8 = 130;
 
-/// What may go wrong everywhere.
-pub(crate) type Result<T> = std::result::Result<T, Problem>;
-
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -48,6 +45,12 @@ impl Problem {
         Self::new(INTERRUPTED, "The benchmarks were interrupted. Everything that they made has been removed.")
     }
 
+    /// What an error says: its problem, or the error itself with its causes, as one sentence.
+    pub(crate) fn of(error: anyhow::Error) -> Self {
+        error.downcast().unwrap_or_else(|error| Self::failed(format!("{error:#}.")))
+    }
+
+    /// Whether a server can't be had.
     pub(crate) fn is_unavailable(&self) -> bool {
         self.exit == UNAVAILABLE
     }
@@ -71,21 +74,4 @@ impl fmt::Display for Problem {
     }
 }
 
-/// An operation of the system or of a library, whose error says what was done to what.
-impl From<xshell::Error> for Problem {
-    fn from(error: xshell::Error) -> Self {
-        Self::failed(format!("The benchmarks can't go on: {error}."))
-    }
-}
-
-/// Says what could not be done.
-pub(crate) trait Context<T> {
-    /// `what` is the beginning of a sentence that ends with the error.
-    fn context(self, what: impl fmt::Display) -> Result<T>;
-}
-
-impl<T, E: fmt::Display> Context<T> for std::result::Result<T, E> {
-    fn context(self, what: impl fmt::Display) -> Result<T> {
-        self.map_err(|error| Problem::failed(format!("{what}: {error}.")))
-    }
-}
+impl std::error::Error for Problem {}

@@ -6,11 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context, Result};
 use percent_encoding::percent_decode_str;
 use url::Url;
 use xshell::Shell;
-
-use crate::problem::{Context, Result};
 
 /// A program that isn't here, and how to get it.
 #[derive(Clone, Debug)]
@@ -45,7 +44,7 @@ impl Postgres {
         // Its first word is the server's program (PostgreSQL's CreateOptsFile).
         let options = fs::read_to_string(data.join("postmaster.opts")).unwrap_or_default();
         let program = options.split(" \"").next().map(|program| PathBuf::from(program.trim()));
-        let owner = data.metadata().context(format_args!("{} can't be read", data.display()))?;
+        let owner = data.metadata().with_context(|| format!("{} can't be read", data.display()))?;
         let other = owner.uid() != nix::unistd::geteuid().as_raw();
         Ok(Self {
             folder: program.and_then(|program| program.parent().map(Path::to_owned)).filter(|dir| dir.is_absolute()),
@@ -54,7 +53,7 @@ impl Postgres {
     }
 
     /// One of its programs.
-    pub(crate) fn program(&self, name: &str) -> std::result::Result<PathBuf, Missing> {
+    pub(crate) fn program(&self, name: &str) -> Result<PathBuf, Missing> {
         let beside = self.folder.as_ref().map(|folder| folder.join(name)).filter(|program| program.is_file());
         let why = format!("{name} isn't installed");
         let remedy = "sudo apt-get install postgresql postgresql-client, or https://www.postgresql.org/download/";
@@ -65,7 +64,7 @@ impl Postgres {
     pub(crate) fn own(&self, folder: &Path) -> Result<()> {
         let Some((uid, gid)) = self.account else { return Ok(()) };
         std::os::unix::fs::chown(folder, Some(uid), Some(gid))
-            .context(format_args!("{} can't be given to the server's account", folder.display()))
+            .with_context(|| format!("{} can't be given to the server's account", folder.display()))
     }
 
     /// Runs a command as the account that runs the server: PostgreSQL refuses root.
@@ -78,7 +77,7 @@ impl Postgres {
 }
 
 /// sqlx-cli, as `cargo install` has it.
-pub(crate) fn sqlx() -> std::result::Result<PathBuf, Missing> {
+pub(crate) fn sqlx() -> Result<PathBuf, Missing> {
     let remedy = "cargo install sqlx-cli --version =0.9.0 --locked --no-default-features --features postgres,sqlx-toml";
     which::which("sqlx").map_err(|_| Missing::new("sqlx-cli", "sqlx-cli isn't installed", remedy))
 }

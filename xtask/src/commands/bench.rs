@@ -21,7 +21,8 @@ use crate::workspace::{Database, Workspace};
 const GRACE: Duration = Duration::from_secs(90);
 
 /// Variables that name the user's servers and folders. The measured commands use other ones.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
+    "CARGO_BUILD_TARGET_DIR",
     "CARGO_TARGET_DIR",
     "DATABASE_URL",
     "GITHUB_ACTIONS",
@@ -32,8 +33,9 @@ const NAMES: [&str; 8] = [
     "XTASK_STATE_DIR",
 ];
 
-/// The prefixes of other variables that name servers: those of PostgreSQL's clients, and those of compose.
-const PREFIXES: [&str; 2] = ["PG", "COMPOSE_"];
+/// The prefixes of other variables that name servers and folders: those of compose, of git in a hook, and of PostgreSQL's
+/// clients.
+const PREFIXES: [&str; 3] = ["COMPOSE_", "GIT_", "PG"];
 
 /// Runs the benchmarks to their end.
 pub(crate) fn run(options: &Bench, cli: &Cli, context: Context<'_>) -> Result<Ending> {

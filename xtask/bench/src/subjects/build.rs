@@ -1,4 +1,6 @@
 //! The compilation of xtask, which everybody who clones waits for: from nothing, and after a change of one file.
+//!
+//! All revisions are compiled by the toolchain that runs the benchmarks.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +9,8 @@ use super::{Setting, cargo};
 use crate::bench::Bench;
 use crate::checkout::{Checkout, Revision};
 use crate::comparison::{Candidate, Comparison, Cpu};
-use crate::problem::{Problem, Result};
+use crate::problem::Problem;
+use anyhow::Result;
 
 const SUBJECT: &str = "build";
 
@@ -31,7 +34,8 @@ pub(super) fn run(setting: &Setting<'_>, base: Option<&str>, change: &[PathBuf],
     for file in change {
         if let Some(source) = sources.iter().find(|source| !source.checkout.root.join(file).is_file()) {
             return Err(Problem::usage(format!("{} has no file {}.", source.name, file.display()))
-                .remedy("Name a file that is in both revisions: --change FILE"));
+                .remedy("Name a file that is in both revisions: --change FILE")
+                .into());
         }
     }
     setting.reporter.note("Downloading the crates, so that no download is measured.");

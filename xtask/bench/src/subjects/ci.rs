@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::fs;
 
+use anyhow::Result;
 use serde::Deserialize;
 
 use super::{Setting, cargo};
@@ -12,7 +13,7 @@ use crate::bench::{Bench, Took};
 use crate::checkout::Checkout;
 use crate::cli::Condition;
 use crate::comparison::{Candidate, Comparison, Cpu, Results, Row};
-use crate::problem::{Problem, Result};
+use crate::problem::Problem;
 
 const SUBJECT: &str = "ci";
 
@@ -44,6 +45,8 @@ pub(super) fn run(setting: &Setting<'_>, conditions: &[Condition], only: &[Strin
     let bench = setting.bench;
     setting.where_possible((SUBJECT, "all"), || {
         let checkout = setting.checkout("ci")?;
+        // Whatever cargo's configuration says of it.
+        bench.shell.set_var("CARGO_TARGET_DIR", checkout.root.join("target"));
         let xtask = checkout.root.join("target/debug/xtask");
         let checkout = checkout.with_xtask(xtask);
         build(&checkout, setting)?;
@@ -74,7 +77,7 @@ fn steps(checkout: &Checkout<'_>, whole: &[String], bench: &Bench) -> Result<Vec
     let listed = bench.read(list)?;
     let steps = listed.lines().filter_map(|line| serde_json::from_str::<Listed>(line).ok());
     let steps: Vec<_> = steps.flat_map(|listed| listed.steps).map(|step| step.step).collect();
-    if steps.is_empty() { Err(Problem::failed("`cargo xtask ci --list` lists no step.")) } else { Ok(steps) }
+    if steps.is_empty() { Err(Problem::failed("`cargo xtask ci --list` lists no step.").into()) } else { Ok(steps) }
 }
 
 impl Pipeline<'_> {

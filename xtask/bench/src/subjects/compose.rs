@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use anyhow::Result;
 use xshell::cmd;
 
 use super::Setting;
@@ -10,19 +11,21 @@ use crate::bench::Bench;
 use crate::checkout::Checkout;
 use crate::comparison::{Candidate, Comparison};
 use crate::keeper::{COMPOSE_WAS_USED, project_prefix};
-use crate::problem::{Problem, Result};
+use crate::problem::Problem;
 use crate::programs;
 
 pub(super) fn measure(setting: &Setting<'_>) -> Result<()> {
     let bench = setting.bench;
     if which::which("docker").is_err() || !bench.end(cmd!(bench.shell, "docker compose version"))?.status.success() {
         return Err(Problem::unavailable("Docker with its compose plugin isn't installed here")
-            .remedy("Install it: https://docs.docker.com/get-started/get-docker/"));
+            .remedy("Install it: https://docs.docker.com/get-started/get-docker/")
+            .into());
     }
-    // From here on, whatever ends the benchmarks, containers are looked for.
-    bench.shell.write_file(bench.folder.join(COMPOSE_WAS_USED), "")?;
     let prefix = project_prefix(&bench.folder);
     let checkout = setting.checkout(prefix.trim_end_matches('-'))?;
+    // It says what keeps this user from Docker's engine, before there is anything that the engine would have to remove.
+    checkout.ask(&["db-setup", "--server", "compose", "--dry-run"], &[0])?;
+    bench.shell.write_file(bench.folder.join(COMPOSE_WAS_USED), "")?;
     checkout.set_up("compose")?;
     let compose = Compose::of(&checkout, bench)?;
 

@@ -1,8 +1,9 @@
 //! `cargo xtask db-setup`, from each state that it may begin in.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::Result;
 use url::Url;
 
 use super::{Setting, compose, local, postgres_of};
@@ -10,7 +11,6 @@ use crate::bench::Bench;
 use crate::checkout::Checkout;
 use crate::cli::Start;
 use crate::comparison::{Candidate, Comparison};
-use crate::problem::Result;
 use crate::programs::{self, Missing, Postgres, with_database};
 
 pub(super) const SUBJECT: &str = "db-setup";
@@ -146,7 +146,7 @@ fn identifier(name: &str) -> String {
 }
 
 /// PostgreSQL's programs that a private cluster is made with by hand, or the first one that isn't here.
-pub(super) fn server_programs(postgres: &Postgres) -> std::result::Result<[std::path::PathBuf; 3], Missing> {
+pub(super) fn server_programs(postgres: &Postgres) -> Result<[PathBuf; 3], Missing> {
     Ok([postgres.program("initdb")?, postgres.program("pg_ctl")?, postgres.program("psql")?])
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context, Result};
 use url::Url;
 
 use super::db_setup::{SUBJECT, migrate_with_psql, server_programs};
@@ -12,7 +13,7 @@ use super::{Setting, postgres_of};
 use crate::bench::{Bench, free_port};
 use crate::checkout::Checkout;
 use crate::comparison::{Candidate, Comparison};
-use crate::problem::{Context, Problem, Result};
+use crate::problem::Problem;
 use crate::programs::{Postgres, decoded};
 
 pub(super) fn measure(setting: &Setting<'_>) -> Result<()> {
@@ -77,7 +78,7 @@ impl Attic<'_> {
         if !path.exists() {
             return Ok(());
         }
-        fs::rename(path, self.place()).context(format_args!("{} can't be moved", path.display()))
+        fs::rename(path, self.place()).with_context(|| format!("{} can't be moved", path.display()))
     }
 }
 

@@ -10,11 +10,13 @@ mod scale;
 use std::path::PathBuf;
 use std::process::Command;
 
+use anyhow::Result;
+
 use crate::bench::Bench;
 use crate::checkout::{Checkout, Revision};
 use crate::cli::{Cli, Start, Subject};
 use crate::comparison::{Candidate, Comparison, Cpu};
-use crate::problem::{Problem, Result};
+use crate::problem::Problem;
 use crate::programs::{Missing, Postgres};
 use crate::report::Reporter;
 use crate::workspace::Workspace;
@@ -35,6 +37,15 @@ const FEW: u32 = 5;
 
 /// The schema whose proof `peers` measures, in tables.
 const TABLES: u32 = 100;
+
+/// How many bytes the files take, if the subject had better have them in memory. A server with thousands of tables has
+/// tens of thousands of files. What is measured there reads none of them; to make them takes a disk minutes.
+pub(crate) fn in_memory(subject: Option<&Subject>) -> Option<u64> {
+    match subject {
+        Some(Subject::Scale { tables, large }) => Some(scale::room(tables, *large)),
+        _ => None,
+    }
+}
 
 /// Measures what the command line asks for.
 pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Reporter) -> Result<()> {
@@ -60,7 +71,8 @@ pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Re
     }
     Err(Problem::unavailable(
         "Nothing could be measured: this machine lacks the servers. What it lacks is named above.",
-    ))
+    )
+    .into())
 }
 
 impl<'a> Setting<'a> {
@@ -92,15 +104,15 @@ impl<'a> Setting<'a> {
 
     /// Does what needs a server. If this machine lacks it, that is shown, and is no error.
     fn where_possible(&self, (subject, case): (&str, &str), measure: impl FnOnce() -> Result<()>) -> Result<()> {
-        match measure() {
+        match measure().map_err(Problem::of) {
             Err(problem) if problem.is_unavailable() => {
-                let Problem { what, remedies, .. } = problem;
-                let why = what.trim_end_matches('.').to_owned();
+                let Problem { what, details, remedies, .. } = problem;
+                let why = [&[what][..], &details].concat().join(" ").trim_end_matches('.').to_owned();
                 let command = format!("{subject}, {case}");
                 self.reporter.missing(subject, case, &Missing { command, why, remedies });
                 Ok(())
             }
-            result => result,
+            result => Ok(result?),
         }
     }
 }

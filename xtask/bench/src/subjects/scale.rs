@@ -5,13 +5,13 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use url::Url;
 
 use super::{Setting, data_folder, postgres_of};
 use crate::bench::{Bench, free_port};
 use crate::checkout::Checkout;
 use crate::comparison::{Candidate, Comparison};
-use crate::problem::{Context, Result};
 use crate::programs::{self, with_database};
 use crate::workspace::Database;
 
@@ -29,8 +29,22 @@ const NAME: &str = "main";
 /// The variable of its URL.
 const VARIABLE: &str = "DATABASE_URL";
 
-/// Up to so many tables, PostgreSQL's default setting has room for the locks of a transaction that makes or reads all.
-const DEFAULT_LOCKS: u32 = 1000;
+/// The tables of one migration at most. In a transaction that makes more of them, each takes longer than the one before,
+/// and PostgreSQL's default setting has no room for the locks.
+const EACH: u32 = 1000;
+
+/// How much room in memory the files of a table take in both databases, the real one and the one that the schema file
+/// comes from, and the logs; in bytes.
+const ROOM_EACH: u64 = 400 << 10;
+
+/// How much room a server takes; in bytes.
+const ROOM: u64 = 512 << 20;
+
+/// How much room all files take, in bytes.
+pub(crate) fn room(tables: &[u32], large: bool) -> u64 {
+    let all = tables.iter().chain(large.then_some(&LARGE));
+    ROOM + all.map(|tables| u64::from(*tables) * ROOM_EACH).sum::<u64>()
+}
 
 pub(super) fn run(setting: &Setting<'_>, tables: &[u32], large: bool) -> Result<()> {
     let database = [Database {
@@ -81,8 +95,9 @@ impl<'a> Generated<'a> {
     fn measure(&self, tables: u32, setting: &Setting<'_>) -> Result<()> {
         let bench = self.bench;
         let url = self.write(tables)?;
-        self.ask_for_databases()?;
+        // In this order: with the schema file there, db-setup need not look for the reason why it differs.
         self.checkout.ask(&["db-verify", "--write"], &[0])?;
+        self.ask_for_databases()?;
 
         let mut candidates = vec![Candidate::commands(
             "cargo xtask db-verify",
@@ -103,7 +118,7 @@ impl<'a> Generated<'a> {
             tables => format!("the proof of {tables} tables"),
         };
         let comparison = setting.comparison((SUBJECT, &tables.to_string()), title, candidates);
-        let runs = setting.runs.unwrap_or(if tables > DEFAULT_LOCKS { 3 } else { 7 });
+        let runs = setting.runs.unwrap_or(if tables > EACH { 3 } else { 7 });
         Comparison { runs, warmups: 1, missing, ..comparison }.make(setting.reporter)
     }
 
@@ -112,33 +127,35 @@ impl<'a> Generated<'a> {
         self.checkout.ask(&["db-setup", "--server", "local"], &[0, NO_SCHEMA_FILE])
     }
 
-    /// Writes the migration, and settings that lead to a database of its own.
+    /// Writes the migrations, and settings that lead to a database of its own.
     fn write(&self, tables: u32) -> Result<Url> {
         let (shell, root) = (&self.bench.shell, &self.checkout.root);
         let url = with_database(&self.url, &format!("scale_{tables}"));
         let settings = format!("{VARIABLE}={url}\n");
-        let [up, down] = migration(tables);
-        let files: [(&str, &str); 4] = [
-            ("migrations/001_tables.up.sql", &up),
-            ("migrations/001_tables.down.sql", &down),
-            (".env.ci", &settings),
-            (".env", &settings),
-        ];
-        for (file, text) in files {
-            shell.write_file(root.join(file), text)?;
+        shell.write_file(root.join(".env.ci"), &settings)?;
+        // The first time, db-setup makes it, and takes another port if it has to.
+        if shell.path_exists(root.join(".env")) {
+            shell.write_file(root.join(".env"), &settings)?;
+        }
+        shell.remove_path(root.join("migrations"))?;
+        for (at, first) in (1..=tables).step_by(EACH as usize).enumerate() {
+            let [up, down] = migration(first, tables.min(first + EACH - 1));
+            let file = |way| root.join(format!("migrations/{:03}_tables.{way}.sql", at + 1));
+            shell.write_file(file("up"), up)?;
+            shell.write_file(file("down"), down)?;
         }
         Ok(url)
     }
 
-    /// A transaction that makes or reads many thousand tables holds more locks than PostgreSQL has room for by default.
+    /// pg_dump locks all tables at once, more of them than PostgreSQL has room for by default.
     fn make_room(&self, tables: u32) -> Result<()> {
-        if tables <= DEFAULT_LOCKS {
+        if tables <= EACH {
             return Ok(());
         }
         let path: PathBuf = data_folder(&self.checkout).join("postgresql.conf");
         let failed = || format!("{} can't be written", path.display());
         let mut file = OpenOptions::new().append(true).open(&path).context(failed())?;
-        // Six for each table: itself, its parts and its indexes; the server has room for a hundred times the setting.
+        // The server has room for a hundred times the setting, which is that of a connection.
         writeln!(file, "max_locks_per_transaction = {}", tables / 10).context(failed())?;
         self.checkout.stop()?;
         self.ask_for_databases()
@@ -146,9 +163,9 @@ impl<'a> Generated<'a> {
 }
 
 /// A migration, up and down. The tables are like those of a shop: keys, checks, defaults, an index, a comment.
-fn migration(tables: u32) -> [String; 2] {
+fn migration(first: u32, last: u32) -> [String; 2] {
     let (mut up, mut down) = (String::new(), String::new());
-    for number in 1..=tables {
+    for number in first..=last {
         // To a string, this can't fail.
         let _ = write!(
             up,
@@ -164,7 +181,7 @@ fn migration(tables: u32) -> [String; 2] {
              COMMENT ON TABLE item_{number} IS 'One of many.';\n",
             parent = number.saturating_sub(1).max(1),
         );
-        let _ = writeln!(down, "DROP TABLE item_{};", tables + 1 - number);
+        let _ = writeln!(down, "DROP TABLE item_{};", last - (number - first));
     }
     [up, down]
 }
@@ -177,10 +194,19 @@ mod tests {
 
     #[test]
     fn tables_refer_to_those_before_them() {
-        let [up, down] = migration(3);
+        let [up, down] = migration(2, 4);
         assert_eq!(up.matches("CREATE TABLE").count(), 3);
-        assert!(up.contains("REFERENCES item_2 (id)") && !up.contains("REFERENCES item_3"), "{up}");
+        assert!(["item_1 (id)", "item_2 (id)", "item_3 (id)"].iter().all(|parent| up.contains(parent)), "{up}");
+        assert!(!up.contains("REFERENCES item_4"), "{up}");
         // Down, the last one goes first: others refer to those before it.
-        assert_eq!(down, "DROP TABLE item_3;\nDROP TABLE item_2;\nDROP TABLE item_1;\n");
+        assert_eq!(down, "DROP TABLE item_4;\nDROP TABLE item_3;\nDROP TABLE item_2;\n");
+    }
+
+    #[test]
+    fn the_first_table_refers_to_itself() {
+        assert!(
+            migration(1, 1)[0].contains("CREATE TABLE item_1 (\n")
+                && migration(1, 1)[0].contains("REFERENCES item_1 (id)")
+        );
     }
 }
