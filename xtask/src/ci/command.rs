@@ -1,4 +1,4 @@
-//! A command line of a step: shown, run, and what it printed made into problems.
+//! A command line of a step. It can be shown and run, and its output becomes problems.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,13 +20,13 @@ pub(crate) struct CommandLine {
     /// Relative paths are from the workspace's root.
     args: Vec<String>,
     env: Vec<(&'static str, &'static str)>,
-    /// Before the arguments' `--`, or at their end: makes the program say what it finds so that another can read it.
-    /// Left out where the command is shown.
+    /// Arguments that make the output machine-readable. They stand before the arguments' `--`, or at the end. They are left
+    /// out where the command is shown.
     for_reading: &'static [&'static str],
     reading: Reading,
-    /// A failure that says this is none.
+    /// A text in the error output that shows that the failure is harmless.
     pardon: Option<&'static str>,
-    /// Where its output goes, from the root.
+    /// The file for its output, relative to the root.
     output: Option<String>,
     deadline: Duration,
 }
@@ -34,30 +34,30 @@ pub(crate) struct CommandLine {
 /// The program of a command line.
 enum Program {
     Cargo,
-    /// A program that steps build. Where one has, that one is run, else cargo builds and runs it.
+    /// A program of the workspace. If a step has built it, it is run. Otherwise cargo builds and runs it.
     Built {
         name: String,
-        /// What makes `cargo run` find it.
+        /// The arguments with which `cargo run` finds it.
         found_by: Vec<String>,
     },
     /// A program that is found on PATH.
     Installed(&'static str),
 }
 
-/// How the output of a command is read.
+/// The form of a command's output.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// It's only shown.
+    /// Text that is only shown.
     Text,
     /// Cargo's messages as JSON.
     Compiler,
     /// rustfmt's differences.
     Format,
-    /// What nextest or cargo's own runner prints.
+    /// The output of nextest or of cargo's own test runner.
     Tests,
-    /// The same of examples in documentation, of which there may be none.
+    /// The same for examples in documentation. There may be none.
     Examples,
-    /// A finding a line, as JSON.
+    /// One finding a line, as JSON.
     Findings,
     /// zizmor's findings, as JSON.
     Zizmor,
@@ -65,16 +65,16 @@ pub(crate) enum Reading {
     Actionlint,
 }
 
-/// Programs that steps have built, by name.
+/// The programs that steps have built, by name.
 pub(crate) type Built = Mutex<BTreeMap<String, PathBuf>>;
 
-/// What a command left.
+/// The result of a command.
 pub(crate) struct Printed {
-    /// What is to be shown if the step fails.
+    /// The text to show if the step fails.
     pub(crate) text: String,
-    /// How many tests ended in which way, if there were any.
+    /// The numbers of tests, if there were any.
     pub(super) totals: Option<Totals>,
-    /// What it found.
+    /// The problems that it found.
     pub(crate) problems: Problems,
 }
 
@@ -118,7 +118,7 @@ impl CommandLine {
         }
     }
 
-    /// More arguments, which may hold spaces.
+    /// Adds arguments, which may contain spaces.
     pub(crate) fn args(mut self, args: impl IntoIterator<Item = String>) -> Self {
         self.args.extend(args);
         self
@@ -136,20 +136,20 @@ impl CommandLine {
             Reading::Findings => &["--format", "json"],
             Reading::Zizmor => &["--format", "json-v1"],
             Reading::Actionlint => &["-format", "{{json .}}"],
-            // rustfmt paints its differences also where there is no terminal.
+            // rustfmt colours its differences even if there is no terminal.
             Reading::Format => &["--", "--color", "never"],
             Reading::Text | Reading::Tests | Reading::Examples => &[],
         };
         self
     }
 
-    /// A failure that says this is none.
+    /// Sets a text in the error output that shows that a failure is harmless.
     pub(crate) fn pardon(mut self, words: &'static str) -> Self {
         self.pardon = Some(words);
         self
     }
 
-    /// Its output goes into this file.
+    /// Writes its output into this file.
     pub(crate) fn output(mut self, file: String) -> Self {
         self.output = Some(file);
         self
@@ -160,7 +160,7 @@ impl CommandLine {
         self
     }
 
-    /// Whether it only makes sense after what comes before it.
+    /// Returns whether it makes sense only if the commands before it succeeded.
     pub(crate) fn follows(&self) -> bool {
         self.output.is_some()
     }
@@ -168,9 +168,9 @@ impl CommandLine {
     /// Runs it in `root`.
     ///
     /// # Errors
-    /// It can't be run, or not to its end. That it failed is one of the problems returned, not an error.
+    /// The command can't be started, or was ended. A failure of the command is not an error: it is among the problems.
     pub(crate) fn run(&self, root: &Path, built: &Built, interrupt: &Interrupt) -> Result<Printed> {
-        // Colours would be in the way of reading, and GitHub's runners ask for them.
+        // GitHub's runners ask for colours, which would disturb the readers of the output.
         let mut child = self.child(built).dir(root).env("CARGO_TERM_COLOR", "never");
         for (name, value) in &self.env {
             child = child.env(name, *value);
@@ -190,7 +190,7 @@ impl CommandLine {
         if !ended.status.success() && (problems.0.is_empty() || ended.status.code().is_none()) {
             problems.0.push(Problem::failed(format!("`{self}` failed ({}).", ended.status)));
         } else if ended.status.success() {
-            // A warning of a command that is content stays one.
+            // The command succeeded, so its warnings are no problems.
             problems.0.clear();
         }
         Ok(Printed { text, totals, problems })
@@ -211,7 +211,7 @@ impl CommandLine {
         }
     }
 
-    /// What makes cargo build and run the program, if it isn't cargo itself.
+    /// Returns the arguments with which cargo builds and runs the program. For cargo itself there are none.
     fn cargo_run(&self) -> Vec<String> {
         let Program::Built { found_by, .. } = &self.program else { return Vec::new() };
         let run = ["run".to_owned(), "--quiet".to_owned()];
@@ -220,7 +220,7 @@ impl CommandLine {
 }
 
 impl fmt::Display for CommandLine {
-    /// As it can be pasted into a shell.
+    /// Writes a line that can be pasted into a shell.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(folder) = self.output.as_deref().and_then(|file| Path::new(file).parent()) {
             write!(f, "mkdir -p {} && ", quoted(&folder.to_string_lossy()))?;

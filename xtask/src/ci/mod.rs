@@ -1,7 +1,7 @@
 //! The pipeline: everything that CI runs, the same on a laptop and on GitHub.
 //!
-//! A step is data: what it proves, what it needs, what it runs. Steps run side by side as far as they can: those that
-//! work on databases while cargo compiles, and those that compile in turn, since they share one target folder.
+//! A step is data: what it proves, what it needs, and what it runs. Steps run side by side if they can. Steps that compile
+//! take turns, because they share one target folder, and steps that work on databases run beside them.
 
 mod checks;
 mod command;

@@ -13,8 +13,8 @@ use crate::server::OLDEST;
 use crate::tool::{MIGRATION_LINT, TOOLS, Tool};
 use crate::workspace::{Database, Workspace};
 
-/// The names of the steps. Those that can begin do so in this order: the tests take longest, so what they wait for comes
-/// first, and the rest is done while they run.
+/// The names of the steps. Of the steps that can begin, the first one does. The tests take longest, so the steps that they
+/// need come first, and the others run beside them.
 pub(crate) const NAMES: [&str; 14] = [
     "format",
     "db-setup",
@@ -32,17 +32,17 @@ pub(crate) const NAMES: [&str; 14] = [
     "deps",
 ];
 
-/// Where the list of the programs with tests is left, so that `test` needn't ask cargo, which may be compiling.
+/// Returns the file with the list of the test programs. With it, the step `test` doesn't need cargo, which may be compiling.
 fn tests_file(name: &str) -> String {
     format!("target/xtask/tests-{name}.json")
 }
 
-/// The findings that were looked at and accepted.
+/// The file with the accepted findings.
 const ACCEPTED: &str = "migrations/accepted.toml";
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What the steps are made for.
+/// The workspace and the selection that the steps are made for.
 pub(crate) struct Pipeline<'a> {
     pub(crate) workspace: &'a Workspace,
     pub(crate) selection: &'a Selection,
@@ -51,7 +51,7 @@ pub(crate) struct Pipeline<'a> {
 }
 
 impl Pipeline<'_> {
-    /// The selected steps, in their order.
+    /// Makes the selected steps, in their order.
     pub(crate) fn steps(&self) -> Vec<Step> {
         NAMES.iter().filter(|name| self.selection.has(name)).filter_map(|name| self.step(name)).collect()
     }
@@ -75,7 +75,7 @@ impl Pipeline<'_> {
             },
             "db-setup" => Step {
                 name: "db-setup",
-                proves: "the databases are there, migrated, and what the migrations make",
+                proves: "the databases exist, and their schemas are the result of the migrations",
                 doing: "making, migrating and proving the databases",
                 needs: &[],
                 compiles: false,
@@ -102,7 +102,7 @@ impl Pipeline<'_> {
             },
             "env" => Step {
                 name: "env",
-                proves: ".env.ci satisfies the settings and holds no real credential, and .env is nobody's but yours",
+                proves: ".env.ci satisfies the settings and holds no real credential, and git ignores .env",
                 doing: "checking the settings' contract",
                 needs: &["build"],
                 compiles: self.workspace.metadata.env_check.is_some() && !self.selection.has("build"),
@@ -111,7 +111,7 @@ impl Pipeline<'_> {
             },
             "migrations" => Step {
                 name: "migrations",
-                proves: "each migration goes up, down without a trace, and up again, on scratch databases",
+                proves: "each migration can be applied, reverted without a trace, and applied again, on scratch databases",
                 doing: "applying and reverting each migration on scratch databases",
                 needs: &["db-setup"],
                 compiles: false,
@@ -120,8 +120,8 @@ impl Pipeline<'_> {
             },
             "schema" => Step {
                 name: "schema",
-                proves: "the committed schema files are what the migrations make of nothing",
-                doing: "migrating scratch databases from nothing",
+                proves: "the committed schema files are the result of the migrations",
+                doing: "migrating scratch databases",
                 needs: &["db-setup"],
                 compiles: false,
                 reads_migrations: true,
@@ -147,7 +147,7 @@ impl Pipeline<'_> {
             },
             "queries" => Step {
                 name: "queries",
-                proves: "sqlx's offline data is what the queries are on databases migrated from nothing",
+                proves: "sqlx's offline data matches the queries on freshly migrated databases",
                 doing: "compiling the queries against scratch databases",
                 needs: &["db-setup"],
                 compiles: true,
@@ -165,7 +165,7 @@ impl Pipeline<'_> {
             },
             "migration-lint" => Step {
                 name: "migration-lint",
-                proves: "no migration does what would lock or break a live database, but for what was accepted",
+                proves: "no migration would lock or break a live database, except for accepted findings",
                 doing: "linting the migrations",
                 needs: &["tools"],
                 compiles: !self.selection.has("tools"),
@@ -195,7 +195,8 @@ impl Pipeline<'_> {
         Some(step)
     }
 
-    /// All packages but the tools, whose dependencies would give everybody else's other features.
+    /// Returns cargo's arguments for all packages except the tools. Their dependencies would change the features of the other
+    /// packages' dependencies.
     fn packages(&self) -> String {
         let members = TOOLS.iter().filter(|tool| tool.is_member(self.root()));
         members.map(|tool| format!(" --exclude {}", tool.package)).fold("--workspace".to_owned(), |all, one| all + &one)
@@ -205,7 +206,7 @@ impl Pipeline<'_> {
         self.build_tests(&self.packages(), "all")
     }
 
-    /// Compiles tests, and lists their programs where they can be run without cargo.
+    /// Compiles tests, and lists their programs if nextest can run them without cargo.
     fn build_tests(&self, packages: &str, name: &str) -> Vec<CommandLine> {
         let compile = CommandLine::cargo(&format!("test {packages} --no-run")).reading(Reading::Compiler);
         if !machine::has_cargo("nextest") {
@@ -215,7 +216,7 @@ impl Pipeline<'_> {
         vec![compile, CommandLine::cargo(&list).output(tests_file(name))]
     }
 
-    /// The tools of this workspace have tests as well.
+    /// Returns the tools of this workspace that have tests.
     fn tools_with_tests(&self) -> impl Iterator<Item = &'static Tool> {
         TOOLS.into_iter().filter(|tool| tool.is_member(self.root()) && tool.has_tests())
     }
@@ -248,12 +249,12 @@ impl Pipeline<'_> {
     }
 
     fn docs(&self) -> Vec<CommandLine> {
-        // Private items have links as well.
+        // The documentation of private items has links as well.
         let line = |packages: &str| format!("doc --quiet --keep-going {packages} --no-deps --document-private-items");
         let mut commands = self.each_package(|packages| {
             CommandLine::cargo(&line(packages)).env("RUSTDOCFLAGS", "--deny warnings").reading(Reading::Compiler)
         });
-        // nextest doesn't run examples; where it isn't installed they would be run and here they wouldn't.
+        // nextest runs no examples. Without nextest, the step `test` runs them.
         if machine::has_cargo("nextest") {
             let examples = CommandLine::cargo(&format!("test --quiet {} --doc", self.packages()));
             commands.push(examples.reading(Reading::Examples).pardon("no library targets found"));
@@ -261,7 +262,7 @@ impl Pipeline<'_> {
         commands
     }
 
-    /// The same for all packages, and for each tool of this workspace.
+    /// Makes a command for all packages, and one for each tool of this workspace.
     fn each_package(&self, command: impl Fn(&str) -> CommandLine) -> Vec<CommandLine> {
         let tools = TOOLS.iter().filter(|tool| tool.is_member(self.root()));
         let tools = tools.map(|tool| format!("--package {}", tool.package));
@@ -283,7 +284,7 @@ impl Pipeline<'_> {
         }
         let package = format!("--package {}", tool.package);
         match tool.foreign_manifest(self.root()) {
-            // Its own workspace tests it.
+            // The tool's own workspace tests it.
             Some(manifest) => {
                 let build = CommandLine::cargo("build --quiet --manifest-path").args([manifest.display().to_string()]);
                 vec![build.reading(Reading::Compiler)]
@@ -321,8 +322,7 @@ impl Pipeline<'_> {
     }
 }
 
-/// The command that holds the contract against the program's own settings: a program of the workspace with its arguments,
-/// to which the file is added.
+/// Returns the command that checks the contract: a program of the workspace with its arguments, followed by the file.
 fn settings_check(line: &str) -> CommandLine {
     let (program, args) = line.split_once(' ').unwrap_or((line, ""));
     CommandLine::program(program, args).args([CONTRACT.to_owned()]).deadline(20 * MINUTE)

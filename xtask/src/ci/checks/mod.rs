@@ -1,4 +1,4 @@
-//! The steps that are this program's own work.
+//! The steps that this program does by itself.
 
 mod databases;
 mod deps;
@@ -18,45 +18,45 @@ use crate::runtime::wait_for;
 use crate::server::Choice;
 use crate::setup::Setup;
 
-/// What is checked.
+/// The checks.
 pub(crate) enum Check {
-    /// The databases are set up, as `cargo xtask db-setup` does it.
+    /// Sets up the databases, as `cargo xtask db-setup` does.
     DbSetup,
-    /// The contract of the settings; with the command that holds it against the program's own.
+    /// Checks the contract of the settings, with the command that compares it with the program's own settings.
     Env(Option<CommandLine>),
-    /// Each migration up, down and up again.
+    /// Applies, reverts and applies each migration.
     Migrations,
-    /// The committed schema files.
+    /// Checks the committed schema files.
     Schema,
-    /// sqlx's offline data.
+    /// Checks sqlx's offline data.
     Queries,
-    /// The dependencies, with `Cargo.lock` as it was before any step.
+    /// Checks the dependencies, with the text of `Cargo.lock` before the first step.
     Deps(Option<String>),
     /// GitHub's workflows, with the function that judges a command line of this program.
     Workflow(Judge),
 }
 
-/// How a check ended that found nothing wrong.
+/// The result of a check that found no problem.
 pub(crate) enum Passed {
-    /// All of it was looked at.
+    /// Everything was checked. A few words say what.
     With(String),
-    /// Part of it couldn't be looked at on this machine.
+    /// A part couldn't be checked on this machine. The text says which one and why.
     InPart(String),
 }
 
-/// What a check has at hand.
+/// The surroundings of a check.
 pub(crate) struct Setting<'a> {
-    /// Its reporter keeps what is said; that is shown if the step fails.
+    /// Its reporter keeps all events. They are shown if the step fails.
     pub(crate) context: Context<'a>,
     pub(crate) allow_remote: bool,
     pub(crate) built: &'a Built,
 }
 
 impl Check {
-    /// Does it.
+    /// Runs the check.
     ///
     /// # Errors
-    /// All that is wrong.
+    /// All problems that it finds.
     pub(super) fn run(&self, setting: &Setting<'_>) -> Result<Passed> {
         match self {
             Self::DbSetup => wait_for(set_up(setting)),
@@ -73,7 +73,7 @@ impl Check {
 async fn set_up(setting: &Setting<'_>) -> Result<Passed> {
     let Setting { context, allow_remote, .. } = *setting;
     let patience = std::time::Duration::from_secs(180);
-    // That a schema file is stale is said by the step `schema` alone.
+    // Only the step `schema` reports a stale schema file.
     Setup { context, choice: Choice::Auto, patience, allow_remote, accept_stale_file: true }.run().await?;
     let names: Vec<_> = context.workspace.databases.iter().map(|database| database.name.as_str()).collect();
     Ok(Passed::With(format!("{} migrated and proven", names.join(" and "))))
