@@ -48,7 +48,7 @@ pub(super) fn measure(setting: &Setting<'_>) -> Result<()> {
         }),
     ];
     if let Some(peer) = &peer {
-        let name = "initdb, pg_ctl start, psql: CREATE DATABASE, and the migrations' SQL";
+        let name = "initdb, pg_ctl start, psql";
         candidates.push(Candidate::commands(name, peer.commands(&checkout)?, bench).peer().prepared(|| {
             rest()?;
             settle();

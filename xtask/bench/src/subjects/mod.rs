@@ -33,7 +33,7 @@ pub(crate) struct Setting<'a> {
 }
 
 /// How many times `peers` measures each command: it is the short version.
-const FEW: u32 = 5;
+const FEW: u32 = 3;
 
 /// The schema whose proof `peers` measures, in tables.
 const TABLES: u32 = 100;
