@@ -1,7 +1,7 @@
 //! How long the workspace's commands take, beside the programs that people would use without them.
 //!
 //! Everything happens in a temporary folder: clones of the checkout, servers on free ports, target folders. A process of
-//! its own, the [`keeper`], removes all of it when the benchmarks end, however they end.
+//! its own, the `keeper`, removes all of it when the benchmarks end, however they end.
 
 #![cfg(unix)]
 
