@@ -124,14 +124,14 @@ impl Bench {
         let mut child = command.spawn().with_context(|| format!("`{shown}` can't be run"))?;
         // It leads a process group, whose number is its own.
         let group = i32::try_from(child.id()).map(Pid::from_raw).context("A process has a strange number")?;
-        let told = self.keeper.borrow_mut().runs(group);
+        let told = self.keeper.borrow_mut().runs(Some(group));
         self.interrupt.runs(group);
         let status = child.wait();
         let wall = start.elapsed();
         self.interrupt.ended();
 
         let status = status.with_context(|| format!("`{shown}` can't be waited for"))?;
-        told?;
+        told.and_then(|()| self.keeper.borrow_mut().runs(None))?;
         self.interrupt.check()?;
         let text = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
         let stdout = if keep_output { text(&out) } else { String::new() };

@@ -40,6 +40,7 @@ impl Interrupt {
             let mut seen = Vec::new();
             for signal in signals.forever() {
                 if seen.contains(&signal) {
+                    eprintln!("What the benchmarks made is being removed in the background.");
                     std::process::exit(i32::from(Problem::interrupted().exit));
                 }
                 seen.push(signal);

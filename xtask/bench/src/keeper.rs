@@ -53,9 +53,10 @@ impl Keeper {
         Ok(Self { process, pipe })
     }
 
-    /// A process group runs now.
-    pub(crate) fn runs(&mut self, group: Pid) -> Result<()> {
-        writeln!(self.pipe, "{group}").context("The process that cleans up afterwards has ended too early")
+    /// This process group runs now, or none.
+    pub(crate) fn runs(&mut self, group: Option<Pid>) -> Result<()> {
+        let number = group.map_or(0, Pid::as_raw);
+        writeln!(self.pipe, "{number}").context("The process that cleans up afterwards has ended too early")
     }
 
     /// Lets it clean up, and waits for that.

@@ -30,8 +30,7 @@ pub(super) fn measure(setting: &Setting<'_>) -> Result<()> {
     let compose = Compose::of(&checkout, bench)?;
 
     let ours = || vec![checkout.xtask(&["db-setup", "--quiet", "--server", "compose"])];
-    let (our_name, peer_name) =
-        ("cargo xtask db-setup --server compose", "docker compose up -d --wait, without databases");
+    let (our_name, peer_name) = ("cargo xtask db-setup --server compose", "docker compose up -d --wait (no databases)");
     let up = || vec![compose.command(&["up", "-d", "--wait"])];
     let empty = || bench.measure(&mut compose.command(&["down", "--volumes"])).map(drop);
     let stopped = || {

@@ -46,8 +46,8 @@ fn nothing(setting: &Setting<'_>) -> Result<()> {
     match programs::sqlx() {
         Ok(sqlx) => {
             let psql = postgres.program("psql").ok();
-            let listed = if psql.is_some() { ", and psql's \\dt" } else { "" };
-            let name = format!("sqlx database create, sqlx migrate run{listed}");
+            let listed = if psql.is_some() { "; psql \\dt" } else { "" };
+            let name = format!("sqlx database create, migrate run{listed}");
             let commands = sqlx_commands(&checkout, &sqlx, psql.as_deref(), setting.bench)?;
             candidates.push(Candidate::commands(name, commands, setting.bench).peer());
         }
@@ -105,7 +105,7 @@ fn cold(setting: &Setting<'_>) -> Result<()> {
     let theirs = migrate_with_psql(&checkout, &psql, bench, Clone::clone)?;
     let candidates = vec![
         Candidate::commands("cargo xtask db-setup, proof included", ours, bench).prepared(drop_all),
-        Candidate::commands("psql: CREATE DATABASE, and the migrations' SQL", theirs, bench).prepared(drop_all).peer(),
+        Candidate::commands("psql: CREATE DATABASE, migrations' SQL", theirs, bench).prepared(drop_all).peer(),
     ];
     let comparison = setting.comparison((SUBJECT, "cold"), "cold, on a running server", candidates);
     Comparison { runs: setting.runs.unwrap_or(15), warmups: 1, ..comparison }.make(setting.reporter)?;

@@ -26,34 +26,25 @@ pub(super) fn measure(setting: &Setting<'_>) -> Result<()> {
     };
 
     let attic = Attic { bench, count: Cell::new(0) };
-    // Whichever is measured next, no server runs beside it.
+    // Whichever is measured next, no server runs beside it, and the disk has nothing left to write.
     let rest = || {
         checkout.stop()?;
         checkout.forget(&attic.place())?;
-        peer.as_ref().map_or(Ok(()), |peer| peer.forget(&attic))
+        peer.as_ref().map_or(Ok(()), |peer| peer.forget(&attic))?;
+        nix::unistd::sync();
+        Ok(())
     };
-    let settle = || nix::unistd::sync();
     let db_setup = || vec![checkout.xtask(&["db-setup", "--quiet", "--server", "local"])];
     let mut candidates = vec![
-        Candidate::commands("cargo xtask db-setup --server local, initdb cached", db_setup(), bench).prepared(|| {
-            rest()?;
-            settle();
-            Ok(())
-        }),
+        Candidate::commands("cargo xtask db-setup --server local, initdb cached", db_setup(), bench).prepared(rest),
         Candidate::commands("cargo xtask db-setup --server local, the first time", db_setup(), bench).prepared(|| {
-            rest()?;
             attic.take(&bench.folder.join("cache"))?;
-            settle();
-            Ok(())
+            rest()
         }),
     ];
     if let Some(peer) = &peer {
-        let name = "initdb, pg_ctl start, psql: CREATE DATABASE, and the migrations' SQL";
-        candidates.push(Candidate::commands(name, peer.commands(&checkout)?, bench).peer().prepared(|| {
-            rest()?;
-            settle();
-            Ok(())
-        }));
+        let name = "initdb, pg_ctl start, psql";
+        candidates.push(Candidate::commands(name, peer.commands(&checkout)?, bench).peer().prepared(rest));
     }
     let comparison = setting.comparison((SUBJECT, "local"), "private cluster, from nothing", candidates);
     let missing = missing.into_iter().collect();

@@ -33,7 +33,7 @@ pub(crate) struct Setting<'a> {
 }
 
 /// How many times `peers` measures each command: it is the short version.
-const FEW: u32 = 5;
+const FEW: u32 = 3;
 
 /// The schema whose proof `peers` measures, in tables.
 const TABLES: u32 = 100;
@@ -59,9 +59,10 @@ pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Re
         Subject::Peers => {
             setting.runs.get_or_insert(FEW);
             reporter.keep();
-            db_setup::run(&setting, &[Start::Nothing, Start::Cold, Start::Local, Start::Compose])?;
-            scale::run(&setting, &[TABLES], false)?;
+            let starts = [Start::Nothing, Start::Cold, Start::Local, Start::Compose];
+            let measured = db_setup::run(&setting, &starts).and_then(|()| scale::run(&setting, &[TABLES], false));
             reporter.show_kept();
+            measured?;
         }
         // It is run before there is anything to clean up.
         Subject::CleanUp { .. } => {}
