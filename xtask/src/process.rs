@@ -5,8 +5,10 @@
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -103,14 +105,48 @@ impl Child {
     /// The command can't be started, it does not end before its deadline, or the user presses Ctrl-C. In the last two
     /// cases it is stopped with all of its children.
     pub(crate) fn run(&self, interrupt: &Interrupt) -> Result<Ended> {
+        let output = self.wait(self.expression().stdout_capture().stderr_capture(), interrupt, || {})?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Ended { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    }
+
+    /// Runs the command like [`Child::run`], and passes on each line of its output when the command writes it.
+    ///
+    /// # Errors
+    /// Those of [`Child::run`].
+    pub(crate) fn run_watched(&self, interrupt: &Interrupt, mut on_line: impl FnMut(&str)) -> Result<Ended> {
+        let (sender, lines) = channel();
+        let mut expression = self.expression();
+        for stream in [Stream::Out, Stream::Err] {
+            let (reader, writer) = std::io::pipe()?;
+            expression = match stream {
+                Stream::Out => expression.stdout_file(writer),
+                Stream::Err => expression.stderr_file(writer),
+            };
+            let sender = sender.clone();
+            std::thread::spawn(move || read_lines(reader, |line| sender.send((stream, line)).is_ok()));
+        }
+        drop(sender);
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let mut take = |(stream, line): (Stream, String)| {
+            on_line(&line);
+            let text = if stream == Stream::Out { &mut stdout } else { &mut stderr };
+            text.push_str(&line);
+            text.push('\n');
+        };
+        let status = self.wait(expression, interrupt, || lines.try_iter().for_each(&mut take))?.status;
+        // A process that the command left behind may hold the pipe open. It isn't waited for.
+        while let Ok(line) = lines.recv_timeout(GRACE) {
+            take(line);
+        }
+        Ok(Ended { status, stdout, stderr })
+    }
+
+    fn expression(&self) -> duct::Expression {
         #[cfg(unix)]
         let account = self.account.clone();
-        let mut expression = duct::cmd(&self.program, &self.args)
-            .stdin_null()
-            .stdout_capture()
-            .stderr_capture()
-            .unchecked()
-            .before_spawn(move |command| {
+        let mut expression =
+            duct::cmd(&self.program, &self.args).stdin_null().unchecked().before_spawn(move |command| {
                 own_group(command);
                 #[cfg(unix)]
                 if let Some(account) = &account {
@@ -127,17 +163,26 @@ impl Child {
         for (name, value) in &self.env {
             expression = expression.env(name, value);
         }
+        expression
+    }
+
+    /// Starts the command and waits for its end. `each` is called now and then.
+    fn wait(
+        &self,
+        expression: duct::Expression,
+        interrupt: &Interrupt,
+        mut each: impl FnMut(),
+    ) -> Result<std::process::Output> {
         let handle = expression.start().map_err(|error| Problem::failed(format!("`{self}` can't be run: {error}.")))?;
+        // It may hold an end of a pipe that is read to the end.
+        drop(expression);
         let deadline = Instant::now() + self.deadline;
         let mut pause = *POLL.start();
         loop {
             if let Some(output) = handle.wait_timeout(pause)? {
-                return Ok(Ended {
-                    status: output.status,
-                    stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-                    stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-                });
+                return Ok(output.clone());
             }
+            each();
             pause = (pause * 2).min(*POLL.end());
             let ended = interrupt.check().map_err(anyhow::Error::from).and_then(|()| {
                 if Instant::now() < deadline {
@@ -151,6 +196,26 @@ impl Child {
                 return Err(reason);
             }
         }
+    }
+}
+
+/// One of the two outputs of a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Out,
+    Err,
+}
+
+/// Reads lines until the end, or until `take` refuses one.
+fn read_lines(reader: impl std::io::Read, take: impl Fn(String) -> bool) {
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+        let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned();
+        if !take(text) {
+            return;
+        }
+        line.clear();
     }
 }
 

@@ -1,15 +1,14 @@
 //! A command line of a step. It can be shown and run, and its output becomes problems.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::findings::{self, Found, Totals};
-use crate::interrupt::Interrupt;
+use super::findings::{self, ALLOW, Found, Totals, Watch};
+use super::setting::{Built, Setting};
+use crate::context::Context;
 use crate::problem::{Problem, Problems};
 use crate::process::{Child, quoted};
 use crate::tool::Tool;
@@ -53,7 +52,9 @@ pub(crate) enum Reading {
     Compiler,
     /// rustfmt's differences.
     Format,
-    /// The output of nextest or of cargo's own test runner.
+    /// nextest's events.
+    Nextest,
+    /// The output of cargo's own test runner.
     Tests,
     /// The same for examples in documentation. There may be none.
     Examples,
@@ -64,9 +65,6 @@ pub(crate) enum Reading {
     /// actionlint's findings, as JSON.
     Actionlint,
 }
-
-/// The programs that steps have built, by name.
-pub(crate) type Built = Mutex<BTreeMap<String, PathBuf>>;
 
 /// The result of a command.
 pub(crate) struct Printed {
@@ -138,6 +136,7 @@ impl CommandLine {
             Reading::Actionlint => &["-format", "{{json .}}"],
             // rustfmt colours its differences even if there is no terminal.
             Reading::Format => &["--", "--color", "never"],
+            Reading::Nextest => &["--message-format", "libtest-json-plus"],
             Reading::Text | Reading::Tests | Reading::Examples => &[],
         };
         self
@@ -165,17 +164,24 @@ impl CommandLine {
         self.output.is_some()
     }
 
-    /// Runs it in `root`.
+    /// Runs it in the workspace's root.
     ///
     /// # Errors
     /// The command can't be started, or was ended. A failure of the command is not an error: it is among the problems.
-    pub(crate) fn run(&self, root: &Path, built: &Built, interrupt: &Interrupt) -> Result<Printed> {
+    pub(crate) fn run(&self, setting: &Setting<'_>) -> Result<Printed> {
+        let Setting { context: Context { workspace, interrupt, .. }, built, tell, .. } = *setting;
+        let root = workspace.root.as_path();
         // GitHub's runners ask for colours, which would disturb the readers of the output.
         let mut child = self.child(built).dir(root).env("CARGO_TERM_COLOR", "never");
         for (name, value) in &self.env {
             child = child.env(name, *value);
         }
-        let ended = child.run(interrupt)?;
+        let ended = if self.reading == Reading::Nextest {
+            let mut watch = Watch::default();
+            child.env(ALLOW.0, ALLOW.1).run_watched(interrupt, |line| watch.line(line, tell))?
+        } else {
+            child.run(interrupt)?
+        };
         if self.pardon.is_some_and(|words| ended.stderr.contains(words)) {
             return Ok(Printed { text: String::new(), totals: None, problems: Problems::default() });
         }

@@ -9,6 +9,7 @@ mod findings;
 mod machine;
 pub(crate) mod schedule;
 pub(crate) mod selection;
+mod setting;
 pub(crate) mod step;
 pub(crate) mod steps;
 

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::checks::{Passed, Setting};
-use super::command::Built;
+use super::checks::Passed;
 use super::findings::Totals;
+use super::setting::{Built, Setting, Told};
 use super::step::{Step, Work};
 use crate::context::Context;
 use crate::interrupt::Stop;
@@ -37,7 +37,15 @@ pub(crate) struct Ended {
     pub(crate) exit: Exit,
 }
 
-/// The message with which a step's thread ends.
+/// A message of a step's thread.
+enum Message {
+    /// The step still runs.
+    Told { index: usize, told: Told },
+    /// The step has ended, and the thread as well.
+    Ended(Report),
+}
+
+/// The result of a step.
 struct Report {
     index: usize,
     took: Duration,
@@ -52,19 +60,21 @@ impl Schedule<'_> {
         let Self { context: Context { workspace, interrupt, .. }, allow_remote, .. } = *self;
         let (interrupt, stop) = interrupt.with_stop();
         let built = Built::default();
-        let (sender, reports) = channel();
+        let (sender, messages) = channel();
         std::thread::scope(|scope| {
             let mut progress = Progress {
                 schedule: self,
                 steps,
                 rows: vec![None; steps.len()],
                 under_way: BTreeMap::new(),
+                told: BTreeMap::new(),
                 exit: Exit::Done,
                 stop,
             };
             loop {
                 while let Some(index) = progress.next() {
                     progress.under_way.insert(index, Instant::now());
+                    self.context.reporter.started(steps[index].name);
                     let (step, sender) = (&steps[index], sender.clone());
                     let (interrupt, built) = (&interrupt, &built);
                     let wrong_files = step.reads_migrations.then_some(&workspace.wrong_files);
@@ -72,18 +82,20 @@ impl Schedule<'_> {
                         let started = Instant::now();
                         let reporter = Reporter::keeping();
                         let context = Context { workspace, reporter: &reporter, interrupt };
-                        let setting = Setting { context, allow_remote, built };
+                        let tell = |told| drop(sender.send(Message::Told { index, told }));
+                        let setting = Setting { context, allow_remote, built, tell: &tell };
                         let readable = wrong_files.cloned().unwrap_or_default().into_result();
                         let result = readable.map_err(Into::into).and_then(|()| guarded(step, &setting));
                         let (took, output) = (started.elapsed(), reporter.kept());
-                        drop(sender.send(Report { index, took, output, result }));
+                        drop(sender.send(Message::Ended(Report { index, took, output, result })));
                     });
                 }
                 if progress.under_way.is_empty() {
                     break;
                 }
-                match reports.recv_timeout(TICK) {
-                    Ok(report) => progress.ended(report),
+                match messages.recv_timeout(TICK) {
+                    Ok(Message::Told { index, told }) => progress.told(index, told),
+                    Ok(Message::Ended(report)) => progress.ended(report),
                     Err(RecvTimeoutError::Timeout) => progress.show(),
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
@@ -110,7 +122,7 @@ fn perform(step: &Step, setting: &Setting<'_>) -> Result<Passed> {
         if command.follows() && !problems.0.is_empty() {
             continue;
         }
-        let printed = command.run(&setting.context.workspace.root, setting.built, setting.context.interrupt)?;
+        let printed = command.run(setting)?;
         totals = [totals, printed.totals].into_iter().flatten().reduce(Totals::add);
         if !printed.problems.0.is_empty() {
             setting.context.reporter.note(&format!("$ {command}\n{}", printed.text.trim_end()));
@@ -128,9 +140,20 @@ struct Progress<'a> {
     rows: Vec<Option<Row>>,
     /// The running steps, with the times of their starts.
     under_way: BTreeMap<usize, Instant>,
+    /// What the running steps have told so far.
+    told: BTreeMap<usize, Messages>,
     exit: Exit,
     /// Ends the running steps.
     stop: Stop,
+}
+
+/// The messages of a step.
+#[derive(Default)]
+struct Messages {
+    /// How far it is.
+    progress: Option<String>,
+    /// The texts of the problems that were shown already.
+    problems: Vec<String>,
 }
 
 impl Progress<'_> {
@@ -175,6 +198,18 @@ impl Progress<'_> {
         self.steps.iter().position(|step| step.name == name)
     }
 
+    fn told(&mut self, index: usize, told: Told) {
+        let messages = self.told.entry(index).or_default();
+        match told {
+            Told::Progress(text) => messages.progress = Some(text),
+            Told::Problem(problem) => {
+                messages.problems.push(problem.to_string());
+                self.schedule.context.reporter.problem_in(self.steps[index].name, &problem);
+            }
+        }
+        self.show();
+    }
+
     fn ended(&mut self, report: Report) {
         let Report { index, took, output, result } = report;
         self.under_way.remove(&index);
@@ -208,7 +243,10 @@ impl Progress<'_> {
     }
 
     fn end(&mut self, index: usize, row: Row, problems: &Problems, output: &str) {
-        self.schedule.context.reporter.ended(&row, &self.steps[index].command_lines(), output, problems);
+        let shown = self.told.remove(&index).unwrap_or_default().problems;
+        let is_new = |problem: &&Problem| !shown.contains(&problem.to_string());
+        let problems = Problems(problems.0.iter().filter(is_new).cloned().collect());
+        self.schedule.context.reporter.ended(&row, &self.steps[index].command_lines(), output, &problems);
         self.rows[index] = Some(row);
     }
 
@@ -218,7 +256,8 @@ impl Progress<'_> {
             .iter()
             .map(|(index, started)| {
                 let Step { name, doing, .. } = &self.steps[*index];
-                Running { step: name, what: doing, seconds: started.elapsed().as_secs_f64() }
+                let progress = self.told.get(index).and_then(|messages| messages.progress.as_deref());
+                Running { step: name, what: doing, progress, seconds: started.elapsed().as_secs_f64() }
             })
             .collect();
         self.schedule.context.reporter.running(&running);

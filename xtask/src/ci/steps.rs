@@ -240,7 +240,8 @@ impl Pipeline<'_> {
         } else {
             format!("test {packages} --no-fail-fast")
         };
-        CommandLine::cargo(&line).reading(Reading::Tests).deadline(75 * MINUTE)
+        let reading = if machine::has_cargo("nextest") { Reading::Nextest } else { Reading::Tests };
+        CommandLine::cargo(&line).reading(reading).deadline(75 * MINUTE)
     }
 
     fn lint(&self) -> Vec<CommandLine> {

@@ -35,6 +35,8 @@ pub(crate) struct ListedTable<'a> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum Event<'a> {
+    /// A step of the pipeline begins.
+    Started { step: &'a str },
     /// A step begins work that takes time.
     Doing { step: &'a str, what: &'a str },
     /// A step ended.
@@ -46,7 +48,13 @@ pub(crate) enum Event<'a> {
     /// The tables of a database.
     Tables { database: &'a str, tables: &'a [ListedTable<'a>] },
     /// An error.
-    Problem(&'a Problem),
+    Problem {
+        /// The step of the pipeline that found it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        step: Option<&'a str>,
+        #[serde(flatten)]
+        problem: &'a Problem,
+    },
     /// The steps of the pipeline. People see either the proof or the commands of each step.
     Steps {
         steps: &'a [Listed],
@@ -73,6 +81,6 @@ pub(crate) enum Event<'a> {
 impl Event<'_> {
     /// Returns whether the event is shown even with `--quiet`. It is a problem, or the result that the user asked for.
     pub(super) fn is_loud(&self) -> bool {
-        matches!(self, Self::Problem(_) | Self::Output { .. } | Self::Pipeline { .. } | Self::Steps { .. })
+        matches!(self, Self::Problem { .. } | Self::Output { .. } | Self::Pipeline { .. } | Self::Steps { .. })
     }
 }

@@ -25,7 +25,7 @@ impl GitHub {
         match event {
             Event::Ended { row, commands } => return group(row, commands),
             Event::Warning { text } => command("warning", "", text),
-            Event::Problem(problem) => annotation(problem),
+            Event::Problem { problem, .. } => annotation(problem),
             Event::Pipeline { steps } => summary(steps),
             _ => {}
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 use event::Event;
 pub(crate) use event::{ListedTable, Outcome};
 use github::GitHub;
@@ -115,12 +115,22 @@ impl Reporter {
 
     /// Shows all problems, even with `--quiet`.
     pub(crate) fn problems(&self, problems: &Problems) {
-        problems.0.iter().for_each(|problem| self.show(&Event::Problem(problem)));
+        problems.0.iter().for_each(|problem| self.show(&Event::Problem { step: None, problem }));
     }
 
     /// Shows the steps of the pipeline, which are the command's result.
     pub(crate) fn steps(&self, steps: &[Listed], explained: bool) {
         self.show(&Event::Steps { steps, explained });
+    }
+
+    /// Shows that a step of the pipeline begins.
+    pub(crate) fn started(&self, step: &str) {
+        self.show(&Event::Started { step });
+    }
+
+    /// Shows a problem that a step of the pipeline found, even with `--quiet`.
+    pub(crate) fn problem_in(&self, step: &str, problem: &Problem) {
+        self.show(&Event::Problem { step: Some(step), problem });
     }
 
     /// Shows the steps of the pipeline that are under way: on a terminal at every call, in a log now and then.
@@ -138,7 +148,7 @@ impl Reporter {
             if !output.trim().is_empty() {
                 self.show(&Event::Output { step: &row.step, text: output });
             }
-            self.problems(problems);
+            problems.0.iter().for_each(|problem| self.problem_in(&row.step, problem));
         }
     }
 

@@ -13,6 +13,9 @@ pub(crate) struct Running<'a> {
     pub(crate) step: &'a str,
     /// The work that the step does now.
     pub(crate) what: &'a str,
+    /// How far it is, if it tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) progress: Option<&'a str>,
     pub(crate) seconds: f64,
 }
 

@@ -66,7 +66,8 @@ impl Text {
             Event::Note { text } => self.err(&format!("  {text}")),
             Event::Warning { text } => self.err(&format!("{} {text}", self.paint("warning:", &Style::new().yellow()))),
             Event::Tables { database, tables } => self.out(&listing(database, tables)),
-            Event::Problem(Problem { what, location, details, remedies, .. }) => {
+            Event::Started { .. } => {}
+            Event::Problem { problem: Problem { what, location, details, remedies, .. }, .. } => {
                 let mut lines = self.paint("error:", &Style::new().red().bold());
                 if let Some(location) = location {
                     lines.push_str(&format!(" {location}:"));
@@ -110,10 +111,14 @@ impl Text {
 
     /// Shows the running steps: on a terminal in a line that is replaced later, elsewhere in a line that stays.
     fn running(&self, steps: &[Running<'_>]) {
-        let parts = steps.iter().map(|Running { step, what, seconds }| {
+        let parts = steps.iter().map(|Running { step, what, progress, seconds }| {
             let seconds = *seconds as u64;
             let time = if seconds < 60 { format!("{seconds} s") } else { human(Duration::from_secs(seconds)) };
-            if steps.len() == 1 { format!("{step}: {what} ({time})") } else { format!("{step} ({time})") }
+            match progress {
+                Some(progress) => format!("{step}: {progress} ({time})"),
+                None if steps.len() == 1 => format!("{step}: {what} ({time})"),
+                None => format!("{step} ({time})"),
+            }
         });
         let line = parts.collect::<Vec<_>>().join(", ");
         if self.is_live() {

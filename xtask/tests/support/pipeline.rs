@@ -23,8 +23,8 @@ pub(crate) struct Step {
 }
 
 impl Pipeline {
-    /// Reads the events of a run. The event `pipeline` is the table of the results. The output and the problems of a
-    /// step follow the event with which the step ended.
+    /// Reads the events of a run. The event `pipeline` is the table of the results. Output and problems name their
+    /// step.
     #[track_caller]
     pub(crate) fn of(outcome: Outcome) -> Self {
         let events = outcome.events();
@@ -41,17 +41,11 @@ impl Pipeline {
                 problems: Vec::new(),
             })
             .collect();
-        let mut last = None;
         for event in &events {
+            let Some(step) = steps.iter_mut().find(|step| event["step"] == step.name.as_str()) else { continue };
             match event["event"].as_str() {
-                Some("ended") => last = steps.iter().position(|step| event["step"] == step.name.as_str()),
-                Some("output") => steps[last.unwrap()].output.push_str(&text(&event["text"])),
-                Some("problem") => {
-                    if let Some(step) = last.and_then(|last| steps.get_mut(last)) {
-                        step.problems.push(event.clone());
-                    }
-                }
-                Some("pipeline") => last = None,
+                Some("output") => step.output.push_str(&text(&event["text"])),
+                Some("problem") => step.problems.push(event.clone()),
                 _ => {}
             }
         }

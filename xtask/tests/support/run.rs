@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -150,14 +151,19 @@ impl<'a> Invocation<'a> {
 pub(crate) struct Running<'a> {
     workspace: &'a Workspace,
     child: Child,
-    stdout: Receiver<Vec<u8>>,
-    stderr: Receiver<Vec<u8>>,
+    stdout: Collected,
+    stderr: Collected,
     deadline: Duration,
     label: String,
     started: Instant,
 }
 
 impl Running<'_> {
+    /// Returns whether the run has written this to its standard output.
+    pub(crate) fn stdout_has(&self, part: &str) -> bool {
+        self.stdout.text().contains(part)
+    }
+
     /// Sends SIGINT to the whole process group, as Ctrl-C does.
     pub(crate) fn interrupt(&self) {
         killpg(group(&self.child), Signal::SIGINT).unwrap();
@@ -187,11 +193,9 @@ impl Running<'_> {
         // A server that the run leaves behind must not hold the run's output open. Otherwise `cargo xtask … | tee log`
         // would wait forever.
         let rest = Duration::from_secs(10);
-        let stdout = self.stdout.recv_timeout(rest);
-        let stderr = self.stderr.recv_timeout(rest);
-        let held = stdout.is_err() || stderr.is_err();
-        let text = |output: Result<Vec<u8>, _>| String::from_utf8(output.unwrap_or_default()).unwrap();
-        let (stdout, stderr) = (text(stdout), text(stderr));
+        let held = [&self.stdout, &self.stderr].iter().any(|output| output.end.recv_timeout(rest).is_err());
+        let [stdout, stderr] =
+            [&self.stdout, &self.stderr].map(|output| String::from_utf8(output.bytes.lock().unwrap().clone()).unwrap());
         let Some(status) = status else {
             panic!("still running after {:?}: {}\n{stdout}\n{stderr}", self.deadline, self.label);
         };
@@ -296,14 +300,31 @@ impl std::fmt::Display for Outcome {
 }
 
 /// Reads an output to its end on a thread, so that a full pipe never blocks the run.
-fn collect(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = channel();
+fn collect(mut source: impl Read + Send + 'static) -> Collected {
+    let (sender, end) = channel();
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let collected = Collected { bytes: Arc::clone(&bytes), end };
     std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = source.read_to_end(&mut bytes);
-        let _ = sender.send(bytes);
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = source.read(&mut buffer) {
+            bytes.lock().unwrap().extend_from_slice(&buffer[..length]);
+        }
+        let _ = sender.send(());
     });
-    receiver
+    collected
+}
+
+/// The output of a run, up to now.
+struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    /// Gets a message at the end of the output.
+    end: Receiver<()>,
+}
+
+impl Collected {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
 }
 
 /// Returns the path of the program that cargo built. If the checkout's owner can't reach it, returns the path of a

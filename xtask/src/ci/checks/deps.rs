@@ -28,8 +28,7 @@ pub(in crate::ci) fn lock_file(root: &Path) -> Option<String> {
 /// so before this check looks at it.
 pub(super) fn check(before: Option<&str>, setting: &Setting<'_>) -> Result<Passed> {
     let root = &setting.context.workspace.root;
-    let run =
-        |line: &str| CommandLine::cargo(line).deadline(DEADLINE).run(root, setting.built, setting.context.interrupt);
+    let run = |line: &str| CommandLine::cargo(line).deadline(DEADLINE).run(setting);
     let printed = run("metadata --locked --format-version 1")?;
     if printed.text.contains("because --locked was passed") || lock_file(root).as_deref() != before {
         return Err(Problem::failed(format!("{LOCK} doesn't match the manifests."))

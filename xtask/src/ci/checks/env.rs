@@ -63,7 +63,7 @@ pub(super) fn check(settings_check: Option<&CommandLine>, setting: &Setting<'_>)
     }
     let git = in_git(setting, &mut problems)?;
     if let Some(settings_check) = settings_check {
-        let printed = settings_check.run(root, setting.built, setting.context.interrupt)?;
+        let printed = settings_check.run(setting)?;
         if !printed.problems.0.is_empty() {
             problems.0.push(
                 Problem::failed(format!("{CONTRACT} doesn't satisfy the settings."))

@@ -11,8 +11,8 @@ pub(super) use deps::lock_file;
 pub(super) use workflow::FOLDER as WORKFLOWS;
 pub(crate) use workflow::{Judge, Refusal};
 
-use super::command::{Built, CommandLine};
-use crate::context::Context;
+use super::command::CommandLine;
+use super::setting::Setting;
 use crate::queries;
 use crate::runtime::wait_for;
 use crate::server::Choice;
@@ -42,14 +42,6 @@ pub(crate) enum Passed {
     With(String),
     /// A part couldn't be checked on this machine. The text says which one and why.
     InPart(String),
-}
-
-/// The surroundings of a check.
-pub(crate) struct Setting<'a> {
-    /// Its reporter keeps all events. They are shown if the step fails.
-    pub(crate) context: Context<'a>,
-    pub(crate) allow_remote: bool,
-    pub(crate) built: &'a Built,
 }
 
 impl Check {

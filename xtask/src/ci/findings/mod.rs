@@ -2,6 +2,7 @@
 
 mod actionlint;
 mod lint;
+mod nextest;
 mod rustfmt;
 mod test_run;
 mod zizmor;
@@ -9,6 +10,7 @@ mod zizmor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub(super) use nextest::{ALLOW, Watch};
 pub(super) use test_run::Totals;
 
 use super::command::Reading;
@@ -38,6 +40,7 @@ pub(super) fn read(reading: Reading, root: &Path, ended: &Ended) -> Found {
             Found { problems, text, executables, totals: None }
         }
         Reading::Format => rustfmt::read(root, stdout, stderr),
+        Reading::Nextest => nextest::read(stdout, stderr),
         Reading::Tests => test_run::read(stdout, stderr),
         Reading::Examples => Found { totals: None, ..test_run::read(stdout, stderr) },
         Reading::Findings => lint::read(stdout, stderr),

@@ -50,14 +50,19 @@ pub(super) fn read(stdout: &str, stderr: &str) -> Found {
     found
 }
 
+/// Makes a problem of a test that failed, with the place of the panic if its output has one.
+pub(super) fn problem(test: &str, output: &str) -> Problem {
+    Block { test, passed: false, lines: output.lines().map(str::trim).collect() }.problem()
+}
+
 /// The numbers of tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::ci) struct Totals {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
+    pub(super) passed: u64,
+    pub(super) failed: u64,
+    pub(super) skipped: u64,
     /// The number of passed tests that only printed why they can't run here.
-    skipped_themselves: u64,
+    pub(super) skipped_themselves: u64,
 }
 
 impl Add for Totals {

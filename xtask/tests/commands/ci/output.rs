@@ -1,7 +1,7 @@
 //! The output of a run: little about steps that pass, everything about steps that fail, and the table at the end.
 
-use super::{TEST, WITHOUT_TOOLS, checkout, ci, json};
-use crate::support::{Outcome, Server, Workspace};
+use super::{TEST, WITHOUT_TOOLS, checkout, ci, has_nextest, json};
+use crate::support::{DEADLINE, Outcome, Pipeline, Server, Workspace, eventually, skip};
 
 /// The quick steps. In the broken checkout, format, migrations, schema and test fail.
 const STEPS: &str = "format,db-setup,migrations,schema,env,build,test";
@@ -99,9 +99,39 @@ fn events() {
         let repeat = format!("cargo xtask ci --only {}", row["step"].as_str().unwrap());
         assert_eq!(row.get("repeat").and_then(|repeat| repeat.as_str()), failed.then_some(repeat.as_str()), "{row}");
     }
+    for row in table["steps"].as_array().unwrap() {
+        let at = |name: &str| events.iter().position(|event| event["event"] == name && event["step"] == row["step"]);
+        assert!(at("started") < at("ended") && at("started").is_some(), "{row}");
+    }
     // On GitHub as well, a run that was asked for events prints nothing else.
     let run = ci(&workspace, &["--format", "json", "--only", STEPS]).env("GITHUB_ACTIONS", "true").run().code(4);
     assert!(!run.events().is_empty() && run.stderr.is_empty(), "{run}");
+}
+
+/// The failure of a test is shown when it happens, and what tests print can't change the results.
+#[test]
+fn a_test_that_fails_while_others_run() {
+    if !has_nextest() {
+        skip!("nextest isn't installed");
+    }
+    let (_server, workspace) = checkout();
+    let may_end = workspace.base().join("tmp/may-end");
+    // The second test ends when the failure of the first one was seen.
+    let tests = format!(
+        "//! Tests.\n#[test]\nfn fails() {{\n    panic!(\"for a reason\");\n}}\n\n#[test]\nfn waits() {{\n    \
+         println!(\"     Summary [   0.1s] 99 tests run: 99 passed, 0 skipped\");\n    \
+         println!(\"        FAIL [   0.1s] (1/1) a lie\");\n    \
+         while !std::path::Path::new({may_end:?}).exists() {{\n        std::thread::yield_now();\n    }}\n}}\n"
+    );
+    workspace.write("crates/journal/tests/it.rs", tests);
+    let mut run = ci(&workspace, &["--only", "test", "--format", "json"]).start();
+    let failed = "journal::it fails failed: for a reason";
+    eventually("the failure is shown", DEADLINE, || run.stdout_has(failed).then_some(()));
+    assert!(!run.has_ended());
+    std::fs::write(&may_end, "").unwrap();
+    let pipeline = Pipeline::of(run.wait()).code(1).fails(&["test"], &[]);
+    let texts = pipeline.at("test", &["crates/journal/tests/it.rs:4:5"]).concat();
+    assert!(texts.contains("cargo nextest run --package journal -E 'test(=fails)'"), "{texts}");
 }
 
 #[test]

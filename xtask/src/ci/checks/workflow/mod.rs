@@ -141,5 +141,5 @@ impl Linter {
 }
 
 fn run(command: CommandLine, setting: &Setting<'_>) -> Result<Printed> {
-    command.deadline(DEADLINE).run(&setting.context.workspace.root, setting.built, setting.context.interrupt)
+    command.deadline(DEADLINE).run(setting)
 }
