@@ -1,5 +1,5 @@
-//! The check of workflows that needs this program's own knowledge. The program must accept each call of `cargo xtask`. A
-//! job must run the whole pipeline in any case. The last job must wait for the others.
+//! The check of workflows that needs this program's own knowledge. The program must accept each call of `cargo xtask`.
+//! A job must run the whole pipeline in any case. The last job must wait for the others.
 
 use super::yaml::{self, Entry, Piece, Place};
 use super::{Judge, Refusal, shell};
