@@ -3,12 +3,13 @@
 //! Only the URL counts. sqlx takes each part that a URL leaves out from libpq's variables, from `~/.pgpass` or from the
 //! machine, so one URL could lead two programs to two places. This module takes nothing from there:
 //!
-//! - `PGHOST`, `PGHOSTADDR`, `PGUSER`, `PGDATABASE`, a socket in one of the usual folders, the name of the account: the URL
-//!   must name the host, the user and the database.
+//! - `PGHOST`, `PGHOSTADDR`, `PGUSER`, `PGDATABASE`, a socket in one of the usual folders, the name of the account: the
+//!   URL must name the host, the user and the database.
 //! - `PGPORT`: a URL without a port means 5432.
-//! - `PGPASSWORD`, `PGPASSFILE` and `~/.pgpass`: a URL without a password logs in without one, as `trust` and `peer` allow.
-//! - `PGSSLMODE`: a URL without `sslmode` means `prefer`. If the variable asks for TLS and the host is another machine, the
-//!   URL is refused, because the driver would connect without TLS and not say so.
+//! - `PGPASSWORD`, `PGPASSFILE` and `~/.pgpass`: a URL without a password logs in without one, as `trust` and `peer`
+//!   allow.
+//! - `PGSSLMODE`: a URL without `sslmode` means `prefer`. If the variable asks for TLS and the host is another machine,
+//!   the URL is refused, because the driver would connect without TLS and not say so.
 //! - `PGOPTIONS`: the driver can't be told to ignore this variable, so no URL can be used while the variable is set.
 //! - `PGAPPNAME`: the caller gives each session its name.
 //! - `PGSSLROOTCERT`, `PGSSLCERT`, `PGSSLKEY`: these variables mean nothing without TLS.
