@@ -1,7 +1,7 @@
 //! The keeper, a process that removes all files, servers and containers of the benchmarks, however they end.
 //!
-//! The keeper waits until its standard input closes. The system closes the input when the benchmarks end, also when they
-//! are killed. The keeper has its own process group, which Ctrl-C on a terminal doesn't reach.
+//! The keeper waits until its standard input closes. The system closes the input when the benchmarks end, also when
+//! they are killed. The keeper has its own process group, which Ctrl-C on a terminal doesn't reach.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -63,7 +63,8 @@ impl Keeper {
     pub(crate) fn finish(self) -> Result<()> {
         let Self { mut process, pipe } = self;
         drop(pipe);
-        let status = process.wait().context("The end of the process that cleans up after the benchmarks can't be waited for")?;
+        let status =
+            process.wait().context("The end of the process that cleans up after the benchmarks can't be waited for")?;
         if status.success() {
             Ok(())
         } else {

@@ -82,7 +82,7 @@ pub(crate) fn sqlx() -> Result<PathBuf, Missing> {
     which::which("sqlx").map_err(|_| Missing::new("sqlx-cli", "sqlx-cli isn't installed", remedy))
 }
 
-/// Calls one of PostgreSQL's clients with the connection in its environment, because every user can read a command line.
+/// Calls one of PostgreSQL's clients with the connection in its environment, because all users can read a command line.
 pub(crate) fn client(shell: &Shell, program: &Path, url: &Url) -> Command {
     let mut command = Command::from(shell.cmd(program));
     command
