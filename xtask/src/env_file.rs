@@ -162,7 +162,7 @@ impl<'w> Settings<'w> {
         self.written.is_some() && self.urls_from_file
     }
 
-    /// Writes the `.env` that this run made once more, if nobody has changed it.
+    /// Writes the `.env` that this run made once more, if the file is unchanged since.
     ///
     /// # Errors
     /// The file was changed meanwhile, or it can't be written.

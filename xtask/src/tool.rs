@@ -151,7 +151,7 @@ pub(crate) fn pass_on(command: &mut Command, grace: Duration, interrupt: &Interr
 fn end(child: &mut Child, group: bool, kill: bool) {
     use nix::sys::signal::{Signal, kill as signal_one, killpg};
     let signal = if kill { Signal::SIGKILL } else { Signal::SIGTERM };
-    // Nobody has waited for the child's end yet, so the number can't belong to another process.
+    // This process hasn't yet waited for the child's end, so the number can't belong to another process.
     if let Ok(pid) = i32::try_from(child.id()).map(nix::unistd::Pid::from_raw) {
         let _ = if group { killpg(pid, signal) } else { signal_one(pid, signal) };
     }

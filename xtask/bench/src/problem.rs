@@ -1,4 +1,4 @@
-//! Problems, as sentences for somebody who has never seen this project, with the exit code of each.
+//! Problems. Each has sentences for a reader who has never seen this project, and an exit code.
 
 use std::fmt;
 

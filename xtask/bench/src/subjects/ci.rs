@@ -162,7 +162,7 @@ fn busy_seconds() -> Option<f64> {
     Some(busy_ticks(text.lines().next()?)? / ticks as f64)
 }
 
-/// user, nice, system, irq, softirq and steal of a line of `/proc/stat` (proc_stat(5)). The host of a
+/// The sum of user, nice, system, irq, softirq and steal in a line of `/proc/stat` (proc_stat(5)). The host of a
 /// virtual machine gave the time `steal` to other machines, so no schedule could have used it.
 fn busy_ticks(line: &str) -> Option<f64> {
     let numbers: Vec<f64> = line.strip_prefix("cpu ")?.split_whitespace().map_while(|word| word.parse().ok()).collect();
