@@ -1,6 +1,6 @@
-//! The settings: `.env`, held against the contract in `.env.ci`, under the variables of the process's environment.
+//! The settings. `.env` has to keep the contract in `.env.ci`. The process's environment overrides both.
 //!
-//! The file is `<root>/.env` and no parent's. One that exists is only ever read.
+//! Only `<root>/.env` counts, not the `.env` of a parent folder. A `.env` that exists already is never changed.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
@@ -15,38 +15,38 @@ use crate::problem::{Problem, Problems};
 use crate::target::Target;
 use crate::workspace::Workspace;
 
-/// The settings file and the contract that it has to keep, at the workspace root.
+/// The settings file, at the root of the workspace. [`CONTRACT`] is the contract that it has to keep.
 pub(crate) const FILE: &str = ".env";
 pub(crate) const CONTRACT: &str = ".env.ci";
 
-/// What is to become the new `.env`.
+/// The text of the new `.env`.
 pub(crate) struct NewFile {
     text: String,
 }
 
-/// The databases with their URLs, and the file that will be made if there is none.
+/// The databases with their URLs, and the new `.env` if the workspace has none yet.
 pub(crate) struct Settings<'w> {
-    /// In the order of the workspace's databases. A database whose URL is missing or can't be used isn't among them; then
-    /// that is one of the problems.
+    /// The databases in the workspace's order. A database whose URL is missing or can't be used is left out, and the
+    /// problems name it.
     pub(crate) targets: Vec<Target<'w>>,
-    /// There is no `.env` yet: this is what it will be.
+    /// The file that this run will write, if there is no `.env` yet.
     pub(crate) new_file: Option<NewFile>,
-    /// How many variables the contract requires.
+    /// The number of variables that the contract requires.
     pub(crate) required: usize,
     /// Whether every URL comes from the new file and none from the process's environment.
     pub(crate) urls_from_file: bool,
-    /// What this run wrote into the `.env` that it made.
+    /// The text that this run wrote into the `.env` that it made.
     written: Option<String>,
 }
 
-/// What the contract says.
+/// The content of the contract.
 pub(crate) struct Contract {
     pub(crate) values: Vec<Value>,
-    /// What is wrong with its lines.
+    /// The problems in its lines.
     pub(crate) problems: Vec<Problem>,
 }
 
-/// The contract; `None` if there is none. It has to say the same whatever the process's environment is.
+/// Reads the contract, which must not depend on the process's environment. Returns `None` if the file doesn't exist.
 ///
 /// # Errors
 /// The file can't be read.
@@ -56,7 +56,7 @@ pub(crate) fn contract(root: &Path) -> Result<Option<Contract>, Problem> {
     Ok(Some(Contract { values, problems: problems_in(CONTRACT, &faults).collect() }))
 }
 
-/// What is wrong with a file's lines.
+/// The problems in a file's lines.
 fn problems_in(file: &str, faults: &[Fault]) -> impl Iterator<Item = Problem> {
     let problem = move |fault: &Fault| {
         Problem::failed(format!("This line {}.", fault.what)).at(file, fault.line, None).remedy(fault.remedy)
@@ -68,7 +68,7 @@ impl<'w> Settings<'w> {
     /// Reads the settings of a workspace whose files are in order.
     ///
     /// # Errors
-    /// All that is wrong with the files of the databases and with the settings.
+    /// Something is wrong with the files of the databases or with the settings. The error holds all problems.
     pub(crate) fn of(workspace: &'w Workspace) -> Result<Self, Problems> {
         let mut problems = workspace.wrong_files.clone();
         let settings = Self::load(workspace, &mut problems);
@@ -76,7 +76,7 @@ impl<'w> Settings<'w> {
         Ok(settings)
     }
 
-    /// Reads the settings. All that is wrong with them is added to `problems`.
+    /// Reads the settings, and adds all their problems to `problems`.
     pub(crate) fn load(workspace: &'w Workspace, problems: &mut Problems) -> Self {
         let root = workspace.root.as_path();
         let url_variables = workspace.url_variables();
@@ -111,7 +111,7 @@ impl<'w> Settings<'w> {
         let mut targets = Vec::new();
         for database in &workspace.databases {
             let variable = &database.url_variable;
-            // What is missing or empty is among the problems already.
+            // A missing or empty value is among the problems already.
             let value = values.get(variable).filter(|value| !value.trim().is_empty());
             match value.map(|value| database_url::parse(variable, value)) {
                 Some(Ok(url)) => targets.push(Target { root, database, url }),
@@ -124,7 +124,7 @@ impl<'w> Settings<'w> {
         Self { targets, new_file, required: required.len(), urls_from_file, written: None }
     }
 
-    /// The URL of the first database. The server that is started for a checkout is started at its address.
+    /// The URL of the first database. A server that xtask starts for a checkout listens at this URL's address.
     pub(crate) fn first_url(&self) -> &DatabaseUrl {
         &self.targets[0].url
     }
@@ -144,10 +144,10 @@ impl<'w> Settings<'w> {
         }
     }
 
-    /// Makes `.env` if there is none. Returns whether it was made: not when another run has made one meanwhile.
+    /// Makes `.env` if there is none. Returns `false` if it exists, or if another run has made it meanwhile.
     ///
     /// # Errors
-    /// The folder can't be written to.
+    /// The file can't be written.
     pub(crate) fn create_file(&mut self, root: &Path, scratch_dir: &Path) -> Result<bool> {
         let Some(new_file) = &self.new_file else {
             return Ok(false);
@@ -157,15 +157,15 @@ impl<'w> Settings<'w> {
         Ok(made)
     }
 
-    /// Whether this run made `.env`, with URLs whose port is ours to choose.
+    /// Whether this run made `.env`, and may choose the port in its URLs.
     pub(crate) fn made_file(&self) -> bool {
         self.written.is_some() && self.urls_from_file
     }
 
-    /// Writes the `.env` that this run made once more, if it still is what this run wrote.
+    /// Writes the `.env` that this run made once more, if the file is unchanged since.
     ///
     /// # Errors
-    /// It was changed meanwhile, or can't be written.
+    /// The file was changed meanwhile, or it can't be written.
     pub(crate) fn rewrite(&mut self, root: &Path) -> Result<()> {
         let (Some(new_file), Some(written)) = (&self.new_file, &self.written) else {
             return Ok(());
@@ -174,7 +174,7 @@ impl<'w> Settings<'w> {
         let target = root.join(FILE);
         let now = std::fs::read_to_string(&target).map_err(|error| failed(error.to_string()))?;
         if now != *written {
-            return Err(failed("it was changed since it was made".into()).into());
+            return Err(failed("the file was changed after this run made it".into()).into());
         }
         let aside = root.join(format!("{FILE}.{}", std::process::id()));
         drop(std::fs::remove_file(&aside));
@@ -187,7 +187,7 @@ impl<'w> Settings<'w> {
 }
 
 impl NewFile {
-    /// Puts a variable's new value where its old one stands.
+    /// Replaces a variable's old value by its new one.
     fn replace(&mut self, variable: &str, old: &str, new: &str) {
         let mut text = String::with_capacity(self.text.len() + new.len());
         for line in self.text.split_inclusive('\n') {
@@ -205,17 +205,18 @@ impl NewFile {
         self.text = text;
     }
 
-    /// Makes `.env`, whole or not at all, readable by its owner only.
+    /// Makes `.env`, either whole or not at all. Only its owner can read it.
     ///
-    /// Returns whether it was made: `false` when another run has made one meanwhile, which is left as it is.
+    /// Returns `false` if another run has made the file meanwhile. That file is left as it is.
     ///
     /// # Errors
-    /// The folder can't be written to.
+    /// The file can't be written.
     fn create(&self, root: &Path, scratch_dir: &Path) -> Result<bool> {
         let target = root.join(FILE);
         let failed =
             |error: std::io::Error| Problem::failed(format!("{FILE} can't be made in {}: {error}.", root.display()));
-        // Written aside and linked into place: linking is exclusive, and a run that is killed leaves no half file.
+        // The text is written to another file, which is then linked into place. A link never replaces a file, and a run
+        // that is killed leaves no half file.
         let aside = scratch_dir.join(format!("env-{}", std::process::id()));
         drop(std::fs::remove_file(&aside));
         write_private(&aside, &self.text).map_err(failed)?;
@@ -224,7 +225,8 @@ impl NewFile {
         match linked {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-            // A file system without hard links: exclusive all the same, if not whole when killed in between.
+            // The file system has no hard links. This way never replaces a file either, but a run that is killed may
+            // leave half a file.
             Err(_) => match write_private(&target, &self.text) {
                 Ok(()) => Ok(true),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
@@ -245,12 +247,12 @@ pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Whether there is a `.env`, also one that can't be read or a link that leads nowhere.
+/// Whether `.env` exists. A file that can't be read and a link that leads nowhere count too.
 fn file_exists(root: &Path) -> bool {
     root.join(FILE).symlink_metadata().is_ok()
 }
 
-/// A file's content; `None` if it isn't there.
+/// Reads a file. Returns `None` if it doesn't exist.
 fn read(root: &Path, name: &str) -> Result<Option<Vec<u8>>, Problem> {
     match std::fs::read(root.join(name)) {
         Ok(content) => Ok(Some(content)),
@@ -259,7 +261,7 @@ fn read(root: &Path, name: &str) -> Result<Option<Vec<u8>>, Problem> {
     }
 }
 
-/// The values that count: those of the process's environment win.
+/// The values that count. A value in the process's environment wins over the file's.
 fn under_environment(required: &[&str], mut values: BTreeMap<String, String>) -> BTreeMap<String, String> {
     for variable in required {
         if let Some(value) = std::env::var_os(variable) {
@@ -301,13 +303,13 @@ fn missing_or_empty(
 
 fn example(variable: &str, has_contract: bool) -> String {
     if has_contract {
-        format!("Take its line over from {CONTRACT}: grep '^{variable}=' {CONTRACT}")
+        format!("Copy its line from {CONTRACT}: grep '^{variable}=' {CONTRACT}")
     } else {
         format!("Write it into {FILE}: {variable}=…")
     }
 }
 
-/// Two variables that name one database would have both sets of migrations applied to it.
+/// Reports two variables that name the same database, because it would get both sets of migrations.
 fn same_database(targets: &[Target<'_>], problems: &mut Problems) {
     for (index, Target { url, .. }) in targets.iter().enumerate() {
         if let Some(other) = targets[..index].iter().map(|other| &other.url).find(|other| other.is_same_database(url)) {
@@ -316,7 +318,7 @@ fn same_database(targets: &[Target<'_>], problems: &mut Problems) {
                     "{} and {} name the same database, \"{}\" at {}.",
                     other.variable, url.variable, url.database, url.address
                 ))
-                .remedy(format!("Give {} a database of its own.", url.variable)),
+                .remedy(format!("Name another database in {}.", url.variable)),
             );
         }
     }

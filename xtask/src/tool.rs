@@ -20,7 +20,7 @@ use crate::report::Outcome;
 /// The folder of this program's own source. The tools are packages in it.
 const HOME: &str = env!("CARGO_MANIFEST_DIR");
 
-/// How long the compilation of a tool may take, the download of its crates included.
+/// The longest time for the compilation of a tool and the download of its crates.
 const BUILD: Duration = Duration::from_secs(30 * 60);
 
 /// A build that takes longer than this is announced, because it really compiles something.
@@ -34,9 +34,9 @@ pub(crate) struct Tool {
     /// The name of the package and of its program.
     pub(crate) package: &'static str,
     folder: &'static str,
-    /// Its name in the announcement of its compilation.
+    /// The tool's name in the announcement of its compilation.
     shown: &'static str,
-    /// How long its first compilation takes.
+    /// The time that its first compilation takes.
     takes: &'static str,
 }
 
@@ -54,28 +54,28 @@ pub(crate) const SQLX: Tool =
 pub(crate) const TOOLS: [&Tool; 3] = [&BENCH, &MIGRATION_LINT, &SQLX];
 
 impl Tool {
-    /// Its manifest, if it exists. A workspace that has copied `xtask` may have left a tool out.
+    /// Returns the tool's manifest, if it exists. A workspace that has copied `xtask` may have left a tool out.
     pub(crate) fn manifest(&self) -> Option<PathBuf> {
         let manifest = Path::new(HOME).join(self.folder).join("Cargo.toml");
         manifest.is_file().then_some(manifest)
     }
 
-    /// Its manifest, if it isn't part of the workspace.
+    /// Returns the tool's manifest, if the tool isn't part of the workspace.
     pub(crate) fn foreign_manifest(&self, root: &Path) -> Option<PathBuf> {
         self.manifest().filter(|manifest| !manifest.starts_with(root))
     }
 
-    /// Returns whether it has its own tests.
+    /// Returns whether the tool has tests.
     pub(crate) fn has_tests(&self) -> bool {
         self.manifest().is_some_and(|manifest| manifest.with_file_name("tests").is_dir())
     }
 
-    /// Returns whether it is part of the workspace.
+    /// Returns whether the tool is part of the workspace.
     pub(crate) fn is_member(&self, root: &Path) -> bool {
         self.manifest().is_some_and(|manifest| manifest.starts_with(root))
     }
 
-    /// Compiles it, unless that is done already, and returns the program.
+    /// Compiles the tool, unless it is compiled already, and returns the path of its program.
     ///
     /// # Errors
     /// The tool can't be compiled, or the user pressed Ctrl-C. The error holds cargo's output.
@@ -103,7 +103,7 @@ impl Tool {
         if !ended.status.success() {
             return Err(Problem::failed(format!("The package {package} can't be compiled ({}).", ended.status))
                 .details(ended.stderr.lines().map(str::to_owned))
-                .remedy(format!("To repeat just that: cargo build --package {package}"))
+                .remedy(format!("To repeat only the compilation: cargo build --package {package}"))
                 .into());
         }
         if told {
@@ -114,8 +114,8 @@ impl Tool {
     }
 }
 
-/// Runs a tool and passes its output on. When this program is asked to end, it asks the tool to end as well, and kills
-/// it if that takes longer than `grace`.
+/// Runs a tool and passes its output on. When this program is asked to end, it asks the tool to end as well. It kills a
+/// tool that takes longer than `grace` to end.
 ///
 /// # Errors
 /// The tool can't be started.
@@ -151,7 +151,7 @@ pub(crate) fn pass_on(command: &mut Command, grace: Duration, interrupt: &Interr
 fn end(child: &mut Child, group: bool, kill: bool) {
     use nix::sys::signal::{Signal, kill as signal_one, killpg};
     let signal = if kill { Signal::SIGKILL } else { Signal::SIGTERM };
-    // The child isn't reaped yet, so the number is still its own.
+    // This process hasn't yet waited for the child's end, so the number can't belong to another process.
     if let Ok(pid) = i32::try_from(child.id()).map(nix::unistd::Pid::from_raw) {
         let _ = if group { killpg(pid, signal) } else { signal_one(pid, signal) };
     }

@@ -1,4 +1,4 @@
-//! The temporary folder that everything happens in, and how programs are run in it.
+//! The temporary folder of the benchmarks, and the calls of programs in it.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -19,30 +19,30 @@ use crate::interrupt::Interrupt;
 use crate::keeper::Keeper;
 use crate::problem::Problem;
 
-/// How many lines of a command that failed are shown.
+/// The number of lines that are shown of a failed command's output.
 const SHOWN: usize = 20;
 
-/// What the folder's name begins with.
+/// The beginning of the folder's name.
 const PREFIX: &str = "xtask-bench-";
 
-/// Where everything happens.
+/// The folder of the benchmarks, and the things that calls of programs need.
 pub(crate) struct Bench {
     pub(crate) folder: PathBuf,
-    /// Works in the folder, unless a command says otherwise.
+    /// The shell, which runs commands in the folder unless a command names another one.
     pub(crate) shell: Shell,
     pub(crate) interrupt: Interrupt,
     keeper: RefCell<Keeper>,
 }
 
-/// What it takes to run something, in seconds.
+/// The time that a command took, in seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Took {
     pub(crate) wall: f64,
-    /// User and system time of all processes that were waited for.
+    /// The user and system time of the command and of all its children that were waited for.
     pub(crate) cpu: f64,
 }
 
-/// How a command ended.
+/// The end of a command.
 pub(crate) struct Ended {
     pub(crate) took: Took,
     pub(crate) status: ExitStatus,
@@ -51,9 +51,9 @@ pub(crate) struct Ended {
 }
 
 impl Bench {
-    /// Makes the folder, and starts the process that removes it in the end.
+    /// Makes the folder, and starts the process that removes the folder at the end.
     ///
-    /// With `in_memory`, it is in memory where that many bytes are free, unless the user has chosen a folder.
+    /// With `in_memory`, the folder is in memory if so many bytes are free there and the user has not chosen a folder.
     pub(crate) fn set_up(interrupt: Interrupt, in_memory: Option<u64>) -> Result<Self> {
         let failed = "The folder for the benchmarks can't be made";
         let folder = tempfile::Builder::new()
@@ -63,12 +63,12 @@ impl Bench {
             .context(failed)?
             .keep();
         let keeper = Keeper::start(&folder).inspect_err(|_| drop(fs::remove_dir_all(&folder)))?;
-        // Started by root, a private server runs as another user, who has to get there.
+        // If root starts a private server, the server runs as another user, who must reach the folder.
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).context(failed)?;
         let folder = folder.canonicalize().context(failed)?;
         let shell = Shell::new()?;
         shell.change_dir(&folder);
-        // The user's own cache of initdb's result is left alone.
+        // The user's own cache of initdb's result stays unchanged.
         shell.set_var("XTASK_CACHE_DIR", folder.join("cache"));
         Ok(Self { folder, shell, interrupt, keeper: RefCell::new(keeper) })
     }
@@ -76,7 +76,7 @@ impl Bench {
     /// Removes everything.
     ///
     /// # Errors
-    /// Something is left, which the keeper has named.
+    /// Something could not be removed. The keeper has named it.
     pub(crate) fn clear_away(self) -> Result<()> {
         self.keeper.into_inner().finish()
     }
@@ -84,7 +84,7 @@ impl Bench {
     /// Runs a command to its end, whatever its exit status.
     ///
     /// # Errors
-    /// It can't be run, or somebody asked to end meanwhile.
+    /// The command can't be run, or the user interrupts the benchmarks.
     pub(crate) fn end(&self, command: impl Into<Command>) -> Result<Ended> {
         self.run_once(&mut command.into(), true)
     }
@@ -92,7 +92,7 @@ impl Bench {
     /// Runs a command that has to succeed, and returns what it prints.
     ///
     /// # Errors
-    /// It fails, can't be run, or somebody asked to end meanwhile.
+    /// The command fails or can't be run, or the user interrupts the benchmarks.
     pub(crate) fn read(&self, command: impl Into<Command>) -> Result<String> {
         let mut command = command.into();
         let ended = self.run_once(&mut command, true)?;
@@ -100,10 +100,10 @@ impl Bench {
         Ok(ended.stdout.trim_end().to_owned())
     }
 
-    /// Runs a command that has to succeed; what it prints on standard output goes nowhere.
+    /// Runs a command that has to succeed, and discards its standard output.
     ///
     /// # Errors
-    /// It fails, can't be run, or somebody asked to end meanwhile.
+    /// The command fails or can't be run, or the user interrupts the benchmarks.
     pub(crate) fn measure(&self, command: &mut Command) -> Result<Took> {
         let ended = self.run_once(command, false)?;
         succeeded(command, &ended)?;
@@ -115,15 +115,15 @@ impl Bench {
         let shown = shown(command);
         let (out, err) = (self.folder.join("stdout"), self.folder.join("stderr"));
         let file = |path: &Path| File::create(path).with_context(|| format!("{} can't be written", path.display()));
-        // Files, since nothing has to be read from them while the clock runs.
+        // The output goes to files, because this program need not read them while the clock runs.
         command.stdin(Stdio::null()).stderr(file(&err)?).process_group(0);
         command.stdout(if keep_output { file(&out)?.into() } else { Stdio::null() });
 
         let cpu = children_cpu()?;
         let start = Instant::now();
         let mut child = command.spawn().with_context(|| format!("`{shown}` can't be run"))?;
-        // It leads a process group, whose number is its own.
-        let group = i32::try_from(child.id()).map(Pid::from_raw).context("A process has a strange number")?;
+        // The child leads a process group, which has the child's number.
+        let group = i32::try_from(child.id()).map(Pid::from_raw).context("The number of a process is out of range")?;
         let told = self.keeper.borrow_mut().runs(Some(group));
         self.interrupt.runs(group);
         let status = child.wait();
@@ -150,20 +150,21 @@ fn succeeded(command: &Command, ended: &Ended) -> Result<()> {
     Err(Problem::failed(format!("`{}` failed ({}).", shown(command), ended.status)).details(last).into())
 }
 
-/// A command line for people. It holds no secret: passwords go through the environment.
+/// A command line for people. It holds no secret, because passwords are passed in the environment.
 fn shown(command: &Command) -> String {
     let name = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(name).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
-/// The CPU time of all processes that this one has waited for so far, and that these have waited for, in microseconds.
+/// The CPU time in microseconds of all processes that this process and its children have waited for so far.
 fn children_cpu() -> Result<i64> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("The CPU time can't be had")?;
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("The system doesn't tell the CPU time")?;
     Ok(usage.user_time().num_microseconds() + usage.system_time().num_microseconds())
 }
 
-/// The folder for temporary files. If root runs this, every user has to get through: PostgreSQL refuses root.
+/// The folder for temporary files. If root runs the benchmarks, other users must be able to reach the folder, because
+/// PostgreSQL refuses root.
 fn parent(in_memory: Option<u64>) -> Result<PathBuf> {
     let memory = PathBuf::from("/dev/shm");
     let chosen = match in_memory {
@@ -179,15 +180,15 @@ fn parent(in_memory: Option<u64>) -> Result<PathBuf> {
     let usual = ["/var/tmp", "/tmp"].map(PathBuf::from);
     std::iter::once(chosen.clone()).chain(usual).find(|path| open(path)).ok_or_else(|| {
         Problem::unavailable(format!(
-            "PostgreSQL doesn't run as root, and no other user can get to files in {}.",
+            "PostgreSQL doesn't run as root, and no other user can reach the files in {}.",
             chosen.display()
         ))
-        .remedy("Name a folder that everybody can pass through: TMPDIR=/some/folder cargo xtask bench …")
+        .remedy("Name a folder that every user can reach: TMPDIR=/some/folder cargo xtask bench …")
         .into()
     })
 }
 
-/// Whether so many bytes are free in a file system in memory, which only Linux has at a place that everybody knows.
+/// Whether so many bytes are free in a file system in memory. Only Linux has one at a fixed path.
 #[cfg(target_os = "linux")]
 fn has_room(folder: &Path, bytes: u64) -> bool {
     nix::sys::statvfs::statvfs(folder).is_ok_and(|found| found.blocks_available() * found.fragment_size() > bytes)
@@ -198,8 +199,8 @@ fn has_room(_: &Path, _: u64) -> bool {
     false
 }
 
-/// A port of the loopback interface that nothing listens on at the moment.
+/// A port of the loopback interface on which no program listens at the moment.
 pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("No port of this machine is free")?;
-    Ok(listener.local_addr().context("The number of a free port can't be had")?.port())
+    Ok(listener.local_addr().context("The system doesn't tell the number of a free port")?.port())
 }

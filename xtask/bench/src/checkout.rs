@@ -1,4 +1,4 @@
-//! A checkout to work in: a clone of the user's own, or a workspace that was made for the purpose.
+//! A checkout for the benchmarks. It is a clone of the user's checkout, or a workspace that the benchmarks made.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::bench::{Bench, free_port};
 use crate::problem::Problem;
 use crate::workspace::{Database, Workspace};
 
-/// The contract of the settings, and the settings.
+/// The file with the contract of the settings. [`SETTINGS`] is the file with the settings.
 const CONTRACT: &str = ".env.ci";
 const SETTINGS: &str = ".env";
 
@@ -28,13 +28,13 @@ pub(crate) struct Checkout<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Revision {
     commit: String,
-    /// Files that git doesn't track and doesn't ignore, which a clone lacks; relative to the root.
+    /// The files that git neither tracks nor ignores, relative to the root. A clone lacks them.
     untracked: Vec<PathBuf>,
-    /// What it is called in the results.
+    /// The revision's name in the results.
     pub(crate) shown: String,
 }
 
-/// What `cargo xtask` prints with `--format json`, as far as it matters here.
+/// The part of the output of `cargo xtask --format json` that the benchmarks need.
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Event {
@@ -50,13 +50,13 @@ enum Event {
 }
 
 impl Revision {
-    /// What is in the user's checkout now, with all that isn't committed yet.
+    /// The current content of the user's checkout, with all changes that aren't committed yet.
     pub(crate) fn current(workspace: &Workspace, bench: &Bench) -> Result<Self> {
         let head = Self::named("HEAD", workspace, bench)?;
         let (shell, root) = (&bench.shell, &workspace.root);
-        // Where only times differ, making a commit would fail: git looks at the contents first.
+        // The commit would fail if only the files' times differed, so git compares the contents first.
         bench.end(cmd!(shell, "git -C {root} update-index -q --refresh"))?;
-        // Makes a commit of the changes, and leaves them as they are.
+        // This command makes a commit of the changes, and doesn't change the checkout.
         let changes = bench.read(cmd!(shell, "git -C {root} stash create"))?;
         let untracked = bench.read(cmd!(shell, "git -C {root} ls-files -z --others --exclude-standard"))?;
         let untracked: Vec<_> = untracked.split_terminator('\0').map(PathBuf::from).collect();
@@ -67,7 +67,7 @@ impl Revision {
         Ok(Self { commit, untracked, shown: format!("{} with uncommitted changes", head.shown) })
     }
 
-    /// The one that git calls `name`.
+    /// The revision that git knows as `name`.
     pub(crate) fn named(name: &str, workspace: &Workspace, bench: &Bench) -> Result<Self> {
         let (shell, root) = (&bench.shell, &workspace.root);
         let commit = format!("{name}^{{commit}}");
@@ -84,14 +84,14 @@ impl Revision {
 }
 
 impl<'a> Checkout<'a> {
-    /// A clone of the user's checkout, in the folder `name`.
+    /// Clones the user's checkout into the folder `name`.
     pub(crate) fn clone(name: &str, revision: &Revision, workspace: &'a Workspace, bench: &'a Bench) -> Result<Self> {
         let (shell, from, root) = (&bench.shell, &workspace.root, bench.folder.join(name));
         let commit = &revision.commit;
-        // It shares the objects, so that it finds those that no branch names.
+        // The clone shares the objects of git, so that it also has commits that are on no branch.
         bench.read(cmd!(shell, "git clone --quiet --shared --no-checkout {from} {root}"))?;
         bench.read(cmd!(shell, "git -C {root} checkout --quiet --detach {commit}"))?;
-        // What isn't a file is a repository of its own, or a link that leads nowhere.
+        // A path that isn't a file is another repository, or a link that leads nowhere.
         for file in revision.untracked.iter().filter(|file| from.join(file).is_file()) {
             let copy = root.join(file);
             shell.create_dir(copy.parent().unwrap_or(&root))?;
@@ -100,36 +100,36 @@ impl<'a> Checkout<'a> {
         Ok(Self { bench, root, xtask: workspace.xtask.clone(), databases: &workspace.databases })
     }
 
-    /// A workspace of other databases, in a folder that is there.
+    /// A workspace with other databases, in a folder that exists.
     pub(crate) fn of(root: PathBuf, databases: &'a [Database], workspace: &Workspace, bench: &'a Bench) -> Self {
         Self { bench, root, xtask: workspace.xtask.clone(), databases }
     }
 
-    /// Measures another program than the one that started the benchmarks.
+    /// Measures this program in place of the one that started the benchmarks.
     pub(crate) fn with_xtask(self, xtask: PathBuf) -> Self {
         Self { xtask, ..self }
     }
 
-    /// A program, run in the checkout.
+    /// A call of a program in the checkout.
     pub(crate) fn program(&self, program: impl AsRef<Path>) -> std::process::Command {
         self.at_root(self.bench.shell.cmd(program))
     }
 
-    /// A command, run in the checkout.
+    /// A command that runs in the checkout.
     pub(crate) fn at_root(&self, command: Cmd<'_>) -> std::process::Command {
         let mut command = std::process::Command::from(command);
         command.current_dir(&self.root);
         command
     }
 
-    /// `cargo xtask` without cargo before it: cargo's own look at what is up to date isn't measured.
+    /// A call of xtask's program itself, so that the time in which cargo checks the build isn't measured.
     pub(crate) fn xtask(&self, words: &[&str]) -> std::process::Command {
         let mut command = self.program(&self.xtask);
         command.args(words);
         command
     }
 
-    /// Has the URLs of a new `.env` lead to a port of this machine that nothing listens on.
+    /// Changes the contract, so that the URLs of a new `.env` lead to a free port of this machine.
     pub(crate) fn choose_port(&self) -> Result<()> {
         let path = self.root.join(CONTRACT);
         let mut text = self.bench.shell.read_file(&path)?;
@@ -141,15 +141,15 @@ impl<'a> Checkout<'a> {
         Ok(self.bench.shell.write_file(&path, text)?)
     }
 
-    /// Sets everything up with a server from there.
+    /// Sets the databases up on a server from the provider `server`.
     ///
     /// # Errors
-    /// Those of db-setup. [`Problem::is_unavailable`] tells whether this machine lacks such a server.
+    /// `db-setup` fails. [`Problem::is_unavailable`] tells whether this machine lacks the provider.
     pub(crate) fn set_up(&self, server: &str) -> Result<()> {
         self.ask(&["db-setup", "--server", server], &[0])
     }
 
-    /// Runs a command of xtask that may end with one of these codes.
+    /// Runs a command of xtask, which must end with one of these exit codes.
     pub(crate) fn ask(&self, words: &[&str], codes: &[i32]) -> Result<()> {
         let ended = self.bench.end(self.xtask(&[words, &["--format", "json"]].concat()))?;
         if ended.status.code().is_some_and(|code| codes.contains(&code)) {
@@ -170,12 +170,12 @@ impl<'a> Checkout<'a> {
         Err(problem.into())
     }
 
-    /// Stops the server. Its data is kept.
+    /// Stops the server, and keeps its data.
     pub(crate) fn stop(&self) -> Result<()> {
         self.ask(&["db-stop"], &[0])
     }
 
-    /// The databases with their URLs, as `.env` has them.
+    /// The databases with their URLs from `.env`.
     pub(crate) fn urls(&self) -> Result<Vec<(&'a Database, Url)>> {
         let path = self.root.join(SETTINGS);
         self.databases
@@ -189,7 +189,7 @@ impl<'a> Checkout<'a> {
 
     /// Removes `.env`, and moves the state of the checkout with its cluster to `aside`, which must not exist.
     ///
-    /// The data isn't deleted: that would keep the disk busy during the next measurement.
+    /// The data isn't deleted, because the deletion would keep the disk busy during the next measurement.
     pub(crate) fn forget(&self, aside: &Path) -> Result<()> {
         self.bench.shell.remove_path(self.root.join(SETTINGS))?;
         let state = self.root.join(".xtask");
@@ -202,8 +202,8 @@ impl<'a> Checkout<'a> {
 
 /// The value of a variable in a file of settings.
 fn value(path: &Path, variable: &str) -> Result<String> {
-    // The library's own error shows the line, in which there may be a password.
-    let failed = |_| Problem::failed(format!("{} can't be read: its lines have to be NAME=value.", path.display()));
+    // The library's error shows the line, which may hold a password.
+    let failed = |_| Problem::failed(format!("{} can't be read: each line must be NAME=value.", path.display()));
     for line in dotenvy::from_path_iter(path).map_err(failed)? {
         let (name, value) = line.map_err(failed)?;
         if name == variable {
@@ -211,16 +211,16 @@ fn value(path: &Path, variable: &str) -> Result<String> {
         }
     }
     Err(Problem::failed(format!("{} has no {variable}.", path.display()))
-        .remedy(format!("Add {variable} to {CONTRACT}: the benchmarks set up databases as it says."))
+        .remedy(format!("Add {variable} to {CONTRACT}, because the benchmarks use the URLs in that file."))
         .into())
 }
 
 fn parsed(value: &str, variable: &str) -> Result<Url> {
-    // The error of the library says nothing of the value, in which there is a password.
+    // The library's error doesn't show the value, which holds a password.
     Url::parse(value).with_context(|| format!("The value of {variable} isn't a URL"))
 }
 
-/// The URL with this port of this machine.
+/// Returns the URL with this port on this machine.
 fn moved(value: &str, port: u16, variable: &str) -> Result<Url> {
     let mut url = parsed(value, variable)?;
     let local = url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));

@@ -1,4 +1,4 @@
-//! Every argument and its help, declared once.
+//! Declares every argument once, with its help.
 
 use std::path::PathBuf;
 
@@ -6,23 +6,21 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::workspace::{self, Workspace};
 
-/// How long the workspace's commands take, beside the programs that people would use without them
+/// Measure the workspace's commands, beside the programs that people would use without them
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", max_term_width = 100)]
 #[command(after_long_help = JSON)]
-#[command(
-    long_about = "How long the workspace's commands take, beside the programs that people would use without them. \
-                  What is compared is measured in one run, in turn, so that a busy machine is busy for all. \
-                  Everything happens in clones in a temporary folder (TMPDIR names another one), with servers of its \
-                  own on free ports, and nothing is left behind. A program that isn't installed is named, with the \
-                  command that installs it."
-)]
+#[command(long_about = "Measure the workspace's commands, beside the programs that people would use without them. \
+                  The commands of a comparison are measured in turn, so that a busy machine is busy for all. \
+                  The benchmarks work in clones in a temporary folder (TMPDIR names another one). They start servers \
+                  on free ports. At the end, they remove everything that they made. For each program that isn't \
+                  installed, they name the command that installs it.")]
 pub(crate) struct Cli {
     /// What to measure [default: peers]
     #[command(subcommand)]
     pub(crate) subject: Option<Subject>,
 
-    /// How many times to measure each command [default: as many as fit the subject]
+    /// How many times to measure each command [default: depends on the subject]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) runs: Option<u32>,
 
@@ -38,7 +36,7 @@ pub(crate) struct Cli {
     #[arg(long, short, global = true, overrides_with = "quiet")]
     pub(crate) quiet: bool,
 
-    /// What `cargo xtask` says about the workspace
+    /// The description of the workspace, which `cargo xtask` passes
     #[arg(long, hide = true, value_name = "JSON", value_parser = workspace::parse)]
     pub(crate) workspace: Option<Workspace>,
 }
@@ -49,19 +47,19 @@ With --json, or with --format json, each line of the output is one object:
   {\"event\": \"result\", ...}   one command of one comparison
     subject, case     what was measured: \"db-setup\", \"nothing\"
     command           the command, as the table shows it
-    peer              whether it is what people would use without `cargo xtask`
-    revision          what was checked out
+    peer              whether people would use the command without `cargo xtask`
+    revision          the revision that was checked out
     runs              how many times it was measured
     seconds           {\"min\", \"median\", \"max\"}: wall time
     cpu_seconds       the same: user and system time of the command and its children, without
                       servers; for ci: how long all cores together were busy
-    ratio             its median by that of the command in compared_to; absent if it is alone
-    cpu_ratio         the same of cpu_seconds
-    compared_to       the command that the ratios compare with: the last one of the comparison
+    ratio             the command's median divided by that of compared_to; absent if it is alone
+    cpu_ratio         the same for cpu_seconds
+    compared_to       the other command of the ratios, which is the comparison's last one
     busy              ci only: the share of the cores that was busy, from 0 to 1
-  {\"event\": \"missing\", ...}  what could not be measured
+  {\"event\": \"missing\", ...}  a command that could not be measured
     subject, case, command, what, remedies
-  {\"event\": \"problem\", ...}  what ended the benchmarks
+  {\"event\": \"problem\", ...}  the problem that ended the benchmarks
     what, details, remedies, exit_code
 
 Exit codes: 0 done, 1 failed, 2 usage, 6 nothing could be measured without a server that this
@@ -69,7 +67,7 @@ machine lacks, 130 interrupted.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Tables, and on a terminal what is measured at the moment
+    /// Tables, and on a terminal the progress
     Terminal,
     /// Tables
     Plain,
@@ -81,21 +79,21 @@ pub(crate) enum Format {
 pub(crate) enum Subject {
     /// `cargo xtask db-setup` beside sqlx-cli, psql, initdb and `docker compose up --wait`
     DbSetup {
-        /// Where it begins [default: all]
+        /// The states in which db-setup begins [default: all]
         #[arg(value_enum)]
         cases: Vec<Start>,
     },
     /// `cargo xtask ci` beside its steps, run alone one after the other
     Ci {
-        /// In which state of the target folder [default: both]
+        /// The states of the target folder [default: both]
         #[arg(value_enum)]
         conditions: Vec<Condition>,
 
-        /// Only these steps: without the tests, it is soon done
+        /// Only these steps (without the tests, the pipeline takes little time)
         #[arg(long, value_name = "STEPS", value_delimiter = ',')]
         steps: Vec<String>,
     },
-    /// The compilation of xtask: wall time and CPU time, from nothing and after a change
+    /// The wall time and the CPU time of the compilation of xtask, from nothing and after a change
     Build {
         /// Another revision to compare with, such as main or HEAD~3
         #[arg(long, value_name = "REV")]
@@ -122,7 +120,7 @@ pub(crate) enum Subject {
     },
     /// Everything that has a peer, in one table
     Peers,
-    /// Waits until its standard input closes, and removes all that the benchmarks made
+    /// Wait until standard input closes, and remove everything that the benchmarks made
     #[command(hide = true)]
     CleanUp {
         /// The folder of the benchmarks
@@ -132,13 +130,13 @@ pub(crate) enum Subject {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Start {
-    /// Everything is as it should be, so there is nothing to do
+    /// The databases are set up already, so db-setup has nothing to do
     Nothing,
     /// A running server without the databases
     Cold,
-    /// No server: a private cluster is made
+    /// No server, so db-setup makes a private cluster
     Local,
-    /// No container, then one that was stopped
+    /// No container, and then a container that was stopped
     Compose,
 }
 
@@ -146,7 +144,7 @@ pub(crate) enum Start {
 pub(crate) enum Condition {
     /// Everything is compiled, and nothing has changed since
     Warm,
-    /// The target folder is empty but for xtask itself
+    /// The target folder has only xtask itself
     Cold,
 }
 
@@ -177,7 +175,7 @@ mod tests {
         }
     }
 
-    /// xtask passes on the format that stands before `bench`.
+    /// xtask passes the format before `bench` on, and puts it first.
     #[test]
     fn the_last_format_counts() {
         assert_eq!(parse("--format plain --quiet peers --format json -q").format, Some(Format::Json));
@@ -192,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn arguments_without_sense_are_refused() {
         for line in ["--runs 0", "db-setup hot", "scale --tables 0", "everything"] {
             assert!(Cli::try_parse_from(std::iter::once("bench").chain(line.split(' '))).is_err(), "{line}");
         }

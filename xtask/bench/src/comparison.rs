@@ -1,4 +1,4 @@
-//! Commands that are compared: measured in turn, so that a machine that is busy for a while is busy for all of them.
+//! Compares commands. They are measured in turn, so that a machine that is busy for a while is busy for all of them.
 
 use std::process::Command;
 
@@ -11,46 +11,46 @@ use crate::statistics::Summary;
 
 /// A comparison to make.
 pub(crate) struct Comparison<'a> {
-    /// Such as `db-setup`.
+    /// The subject, for example `db-setup`.
     pub(crate) subject: &'static str,
-    /// Such as `nothing`.
+    /// The case, for example `nothing`.
     pub(crate) case: String,
-    /// What is compared, for people.
+    /// A title of the comparison for people.
     pub(crate) title: String,
-    /// What is checked out.
+    /// The revision that is checked out.
     pub(crate) revision: String,
     pub(crate) runs: u32,
-    /// How many times each is run before that, without being measured.
+    /// The number of runs of each command before the measured runs.
     pub(crate) warmups: u32,
     pub(crate) cpu: Cpu,
-    /// The last one is what the others are compared with.
+    /// The commands. All others are compared with the last one.
     pub(crate) candidates: Vec<Candidate<'a>>,
     pub(crate) missing: Vec<Missing>,
 }
 
-/// What is shown of the time that processors worked.
+/// The way in which the processors' time is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cpu {
     Hidden,
-    /// User and system time of the commands and their children.
+    /// The user and system time of the commands and their children.
     Time,
     /// The share of all cores that was busy.
     Share,
 }
 
-/// One of the commands.
+/// A command that is compared with others.
 pub(crate) struct Candidate<'a> {
-    /// What it is called.
+    /// The command's name in the results.
     pub(crate) name: String,
-    /// Whether it is what people would use without `cargo xtask`.
+    /// Whether people would use this command without `cargo xtask`.
     pub(crate) peer: bool,
-    /// Done before each run, without being measured.
+    /// The work before each run, which isn't measured.
     pub(crate) prepare: Box<dyn FnMut() -> Result<()> + 'a>,
-    /// Measured, one after the other.
+    /// The work that is measured.
     pub(crate) work: Box<dyn FnMut() -> Result<Took> + 'a>,
 }
 
-/// What came of a comparison.
+/// The results of a comparison.
 #[derive(Clone, Debug)]
 pub(crate) struct Results {
     pub(crate) subject: &'static str,
@@ -65,7 +65,7 @@ pub(crate) struct Results {
     pub(crate) missing: Vec<Missing>,
 }
 
-/// What came of one command.
+/// The results of one command.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) name: String,
@@ -75,7 +75,7 @@ pub(crate) struct Row {
 }
 
 impl<'a> Candidate<'a> {
-    /// These commands, one after the other.
+    /// A candidate that runs these commands one after the other.
     pub(crate) fn commands(name: impl Into<String>, mut commands: Vec<Command>, bench: &'a Bench) -> Self {
         Self::work(name, move || {
             commands.iter_mut().try_fold(Took::default(), |sum, command| {
@@ -85,17 +85,17 @@ impl<'a> Candidate<'a> {
         })
     }
 
-    /// Work that measures itself.
+    /// A candidate whose work measures itself.
     pub(crate) fn work(name: impl Into<String>, work: impl FnMut() -> Result<Took> + 'a) -> Self {
         Self { name: name.into(), peer: false, prepare: Box::new(|| Ok(())), work: Box::new(work) }
     }
 
-    /// It is what people would use without `cargo xtask`.
+    /// Marks the command as one that people would use without `cargo xtask`.
     pub(crate) fn peer(self) -> Self {
         Self { peer: true, ..self }
     }
 
-    /// With something that has to be done before each run.
+    /// Adds work that is done before each run.
     pub(crate) fn prepared(self, prepare: impl FnMut() -> Result<()> + 'a) -> Self {
         Self { prepare: Box::new(prepare), ..self }
     }
@@ -105,7 +105,7 @@ impl Comparison<'_> {
     /// Measures, and shows the results.
     ///
     /// # Errors
-    /// A command fails, or somebody asked to end.
+    /// A command fails, or the user interrupts the benchmarks.
     pub(crate) fn make(mut self, reporter: &Reporter) -> Result<()> {
         let mut samples = vec![Vec::new(); self.candidates.len()];
         let progress = reporter.progress(&self.title, u64::from(self.warmups + self.runs));
@@ -142,14 +142,14 @@ impl Comparison<'_> {
 }
 
 impl Row {
-    /// `None` if nothing was measured.
+    /// Summarizes the samples. Returns `None` if nothing was measured.
     pub(crate) fn of(name: &str, peer: bool, samples: &[Took]) -> Option<Self> {
         let wall = Summary::of(samples.iter().map(|took| took.wall))?;
         let cpu = Summary::of(samples.iter().map(|took| took.cpu))?;
         Some(Self { name: name.to_owned(), peer, wall, cpu })
     }
 
-    /// Which share of all cores was busy.
+    /// The share of all cores that was busy.
     pub(crate) fn share(&self) -> Option<f64> {
         let cores = std::thread::available_parallelism().ok()?.get();
         #[allow(clippy::cast_precision_loss, reason = "no machine has that many cores")]
@@ -159,7 +159,7 @@ impl Row {
 }
 
 impl Results {
-    /// The command that the others are compared with: the last one, unless it is alone.
+    /// The last command, with which the others are compared. Returns `None` if there is only one command.
     pub(crate) fn compared_to(&self) -> Option<&Row> {
         if self.compared && self.rows.len() > 1 { self.rows.last() } else { None }
     }

@@ -1,8 +1,8 @@
-//! Ctrl-C, and the other signals that ask to end.
+//! Handles Ctrl-C and the other signals that ask this program to end.
 //!
-//! The first one ends what runs at the moment, and the benchmarks end in order. A second one of the same kind ends this
-//! program at once; the [`crate::keeper`] cleans up all the same. On a terminal, the first Ctrl-C comes as two signals
-//! of different kinds: one from the terminal, one from `cargo xtask`.
+//! The first signal ends the command that runs at the moment, and the benchmarks end in order. A second signal of the
+//! same kind ends this program at once. The [`crate::keeper`] cleans up in both cases. On a terminal, the first Ctrl-C
+//! arrives as two signals of different kinds. One comes from the terminal, and one from `cargo xtask`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -14,19 +14,19 @@ use signal_hook::iterator::Signals;
 
 use crate::problem::Problem;
 
-/// Whether somebody asked to end, and what has to end then.
+/// Whether this program was asked to end, and the process group that must end then.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupt(Arc<State>);
 
 #[derive(Default)]
 struct State {
     asked: AtomicBool,
-    /// The process group that runs at the moment; 0 if there is none.
+    /// The process group that runs at the moment, or 0 if none runs.
     group: AtomicI32,
 }
 
 impl Interrupt {
-    /// Starts to listen.
+    /// Installs the handlers for the signals.
     ///
     /// # Errors
     /// The handlers can't be installed.
@@ -40,7 +40,7 @@ impl Interrupt {
             let mut seen = Vec::new();
             for signal in signals.forever() {
                 if seen.contains(&signal) {
-                    eprintln!("What the benchmarks made is being removed in the background.");
+                    eprintln!("A process in the background still removes everything that the benchmarks made.");
                     std::process::exit(i32::from(Problem::interrupted().exit));
                 }
                 seen.push(signal);
@@ -51,13 +51,15 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// Returns an error as soon as this program was asked to end.
+    ///
     /// # Errors
-    /// Somebody asked to end.
+    /// This program was asked to end.
     pub(crate) fn check(&self) -> Result<(), Problem> {
         if self.0.asked.load(Ordering::SeqCst) { Err(Problem::interrupted()) } else { Ok(()) }
     }
 
-    /// This process group runs now; it is asked to end if somebody asks this program to.
+    /// Remembers the process group that runs now. An interruption of this program ends the group too.
     pub(crate) fn runs(&self, group: Pid) {
         self.0.group.store(group.as_raw(), Ordering::SeqCst);
         if self.check().is_err() {
@@ -65,7 +67,7 @@ impl Interrupt {
         }
     }
 
-    /// It has ended.
+    /// Forgets the process group, which has ended.
     pub(crate) fn ended(&self) {
         self.0.group.store(0, Ordering::SeqCst);
     }
@@ -73,7 +75,7 @@ impl Interrupt {
     fn end_group(&self) {
         let group = self.0.group.load(Ordering::SeqCst);
         if group > 0 {
-            // A group that has just ended needs no signal.
+            // An error only means that the group has just ended.
             let _ = killpg(Pid::from_raw(group), Signal::SIGTERM);
         }
     }

@@ -1,7 +1,7 @@
-//! The process that removes everything, however the benchmarks end.
+//! The keeper, a process that removes all files, servers and containers of the benchmarks, however they end.
 //!
-//! It waits until its standard input closes. The system closes it when this program ends, also when that is killed. The
-//! keeper is in a process group of its own, which Ctrl-C on a terminal doesn't reach.
+//! The keeper waits until its standard input closes. The system closes the input when the benchmarks end, also when
+//! they are killed. The keeper has its own process group, which Ctrl-C on a terminal doesn't reach.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -18,16 +18,16 @@ use nix::unistd::Pid;
 
 use crate::problem::Problem;
 
-/// A file in the folder: containers may have been made.
+/// The name of a file in the folder. The file exists if the benchmarks may have made containers.
 pub(crate) const COMPOSE_WAS_USED: &str = "compose-was-used";
 
-/// How long commands and servers may take to end before they are killed.
+/// The longest time for commands and servers to end before they are killed.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// How long Docker may take to answer.
+/// The longest time for an answer of Docker.
 const DOCKER: Duration = Duration::from_secs(60);
 
-/// How often something is looked at that is to end.
+/// The pause between two looks at a process that was asked to end.
 const POLL: Duration = Duration::from_millis(20);
 
 /// The keeper, as the benchmarks see it.
@@ -37,9 +37,9 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts it. From now on the folder is removed in any case.
+    /// Starts the keeper. From then on, the folder is removed in any case.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
-        let failed = "The process that cleans up afterwards can't be started";
+        let failed = "The process that cleans up after the benchmarks can't be started";
         let program = std::env::current_exe().context(failed)?;
         let mut process = Command::new(program)
             .args([OsStr::new("clean-up"), folder.as_os_str()])
@@ -53,26 +53,27 @@ impl Keeper {
         Ok(Self { process, pipe })
     }
 
-    /// This process group runs now, or none.
+    /// Tells the keeper the process group that runs now, or that no group runs.
     pub(crate) fn runs(&mut self, group: Option<Pid>) -> Result<()> {
         let number = group.map_or(0, Pid::as_raw);
-        writeln!(self.pipe, "{number}").context("The process that cleans up afterwards has ended too early")
+        writeln!(self.pipe, "{number}").context("The process that cleans up after the benchmarks has ended too early")
     }
 
-    /// Lets it clean up, and waits for that.
+    /// Lets the keeper clean up, and waits for its end.
     pub(crate) fn finish(self) -> Result<()> {
         let Self { mut process, pipe } = self;
         drop(pipe);
-        let status = process.wait().context("The process that cleans up can't be waited for")?;
+        let status =
+            process.wait().context("The end of the process that cleans up after the benchmarks can't be waited for")?;
         if status.success() {
             Ok(())
         } else {
-            Err(Problem::failed("Not everything that was made could be removed.").into())
+            Err(Problem::failed("Some files, servers or containers of the benchmarks could not be removed.").into())
         }
     }
 }
 
-/// What the keeper itself does.
+/// Runs as the keeper: waits for the end of the benchmarks, and removes everything that they made.
 pub(crate) fn keep(folder: &Path) -> ExitCode {
     let mut group = None;
     for line in stdin().lock().lines().map_while(Result::ok) {
@@ -94,7 +95,7 @@ pub(crate) fn keep(folder: &Path) -> ExitCode {
     code
 }
 
-/// Ends a process group, first politely.
+/// Asks a process group to end, and kills it if it takes too long.
 fn end_group(group: Pid) {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         if killpg(group, signal).is_err() || gone_within(GRACE, || killpg(group, None) == Err(Errno::ESRCH)) {
@@ -114,13 +115,13 @@ fn gone_within(limit: Duration, gone: impl Fn() -> bool) -> bool {
     true
 }
 
-/// A PostgreSQL that was started in the folder.
+/// A PostgreSQL server that was started in the folder.
 struct Server {
     data: PathBuf,
     pid: Pid,
 }
 
-/// The servers whose data is in one of the folder's checkouts, or beside them.
+/// Finds the servers whose data is in one of the folder's checkouts, or beside them.
 fn servers(folder: &Path) -> Vec<Server> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -134,17 +135,18 @@ fn servers(folder: &Path) -> Vec<Server> {
 }
 
 impl Server {
-    /// Its data is deleted next, so it need not write anything.
+    /// Stops the server at once. Its data is deleted next, so it need not write anything.
     fn stop(&self) {
         for signal in [Signal::SIGQUIT, Signal::SIGKILL] {
-            // The number may be another process's by now.
+            // The number may belong to another process by now.
             if !self.is_it() || kill(self.pid, signal).is_err() || gone_within(GRACE, || !self.is_it()) {
                 return;
             }
         }
     }
 
-    /// Whether the process is this server. It works in its data folder, which also stands on its command line.
+    /// Whether the process is this server. A server's working folder is its data folder, whose path also stands on its
+    /// command line.
     fn is_it(&self) -> bool {
         if let (Ok(folder), Ok(data)) = (fs::read_link(format!("/proc/{}/cwd", self.pid)), self.data.canonicalize()) {
             return folder == data;
@@ -154,7 +156,7 @@ impl Server {
     }
 }
 
-/// What the names of the folder's compose projects begin with: xtask takes the name of the checkout's folder, in small
+/// The beginning of the names of the folder's compose projects. xtask takes the name of the checkout's folder in small
 /// letters, and adds a hash.
 pub(crate) fn project_prefix(folder: &Path) -> String {
     format!("{}-", folder.file_name().unwrap_or_default().to_string_lossy().to_lowercase())
@@ -180,11 +182,11 @@ fn remove_containers(prefix: &str) -> Result<()> {
     Ok(())
 }
 
-/// What docker prints, if it answers in time.
+/// Runs docker, and returns its output.
 fn docker(args: &[&str]) -> Result<String> {
     let shown = format!("docker {}", args.join(" "));
     let failed = |why: String| -> anyhow::Error {
-        Problem::failed(format!("`{shown}` {why}. Containers of the benchmarks may be left."))
+        Problem::failed(format!("`{shown}` {why}. Containers of the benchmarks may still exist."))
             .remedy("docker ps --all")
             .into()
     };
@@ -201,7 +203,7 @@ fn docker(args: &[&str]) -> Result<String> {
     }
 }
 
-/// Deletes a folder. What was just killed may still write its last file, so this is tried several times.
+/// Deletes a folder. It tries several times, because a process that was just killed may still write its last file.
 fn remove(folder: &Path) -> Result<()> {
     let mut last = Ok(());
     for _ in 0..50 {

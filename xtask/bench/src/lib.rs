@@ -1,7 +1,7 @@
-//! How long the workspace's commands take, beside the programs that people would use without them.
+//! Measures the workspace's commands, and compares them with the programs that people would use without them.
 //!
-//! Everything happens in a temporary folder: clones of the checkout, servers on free ports, target folders. A process of
-//! its own, the `keeper`, removes all of it when the benchmarks end, however they end.
+//! All clones of the checkout, target folders and data of servers are in a temporary folder. The servers listen on free
+//! ports. A separate process, the `keeper`, removes everything when the benchmarks end, however they end.
 
 #![cfg(unix)]
 
@@ -29,7 +29,7 @@ use crate::interrupt::Interrupt;
 use crate::problem::Problem;
 use crate::report::Reporter;
 
-/// Reads the command line, measures, and tells how it ended.
+/// Reads the command line, measures, and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(Subject::CleanUp { folder }) = &cli.subject {
@@ -48,12 +48,12 @@ pub fn main() -> ExitCode {
 
 fn measure(cli: &Cli, reporter: &Reporter) -> Result<()> {
     let workspace = cli.workspace.as_ref().ok_or_else(|| {
-        Problem::usage("This program is started by `cargo xtask bench`, which tells it about the workspace.")
+        Problem::usage("This program needs the description of the workspace that `cargo xtask bench` passes to it.")
             .remedy("cargo xtask bench --help")
     })?;
     let bench = Bench::set_up(Interrupt::listen()?, subjects::in_memory(cli.subject.as_ref()))?;
     let measured = subjects::run(cli, workspace, &bench, reporter);
-    // What a command says that was asked to end is beside the point.
+    // After an interruption, the error of the command that was ended doesn't matter.
     let measured = bench.interrupt.check().map_err(anyhow::Error::from).and(measured);
     bench.clear_away().and(measured)
 }

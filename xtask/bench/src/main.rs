@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how long the workspace's commands take, beside the programs that people would use without them.
+//! `cargo xtask bench` compares the workspace's commands with the programs that people would use without them.
 
 use std::process::ExitCode;
 
@@ -7,9 +7,9 @@ fn main() -> ExitCode {
     xtask_bench::main()
 }
 
-/// Process groups, signals and private servers are Unix's.
+/// The benchmarks need process groups, signals and private servers, which only Unix has.
 #[cfg(not(unix))]
 fn main() -> ExitCode {
-    eprintln!("error: `cargo xtask bench` works on Linux and on macOS only; nothing was measured.");
+    eprintln!("error: `cargo xtask bench` works on Linux and on macOS only. Nothing was measured.");
     ExitCode::FAILURE
 }

@@ -1,4 +1,4 @@
-//! What went wrong, as sentences for somebody who has never seen this project, with the exit code that it leads to.
+//! Problems. Each has sentences for a reader who has never seen this project, and an exit code.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ const USAGE: u8 = 2;
 const UNAVAILABLE: u8 = 6;
 const INTERRUPTED: u8 = 130;
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) exit: u8,
-    /// What failed, in one sentence.
+    /// A sentence that says what failed.
     pub(crate) what: String,
-    /// What there is to know beyond that, a line each.
+    /// Further facts, one a line.
     pub(crate) details: Vec<String>,
-    /// What mends it: each a sentence or a command to type.
+    /// The remedies. Each is a sentence or a command to type.
     pub(crate) remedies: Vec<String>,
 }
 
@@ -25,32 +25,32 @@ impl Problem {
         Self { exit, what: what.into(), details: Vec::new(), remedies: Vec::new() }
     }
 
-    /// A problem that has no exit code of its own.
+    /// A problem without a special exit code.
     pub(crate) fn failed(what: impl Into<String>) -> Self {
         Self::new(FAILED, what)
     }
 
-    /// The command line can't be used.
+    /// A problem of the command line.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::new(USAGE, what)
     }
 
-    /// A server can't be had.
+    /// A problem because no server is available.
     pub(crate) fn unavailable(what: impl Into<String>) -> Self {
         Self::new(UNAVAILABLE, what)
     }
 
-    /// Somebody pressed Ctrl-C, or asked this program to end in another way.
+    /// The interruption, after the user pressed Ctrl-C or ended this program in another way.
     pub(crate) fn interrupted() -> Self {
         Self::new(INTERRUPTED, "The benchmarks were interrupted. Everything that they made has been removed.")
     }
 
-    /// What an error says: its problem, or the error itself with its causes, as one sentence.
+    /// The problem of an error. Another error becomes a problem with the error and its causes as one sentence.
     pub(crate) fn of(error: anyhow::Error) -> Self {
         error.downcast().unwrap_or_else(|error| Self::failed(format!("{error:#}.")))
     }
 
-    /// Whether a server can't be had.
+    /// Whether the problem is that no server is available.
     pub(crate) fn is_unavailable(&self) -> bool {
         self.exit == UNAVAILABLE
     }

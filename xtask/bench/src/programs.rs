@@ -1,4 +1,4 @@
-//! The peers: programs that people would use without `cargo xtask`, where they are installed.
+//! The peers, which are the programs that people would use without `cargo xtask`.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,12 +11,12 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 use xshell::Shell;
 
-/// A program that isn't here, and how to get it.
+/// A program that isn't installed, and the way to install it.
 #[derive(Clone, Debug)]
 pub(crate) struct Missing {
-    /// What can't be measured.
+    /// The command that can't be measured.
     pub(crate) command: String,
-    /// Why not, as a sentence.
+    /// The reason, as a sentence without the full stop.
     pub(crate) why: String,
     pub(crate) remedies: Vec<String>,
 }
@@ -27,21 +27,21 @@ impl Missing {
     }
 }
 
-/// PostgreSQL's own programs, beside the server that is in use or on PATH.
+/// PostgreSQL's programs. Those in the folder of the running server's program are preferred to those on PATH.
 #[derive(Clone, Debug)]
 pub(crate) struct Postgres {
     /// The folder of the server's program.
     folder: Option<PathBuf>,
-    /// Who runs the server, if that isn't this user.
+    /// The user and the group that run the server, if this is another user.
     account: Option<(u32, u32)>,
 }
 
 impl Postgres {
-    /// Those beside the server whose data is in this folder.
+    /// Returns the programs that belong to the server whose data is in this folder.
     ///
-    /// Debian's psql on PATH is a script that looks for the real one first, and takes longer for that than psql does.
+    /// Debian's psql on PATH is a script that looks for the real psql first. The search takes longer than psql itself.
     pub(crate) fn of_server(data: &Path) -> Result<Self> {
-        // Its first word is the server's program (PostgreSQL's CreateOptsFile).
+        // The file's first word is the path of the server's program (see CreateOptsFile in PostgreSQL).
         let options = fs::read_to_string(data.join("postmaster.opts")).unwrap_or_default();
         let program = options.split(" \"").next().map(|program| PathBuf::from(program.trim()));
         let owner = data.metadata().with_context(|| format!("{} can't be read", data.display()))?;
@@ -52,7 +52,7 @@ impl Postgres {
         })
     }
 
-    /// One of its programs.
+    /// Finds one of the programs.
     pub(crate) fn program(&self, name: &str) -> Result<PathBuf, Missing> {
         let beside = self.folder.as_ref().map(|folder| folder.join(name)).filter(|program| program.is_file());
         let why = format!("{name} isn't installed");
@@ -60,14 +60,14 @@ impl Postgres {
         beside.or_else(|| which::which(name).ok()).ok_or_else(|| Missing::new(name, why, remedy))
     }
 
-    /// Hands a folder over to the account that runs the server.
+    /// Gives a folder to the account that runs the server.
     pub(crate) fn own(&self, folder: &Path) -> Result<()> {
         let Some((uid, gid)) = self.account else { return Ok(()) };
         std::os::unix::fs::chown(folder, Some(uid), Some(gid))
             .with_context(|| format!("{} can't be given to the server's account", folder.display()))
     }
 
-    /// Runs a command as the account that runs the server: PostgreSQL refuses root.
+    /// Runs a command as the account that runs the server, because PostgreSQL refuses root.
     pub(crate) fn as_account(&self, mut command: Command) -> Command {
         if let Some((uid, gid)) = self.account {
             command.uid(uid).gid(gid);
@@ -76,13 +76,13 @@ impl Postgres {
     }
 }
 
-/// sqlx-cli, as `cargo install` has it.
+/// Finds the sqlx-cli that `cargo install` has installed.
 pub(crate) fn sqlx() -> Result<PathBuf, Missing> {
     let remedy = "cargo install sqlx-cli --version =0.9.0 --locked --no-default-features --features postgres,sqlx-toml";
     which::which("sqlx").map_err(|_| Missing::new("sqlx-cli", "sqlx-cli isn't installed", remedy))
 }
 
-/// One of PostgreSQL's clients, with the connection in its environment: a command line can be read by everybody.
+/// Calls one of PostgreSQL's clients with the connection in its environment, because all users can read a command line.
 pub(crate) fn client(shell: &Shell, program: &Path, url: &Url) -> Command {
     let mut command = Command::from(shell.cmd(program));
     command
@@ -99,17 +99,17 @@ pub(crate) fn database(url: &Url) -> String {
     decoded(url.path().trim_start_matches('/'))
 }
 
-/// The port of a URL, or PostgreSQL's own.
+/// The port of a URL, or PostgreSQL's default port.
 pub(crate) fn port(url: &Url) -> String {
     url.port().unwrap_or(5432).to_string()
 }
 
-/// A part of a URL as it is meant.
+/// A part of a URL without its percent-encoding.
 pub(crate) fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The same server, another database.
+/// The URL of another database on the same server.
 pub(crate) fn with_database(url: &Url, name: &str) -> Url {
     let mut url = url.clone();
     url.set_path(name);

@@ -1,8 +1,8 @@
-//! Minimum, median and maximum of a few measurements.
+//! The minimum, the median and the maximum of a few measurements.
 
 use serde::Serialize;
 
-/// What several measurements of the same thing say.
+/// A summary of several measurements of the same command.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Summary {
     pub(crate) min: f64,
@@ -11,7 +11,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// `None` if nothing was measured.
+    /// Summarizes the measurements. Returns `None` if nothing was measured.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -25,7 +25,7 @@ impl Summary {
         Some(Self { min, median, max })
     }
 
-    /// The ratio of the medians; `None` if the other one is zero.
+    /// The ratio of the medians. Returns `None` if the other median is zero.
     pub(crate) fn ratio(&self, other: &Self) -> Option<f64> {
         (other.median > 0.0).then(|| self.median / other.median)
     }

@@ -1,4 +1,4 @@
-//! What `cargo xtask` tells of the workspace.
+//! The description of the workspace, which `cargo xtask` passes to this program.
 
 use std::path::PathBuf;
 
@@ -8,24 +8,24 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
-    /// The program that is measured.
+    /// The path of the program that is measured.
     pub(crate) xtask: PathBuf,
     pub(crate) databases: Vec<Database>,
 }
 
-/// One of its databases.
+/// A database of the workspace.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Database {
     pub(crate) name: String,
-    /// The variable that holds its URL.
+    /// The variable that holds the database's URL.
     pub(crate) url_variable: String,
-    /// Relative to the root.
+    /// The folder of the migrations, relative to the root.
     pub(crate) migrations_dir: PathBuf,
-    /// Those that go up, in their order, relative to the root.
+    /// The files of the up migrations in their order, relative to the root.
     pub(crate) migrations: Vec<PathBuf>,
 }
 
-/// The description as it stands on the command line.
+/// Reads the description from the command line's argument.
 pub(crate) fn parse(json: &str) -> Result<Workspace, serde_json::Error> {
     serde_json::from_str(json)
 }

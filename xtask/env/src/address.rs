@@ -1,10 +1,10 @@
-//! Where a server listens.
+//! The address of a server.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// Where a server listens.
+/// The address at which a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// A name, an IP address without brackets, or the folder of a Unix socket.
@@ -19,7 +19,7 @@ impl Address {
         let name = self.name();
         self.is_socket()
             || name == "localhost"
-            // RFC 6761, section 6.3: these never leave the machine.
+            // RFC 6761, section 6.3, keeps these names on the machine.
             || name.ends_with(".localhost")
             || self.ip().is_some_and(|ip| ip.is_loopback())
     }
@@ -29,21 +29,21 @@ impl Address {
         self.host.starts_with('/')
     }
 
-    /// Whether both addresses are the same server, however their hosts are written. On the loopback interface the port
-    /// decides. A Unix socket is never taken for a port: nothing in an address says which server made it.
+    /// Whether both addresses belong to the same server, however their hosts are written. On the loopback interface the
+    /// port decides. A Unix socket never equals a port, because the address doesn't tell which server made the socket.
     pub fn same_server(&self, other: &Self) -> bool {
         self.port == other.port && self.canonical_host() == other.canonical_host()
     }
 
-    /// The IP address on which a server of our own has to listen, so that it can be reached here.
+    /// The IP address on which a server that we start must listen, so that programs reach it at this address.
     pub fn listen_ip(&self) -> &str {
         if self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()) { &self.host } else { "127.0.0.1" }
     }
 
-    /// One spelling for each host.
+    /// The one spelling of a host that is compared.
     fn canonical_host(&self) -> String {
         if self.is_socket() {
-            // Repeated slashes and one at the end mean nothing.
+            // Repeated slashes and a slash at the end mean nothing.
             return Path::new(&self.host).components().collect::<PathBuf>().display().to_string();
         }
         if self.is_loopback() {
@@ -52,12 +52,12 @@ impl Address {
         self.ip().map_or_else(|| self.name(), |ip| ip.to_string())
     }
 
-    /// The host as resolvers compare it: without regard to case, and without the dot that may end a whole name.
+    /// The host as resolvers compare it: in lower case, and without the dot that may end a full name.
     fn name(&self) -> String {
         self.host.strip_suffix('.').unwrap_or(&self.host).to_ascii_lowercase()
     }
 
-    /// The IP address, if the host is one. An IPv4 address in an IPv6 one's form (`::ffff:127.0.0.1`) is an IPv4 address.
+    /// The IP address, if the host is one. An IPv4 address in IPv6 form (`::ffff:127.0.0.1`) counts as an IPv4 address.
     fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok().map(|ip: IpAddr| ip.to_canonical())
     }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_of_our_own_listens_where_it_is_asked_for() {
+    fn our_server_listens_at_the_ip_address_of_the_url() {
         for (host, ip) in [("localhost", "127.0.0.1"), ("127.0.0.2", "127.0.0.2"), ("::1", "::1"), ("x", "127.0.0.1")] {
             assert_eq!(at(host, 1).listen_ip(), ip);
         }

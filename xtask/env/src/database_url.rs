@@ -1,17 +1,18 @@
-//! A database's URL, taken apart once: where the server is, who logs in, which database.
+//! Reads a database's URL once, and keeps its parts: the server's address, the user and the database's name.
 //!
-//! The URL has the last word. sqlx takes what a URL doesn't say from libpq's variables, from `~/.pgpass` and from the
-//! machine, so one URL could mean two places to two programs. Here nothing comes from there:
+//! Only the URL counts. sqlx takes each part that a URL leaves out from libpq's variables, from `~/.pgpass` or from the
+//! machine, so one URL could lead two programs to two places. This module takes nothing from there:
 //!
-//! - `PGHOST`, `PGHOSTADDR`, `PGUSER`, `PGDATABASE`, a socket in one of the usual folders, the name of the account: the URL
-//!   has to name the host, the user and the database.
+//! - `PGHOST`, `PGHOSTADDR`, `PGUSER`, `PGDATABASE`, a socket in one of the usual folders, the name of the account: the
+//!   URL must name the host, the user and the database.
 //! - `PGPORT`: a URL without a port means 5432.
-//! - `PGPASSWORD`, `PGPASSFILE` and `~/.pgpass`: a URL without a password logs in without one, as `trust` and `peer` allow.
-//! - `PGSSLMODE`: a URL without `sslmode` means `prefer`. If the variable asks for TLS and the host is another machine, the
-//!   URL is refused, because the driver would connect without it and say nothing.
-//! - `PGOPTIONS`: the driver can't be told to leave it out, so no URL can be used while it is set.
-//! - `PGAPPNAME`: each session's name is given by the caller.
-//! - `PGSSLROOTCERT`, `PGSSLCERT`, `PGSSLKEY`: they mean nothing without TLS.
+//! - `PGPASSWORD`, `PGPASSFILE` and `~/.pgpass`: a URL without a password logs in without one, as `trust` and `peer`
+//!   allow.
+//! - `PGSSLMODE`: a URL without `sslmode` means `prefer`. If the variable asks for TLS and the host is another machine,
+//!   the URL is refused, because the driver would connect without TLS and not say so.
+//! - `PGOPTIONS`: the driver can't be told to ignore this variable, so no URL can be used while the variable is set.
+//! - `PGAPPNAME`: the caller gives each session its name.
+//! - `PGSSLROOTCERT`, `PGSSLCERT`, `PGSSLKEY`: these variables mean nothing without TLS.
 
 use std::fmt;
 
@@ -33,19 +34,19 @@ const HOST: &[&str] = &["host", "hostaddr"];
 /// The option for TLS, in both of sqlx's spellings.
 const SSL_MODE: &[&str] = &["sslmode", "ssl-mode"];
 
-/// What is encoded in a name: all but the characters that mean nothing in any URL (RFC 3986, section 2.3).
+/// The characters that are encoded in a name. The others have no special meaning in any URL (RFC 3986, section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The URL of a database. It is printed as `host:port/database`, without user and password.
 #[derive(Clone)]
 pub struct DatabaseUrl {
-    /// The variable that it comes from.
+    /// The variable that holds the URL.
     pub variable: String,
-    /// Who logs in.
+    /// The user that logs in.
     pub user: String,
     /// The password, which is empty if the URL has none.
     pub password: String,
-    /// Where the server is.
+    /// The server's address.
     pub address: Address,
     /// The database's name.
     pub database: String,
@@ -54,11 +55,11 @@ pub struct DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// Parses `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, which the variable has. What it says doesn't depend on the
+    /// Parses `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, the value of `variable`. The result doesn't depend on the
     /// process's environment.
     ///
     /// # Errors
-    /// It isn't such a URL, or leaves out what another reader would add by itself.
+    /// The text isn't a URL of this form, or it leaves out a part that another program would fill in.
     pub fn parse(variable: &str, text: &str) -> Result<Self, UrlError> {
         let text = text.trim();
         check_scheme(text)?;
@@ -115,10 +116,10 @@ impl DatabaseUrl {
         })
     }
 
-    /// The URL, if this process's environment lets its sessions be as it says.
+    /// Returns the URL, if this process's environment doesn't change the sessions of the URL.
     ///
     /// # Errors
-    /// The environment asks for something that can't be left out or can't be done.
+    /// The environment has settings that the driver can't ignore, or asks for TLS, which isn't compiled in.
     pub fn in_environment(self) -> Result<Self, UrlError> {
         self.in_environment_of(|name| std::env::var(name).ok())
     }
@@ -134,19 +135,19 @@ impl DatabaseUrl {
         Ok(self)
     }
 
-    /// How to connect to its database, under a name that `pg_stat_activity` shows.
+    /// The options for a connection to the database. `pg_stat_activity` shows the session under `application_name`.
     pub fn options(&self, application_name: &str) -> PgConnectOptions {
         self.options.clone().application_name(application_name)
     }
 
-    /// Whether both lead to one database, however the host is written.
+    /// Whether both URLs lead to the same database, however their hosts are written.
     pub fn is_same_database(&self, other: &Self) -> bool {
         self.database == other.database && self.address.same_server(&other.address)
     }
 
-    /// Moves it to another port of its host.
+    /// Moves the URL to another port of its host.
     pub fn set_port(&mut self, port: u16) {
-        // An option would win over the port behind the host.
+        // An option `port` would win over the port after the host.
         let mut pairs = pairs_without(&self.url, &["port"]);
         if self.url.set_port(Some(port)).is_err() {
             // A URL without a host before the path can't have a port there.
@@ -157,8 +158,9 @@ impl DatabaseUrl {
         self.address.port = port;
     }
 
-    /// The URL of another database on the same server, with the password, for the environment of a child. It says all that
-    /// the child would otherwise take from libpq's variables. The server knows its sessions by `application_name`.
+    /// The URL of another database on the same server, with the password, for the environment of a child. The URL names
+    /// everything that the child would otherwise take from libpq's variables. The server shows the child's sessions
+    /// under `application_name`.
     pub fn of_database(&self, database: &str, application_name: &str) -> String {
         let mut url = self.url.clone();
         url.set_path(&format!("/{}", encoded(database)));
@@ -177,7 +179,7 @@ impl DatabaseUrl {
         url.into()
     }
 
-    /// The URL with its password. It belongs in a file or in the environment of a child, and in no output.
+    /// The URL with its password. It may stand in a file or in the environment of a child, but in no output.
     pub fn with_password(&self) -> &str {
         self.url.as_str()
     }
@@ -203,22 +205,22 @@ fn check_scheme(text: &str) -> Result<(), UrlError> {
     }
 }
 
-/// Finds a password that ends the authority, the part before the path, with a character of its own. The `@` that was meant
-/// to end the password is then behind the authority, and what is left of the password would pass for a host, a port, a
-/// database or an option, and be printed as such.
+/// Finds a password with a character that ends the authority, which is the part before the path. The `@` that was meant
+/// to end the password then stands after the authority. The rest of the password would be taken for a host, a port, a
+/// database or an option, and messages would print it.
 fn check_authority(text: &str) -> Result<(), UrlError> {
     let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
     let rest = authority.find(['/', '?', '#']).map_or("", |end| &authority[end..]);
     if rest.contains(['@', '#']) { Err(UrlError::CutShort) } else { Ok(()) }
 }
 
-/// An option's value, under any of its names. The last one counts.
+/// The value of an option that has several names. The last value in the URL counts.
 fn option(url: &Url, names: &[&str]) -> Option<String> {
     let pairs = url.query_pairs().filter(|(name, _)| names.contains(&name.as_ref()));
     pairs.last().map(|(_, value)| value.into_owned())
 }
 
-/// The options but for these, as they are written.
+/// The options without those in `names`, in the URL's spelling.
 fn pairs_without(url: &Url, names: &[&str]) -> Vec<String> {
     let pairs = url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let is_other = |pair: &&str| url::form_urlencoded::parse(pair.as_bytes()).all(|(name, _)| !names.contains(&&*name));

@@ -1,17 +1,17 @@
-//! What a file in the format of `.env` says, and what is wrong with it.
+//! Reads a file in the format of `.env`, and finds all its faults.
 //!
-//! dotenvy parses it, because sqlx uses dotenvy too, and both have to find the same values. But the errors of dotenvy name
-//! no line and quote the text, and an open quote takes the rest of the file with it. So dotenvy is asked about one statement
-//! at a time.
+//! dotenvy parses the file, because sqlx uses dotenvy too, and both have to find the same values. But the errors of
+//! dotenvy name no line and quote the text, and after an open quote it reads nothing more of the file. So this module
+//! gives dotenvy one statement at a time.
 
 use std::collections::BTreeSet;
 
-/// What a file in the format of `.env` says, and what is wrong with it.
+/// The variables and the faults of a file in the format of `.env`.
 #[derive(Default)]
 pub struct EnvFile {
-    /// The variables, in the file's order. Of two with one name, the first counts, as everywhere that dotenvy reads the file.
+    /// The variables, in the file's order. The first one of a name counts, as in every program that uses dotenvy.
     pub values: Vec<Value>,
-    /// The lines that can't be read. The others are read all the same.
+    /// The faults of the lines that can't be read. All other lines are read.
     pub faults: Vec<Fault>,
 }
 
@@ -19,20 +19,20 @@ pub struct EnvFile {
 pub struct Value {
     /// The variable's name.
     pub name: String,
-    /// Its value, without quotes.
+    /// The variable's value, without quotes.
     pub text: String,
-    /// The line where it begins, from one.
+    /// The line where the variable begins, counted from one.
     pub line: usize,
 }
 
-/// What is wrong with a line. Nothing of the line is quoted: it may hold a secret.
+/// A fault in a line. It quotes nothing of the line, which may hold a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The line, from one.
+    /// The line, counted from one.
     pub line: usize,
-    /// The rest of a sentence that begins with the line, without the full stop.
+    /// The rest of a sentence whose subject is the line, without the full stop.
     pub what: &'static str,
-    /// A sentence that says what to write.
+    /// A sentence that tells the user what to write.
     pub remedy: &'static str,
 }
 
@@ -42,7 +42,7 @@ impl Fault {
     }
 
     fn not_an_assignment(line: usize) -> Self {
-        let remedy = "Write NAME=value, with letters, digits and _ in the name, or # before a comment.";
+        let remedy = "Write NAME=value, with letters, digits and _ in the name, or begin a comment with #.";
         Self { line, what: "isn't NAME=value", remedy }
     }
 
@@ -52,25 +52,25 @@ impl Fault {
     }
 
     fn open_quote(line: usize) -> Self {
-        let remedy = "Close it, or put the whole value between quotes of the other kind.";
+        let remedy = "Close the quote, or put the whole value between quotes of the other kind.";
         Self { line, what: "opens a quote that isn't closed", remedy }
     }
 
     fn reference(line: usize) -> Self {
-        let remedy = "Write the value itself, or \\$ where the sign is meant.";
-        Self { line, what: "refers to a variable, which may be the environment's", remedy }
+        let remedy = "Write the value itself, or write \\$ for a dollar sign.";
+        Self { line, what: "refers to a variable, whose value may come from the environment", remedy }
     }
 }
 
 impl EnvFile {
-    /// Reads a file's content. A value that refers to another variable (`$NAME`) has the environment's value put in, if it
-    /// is set there, else the file's.
+    /// Reads a file's content. A reference to another variable (`$NAME`) stands for the environment's value, or for the
+    /// file's value if the environment doesn't set the variable.
     pub fn parse(content: &[u8]) -> Self {
         Self::of(&Statements::split(content))
     }
 
-    /// Reads the content of a file that has to say the same whatever the process's environment is: a value that refers to
-    /// another variable is a fault.
+    /// Reads the content of a file that must not depend on the process's environment. A value that refers to another
+    /// variable is a fault.
     pub fn parse_by_itself(content: &[u8]) -> Self {
         let statements = Statements::split(content);
         let mut file = Self::of(&statements);
@@ -85,7 +85,7 @@ impl EnvFile {
         self.values.iter().find(|value| value.name == name).map(|value| value.text.as_str())
     }
 
-    /// All of them in one reading, because a value may refer to those before it.
+    /// Reads all assignments at once, because a value may refer to the variables before it.
     fn of(statements: &Statements) -> Self {
         let text: String = statements.assignments.iter().map(|(_, text)| text.as_str()).collect();
         let mut known = BTreeSet::new();
@@ -98,26 +98,26 @@ impl EnvFile {
     }
 }
 
-/// A file's statements. Most are a line each; a value between quotes may go on for several.
+/// A file's statements. Most statements are one line. A value between quotes may have several lines.
 struct Statements {
-    /// Those that set a variable: the line where they begin, and their text with the line's end.
+    /// The statements that set a variable, each with the line where it begins and its text with the line's end.
     assignments: Vec<(usize, String)>,
     faults: Vec<Fault>,
 }
 
-/// How dotenvy takes a text.
+/// How dotenvy understands a text.
 enum Reading {
     /// A comment, or a blank line.
     Nothing,
     Assignment,
-    /// A quote is open at its end.
+    /// A quote is open at the text's end.
     Open,
     Malformed,
 }
 
 impl Statements {
     fn split(content: &[u8]) -> Self {
-        // Windows' editors begin a file with a byte order mark.
+        // Some editors on Windows begin a file with a byte order mark.
         let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
         let lines: Vec<_> = content.split(|byte| *byte == b'\n').map(std::str::from_utf8).collect();
         let mut statements = Self { assignments: Vec::new(), faults: Vec::new() };
@@ -134,7 +134,7 @@ impl Statements {
             self.faults.push(Fault::not_utf8(number));
             return 1;
         };
-        // dotenvy takes blanks at the end of a file without a newline for a statement that goes on.
+        // Without a newline at the end, dotenvy takes blanks at the end of a file for a statement that goes on.
         let mut text = format!("{line}\n");
         match read(&text) {
             Reading::Nothing => return 1,
@@ -163,17 +163,17 @@ impl Statements {
                 self.faults.push(Fault::open_quote(number));
             }
         }
-        // The next line may be a good one, whatever this one was meant to be.
+        // The next line may be a good one, whatever is wrong with this one.
         1
     }
 }
 
-/// How dotenvy takes the beginning of a text that ends with a newline.
+/// Tells how dotenvy understands the first statement of a text that ends with a newline.
 fn read(text: &str) -> Reading {
     match dotenvy::from_read_iter(text.as_bytes()).next() {
         None => Reading::Nothing,
         Some(Ok(_)) => Reading::Assignment,
-        // A line that is whole is handed on without its end.
+        // dotenvy names a complete line without its newline.
         Some(Err(dotenvy::Error::LineParse(line, _))) if line.ends_with('\n') => Reading::Open,
         Some(Err(_)) => Reading::Malformed,
     }
@@ -188,8 +188,8 @@ fn is_assignment(line: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
 }
 
-/// The lines of an assignment that have a `$` which dotenvy takes for a reference: neither in single quotes nor after a
-/// backslash.
+/// Finds the lines of an assignment with a `$` that dotenvy takes for a reference. Such a `$` stands neither in single
+/// quotes nor after a backslash.
 fn references(first: usize, assignment: &str) -> Vec<usize> {
     let mut lines = Vec::new();
     let value = assignment.split_once('=').map_or("", |(_, value)| value);
@@ -203,7 +203,7 @@ fn references(first: usize, assignment: &str) -> Vec<usize> {
             (_, b'\n') => line += 1,
             _ => {}
         }
-        // A backslash that is escaped escapes nothing.
+        // A backslash after a backslash escapes nothing.
         previous = if (previous, byte) == (b'\\', b'\\') { 0 } else { byte };
     }
     lines

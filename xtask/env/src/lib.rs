@@ -1,6 +1,6 @@
-//! Reads what people write about databases by hand: a PostgreSQL URL, and a file in the format of `.env`.
+//! Reads the two texts about databases that people write by hand: a PostgreSQL URL, and a file in the format of `.env`.
 //!
-//! Both hold secrets and both get mistyped. All that is wrong can be reported at once, and no report quotes the text.
+//! Both texts hold secrets, and people mistype both. All mistakes can be reported at once. No report quotes the text.
 
 mod address;
 mod database_url;

@@ -1,39 +1,39 @@
-//! Why a text can't be used as a database's URL.
+//! The reasons why a text can't be used as a database's URL.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why a text can't be used as a database's URL.
+/// A reason why a text can't be used as a database's URL.
 ///
-/// As text it is the rest of a sentence that begins with the variable's name, without the full stop. It quotes nothing of
-/// the URL, where the password may be anywhere, except for the scheme that SQLAlchemy uses.
+/// Its text is the rest of a sentence that begins with the variable's name, without the full stop. The password may
+/// stand anywhere in the URL, so the text quotes nothing of the URL but SQLAlchemy's scheme.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UrlError {
-    /// It doesn't begin with `postgres://`.
+    /// The text doesn't begin with `postgres://`.
     NotPostgres,
-    /// It begins with a scheme of SQLAlchemy's, this one.
+    /// The URL begins with this scheme, which only SQLAlchemy knows.
     SqlAlchemy(String),
     /// A character of the password ends the part with user and host too early.
     CutShort,
-    /// It isn't a URL.
+    /// The text isn't a URL.
     Malformed(url::ParseError),
-    /// A part of it isn't text.
+    /// A decoded part of the URL isn't UTF-8.
     NotUtf8,
-    /// One of its options has a value that doesn't exist.
+    /// One of the URL's options has a value that doesn't exist.
     WrongOption,
-    /// It names no user.
+    /// The URL names no user.
     NoUser,
-    /// It names no host.
+    /// The URL names no host.
     NoHost,
-    /// It names no database.
+    /// The URL names no database.
     NoDatabase,
-    /// What stands in the database's place can't be its name.
+    /// The text in the database's place can't be a name.
     NotAName,
-    /// It names a database that PostgreSQL keeps for itself.
+    /// The URL names a database that PostgreSQL keeps for itself.
     PostgresOwn,
-    /// It asks for TLS.
+    /// The URL asks for TLS.
     Tls,
-    /// It says nothing about TLS, and the environment asks for it.
+    /// The URL says nothing about TLS, and the environment asks for it.
     TlsFromEnvironment,
     /// The environment has settings for every session.
     SessionsFromEnvironment,
@@ -46,7 +46,7 @@ impl fmt::Display for UrlError {
             Self::SqlAlchemy(scheme) => {
                 return write!(
                     f,
-                    "is in SQLAlchemy's form: write `postgres://` where it says `{scheme}://`, and leave the rest"
+                    "is in SQLAlchemy's form: write `postgres://` where it says `{scheme}://`, and keep the rest"
                 );
             }
             Self::CutShort => {
@@ -71,11 +71,11 @@ impl fmt::Display for UrlError {
             }
             Self::NoDatabase => "names no database: it must end in `/` and the database's name",
             Self::NotAName => {
-                "has an unencoded `/` or `:` in the database's name: write `/` as %2F and `:` as %3A, and the port behind \
+                "has an unencoded `/` or `:` in the database's name: write `/` as %2F and `:` as %3A, and the port after \
                  the host"
             }
             Self::PostgresOwn => {
-                "names a database of PostgreSQL's own, which are postgres, template0 and template1: name one that is yours"
+                "names one of PostgreSQL's own databases (postgres, template0 and template1): name another database"
             }
             Self::Tls => {
                 "asks for TLS with `sslmode`, and TLS is not compiled in: write `sslmode=disable` if the server may be \
@@ -83,7 +83,7 @@ impl fmt::Display for UrlError {
             }
             Self::TlsFromEnvironment => {
                 "says nothing about TLS while PGSSLMODE in the environment asks for it, and TLS is not compiled in: write \
-                 `?sslmode=disable` behind the database's name if the server may be reached without encryption"
+                 `?sslmode=disable` after the database's name if the server may be reached without encryption"
             }
             Self::SessionsFromEnvironment => {
                 "can't be used while PGOPTIONS is set in the environment, because the PostgreSQL driver gives its settings to \

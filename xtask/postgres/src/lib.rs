@@ -1,8 +1,8 @@
 //! The part of sqlx that xtask uses, under the names that sqlx gives it.
 //!
-//! The package `sqlx` adds macros to its two parts `sqlx-core` and `sqlx-postgres`. Xtask uses none of them, and they
-//! would be compiled before its first command could run. The shop's crates do use them. They take the package `sqlx`,
-//! and share the two parts with xtask, because both ask for the same features.
+//! The package `sqlx` adds macros to its two parts `sqlx-core` and `sqlx-postgres`. Xtask uses no macro of sqlx, and
+//! would have to wait for their compilation before its first command could run. The shop's crates use the macros, so
+//! they depend on the package `sqlx`. They share the two parts with xtask, because both ask for the same features.
 
 pub use sqlx_core::connection::{ConnectOptions, Connection};
 pub use sqlx_core::error::{self, Error, Result};

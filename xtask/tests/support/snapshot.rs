@@ -80,7 +80,7 @@ fn in_order(lines: impl Iterator<Item = String>) -> String {
     let mut blocks: Vec<(bool, String)> = Vec::new();
     for line in lines {
         match blocks.last_mut() {
-            Some((true, block)) if line.starts_with("    ") => *block += &format!("{line}\n"),
+            Some((true, block)) if is_below(&line) => *block += &format!("{line}\n"),
             _ => blocks.push((is_of_database(&line), format!("{line}\n"))),
         }
     }
@@ -93,6 +93,11 @@ fn in_order(lines: impl Iterator<Item = String>) -> String {
         sorted.extend(texts);
     }
     sorted
+}
+
+/// Returns whether a line belongs to the line of the step above it: the line of a migration, or its event.
+fn is_below(line: &str) -> bool {
+    line.starts_with("    ") || line.contains("\"text\":\"         ")
 }
 
 /// Returns whether the line, or the event, reports the end of a database's step.

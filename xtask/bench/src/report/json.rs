@@ -1,4 +1,4 @@
-//! Results as JSON, one object a line. `--help` describes the objects.
+//! Shows results as JSON, one object a line. `--help` describes the objects.
 
 use serde::Serialize;
 
@@ -30,9 +30,9 @@ enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         busy: Option<f64>,
     },
-    /// What can't be measured.
+    /// A command that can't be measured.
     Missing { subject: &'a str, case: &'a str, command: &'a str, what: &'a str, remedies: &'a [String] },
-    /// What ended the benchmarks.
+    /// The problem that ended the benchmarks.
     Problem { what: &'a str, details: &'a [String], remedies: &'a [String], exit_code: u8 },
 }
 
@@ -64,7 +64,7 @@ pub(super) fn problem(problem: &Problem) -> String {
     shown(&Line::Problem { what, details, remedies, exit_code: *exit })
 }
 
-/// Plain numbers and texts can always be written.
+/// The conversion can't fail, because the objects hold only plain numbers and texts.
 fn shown(line: &Line<'_>) -> String {
     serde_json::to_string(line).unwrap_or_default()
 }
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(value["remedies"], json!(["cargo install it"]));
     }
 
-    /// What `--help` says of the objects is what they are.
+    /// `--help` names every key of the objects.
     #[test]
     fn every_key_is_documented() {
         use clap::CommandFactory;

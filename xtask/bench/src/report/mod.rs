@@ -1,6 +1,6 @@
-//! How results are shown: as tables, or as JSON, one object a line.
+//! Shows results as tables, or as JSON, one object a line.
 //!
-//! Results go to standard output, problems and what is measured at the moment to standard error.
+//! Results go to standard output. Problems and the progress go to standard error.
 
 mod json;
 mod table;
@@ -20,14 +20,14 @@ use crate::programs::Missing;
 pub(crate) struct Reporter {
     format: Format,
     quiet: bool,
-    /// Results are kept, to be shown in one table.
+    /// Whether the results are kept for one table at the end.
     short: Cell<bool>,
     kept: RefCell<Vec<Results>>,
-    /// How many results there were.
+    /// The number of results so far.
     count: Cell<usize>,
 }
 
-/// What is measured at the moment.
+/// The display of the command that is measured at the moment.
 pub(crate) struct Progress(Option<ProgressBar>);
 
 impl Reporter {
@@ -37,12 +37,12 @@ impl Reporter {
         Self { format, quiet: cli.quiet, short: Cell::new(false), kept: RefCell::default(), count: Cell::new(0) }
     }
 
-    /// From now on the results are kept for one short table. As JSON, they are shown one by one all the same.
+    /// Keeps all further results for one short table. Results as JSON are still shown one by one.
     pub(crate) fn keep(&self) {
         self.short.set(self.format != Format::Json);
     }
 
-    /// Shows the short table of all that was kept.
+    /// Shows the short table of all results that were kept.
     pub(crate) fn show_kept(&self) {
         let kept = self.kept.take();
         if !kept.is_empty() {
@@ -53,7 +53,7 @@ impl Reporter {
         }
     }
 
-    /// A comparison begins.
+    /// Announces a comparison.
     pub(crate) fn progress(&self, title: &str, runs: u64) -> Progress {
         if self.quiet || self.format == Format::Json {
             return Progress(None);
@@ -63,7 +63,7 @@ impl Reporter {
             return Progress(None);
         }
         let bar = ProgressBar::new(runs);
-        // The template is fixed and valid; without it, the library's own is shown.
+        // The template is a valid constant. If the library still refused it, the library's default would be shown.
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}, run {pos} of {len}: {wide_msg}") {
             bar.set_style(style);
         }
@@ -72,7 +72,7 @@ impl Reporter {
         Progress(Some(bar))
     }
 
-    /// Says what takes time before anything is measured.
+    /// Announces work that takes time before anything is measured.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet && self.format != Format::Json {
             eprintln!("{text}");
@@ -92,7 +92,7 @@ impl Reporter {
         }
     }
 
-    /// A whole comparison can't be made.
+    /// Reports a whole comparison that can't be made.
     pub(crate) fn missing(&self, subject: &str, case: &str, missing: &Missing) {
         match self.format {
             Format::Json => print(&json::missing(subject, case, missing)),
@@ -114,14 +114,14 @@ impl Reporter {
 }
 
 impl Progress {
-    /// This command is measured next.
+    /// Shows the command that is measured next.
     pub(crate) fn measures(&self, name: &str) {
         if let Some(bar) = &self.0 {
             bar.set_message(name.to_owned());
         }
     }
 
-    /// All commands were measured once more.
+    /// Counts one more run of all commands.
     pub(crate) fn advances(&self) {
         if let Some(bar) = &self.0 {
             bar.inc(1);
@@ -137,7 +137,7 @@ impl Drop for Progress {
     }
 }
 
-/// A reader that has gone away ends the output, not the work.
+/// Prints a text. If the reader has closed the pipe, only the output ends. The benchmarks go on.
 fn print(text: &str) {
     let _ = writeln!(stdout().lock(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Results as tables.
+//! Shows results as tables.
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -13,7 +13,7 @@ enum Unit {
 }
 
 impl Unit {
-    /// One that fits the longest of these times.
+    /// Chooses the unit that fits the longest of these times.
     fn of(seconds: impl IntoIterator<Item = f64>) -> Self {
         match seconds.into_iter().fold(0.0, f64::max) {
             longest if longest < 0.9995 => Self::Milliseconds,
@@ -31,7 +31,7 @@ impl Unit {
     }
 }
 
-/// A comparison with its heading: a line for each command.
+/// A table of one comparison with a heading. Each command has a line.
 pub(super) fn long(results: &Results) -> String {
     let Results { subject, title, runs, rows, cpu, .. } = results;
     let other = results.compared_to();
@@ -41,7 +41,7 @@ pub(super) fn long(results: &Results) -> String {
         runs => format!("{runs} runs each, in turn"),
     });
     if let Some(other) = other {
-        heading.push_str(&format!("; the ratio is that of the medians to \"{}\"", other.name));
+        heading.push_str(&format!("; the ratio compares the medians with \"{}\"", other.name));
     }
 
     let unit = Unit::of(rows.iter().flat_map(|row| [row.wall.max, row.cpu.median]));
@@ -71,7 +71,7 @@ pub(super) fn long(results: &Results) -> String {
     format!("{heading}\n{}\n", finished(table, 1))
 }
 
-/// All comparisons in one table: a line for each command that has a peer.
+/// One table of all comparisons. Each command that has a peer has a line.
 pub(super) fn short(all: &[Results]) -> String {
     let mut table = table();
     table.set_header(["what", "peer", "cargo xtask", "peer", "ratio"]);
@@ -92,7 +92,7 @@ pub(super) fn short(all: &[Results]) -> String {
     format!("Medians, measured in turn; a ratio below 1 means that cargo xtask is faster\n{}\n", finished(table, 2))
 }
 
-/// The title, and what tells this command from others of the same comparison.
+/// The title, and the part of the command's name that differs from other commands of the comparison.
 fn what(results: &Results, row: &Row) -> String {
     match row.name.split_once(", ") {
         Some((_, difference)) => format!("{}, {difference}", results.title),
@@ -100,7 +100,7 @@ fn what(results: &Results, row: &Row) -> String {
     }
 }
 
-/// A line for what can't be measured.
+/// The lines about a command that can't be measured.
 pub(super) fn missing(missing: &Missing) -> String {
     let Missing { command, why, remedies } = missing;
     let mut text = format!("  Not measured: {command}. {why}.");
@@ -119,7 +119,7 @@ fn table() -> Table {
     table
 }
 
-/// The table's text, with all columns but the first `names` to the right.
+/// The table's text. All columns after the first `names` columns are aligned to the right.
 fn finished(mut table: Table, names: usize) -> String {
     for column in table.column_iter_mut().skip(names) {
         column.set_cell_alignment(CellAlignment::Right);

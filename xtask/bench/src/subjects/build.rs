@@ -1,6 +1,6 @@
-//! The compilation of xtask, which everybody who clones waits for: from nothing, and after a change of one file.
+//! Measures the compilation of xtask from nothing and after a change of one file. Every newcomer waits for it.
 //!
-//! All revisions are compiled by the toolchain that runs the benchmarks.
+//! The toolchain that runs the benchmarks compiles all revisions.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,10 +14,10 @@ use anyhow::Result;
 
 const SUBJECT: &str = "build";
 
-/// How many times the compilation after a change is measured.
+/// The number of measurements of the compilation after a change.
 const CHANGES: u32 = 5;
 
-/// A revision to compile, with a target folder of its own.
+/// A revision to compile, with its own target folder.
 struct Source<'a> {
     bench: &'a Bench,
     name: String,
@@ -34,7 +34,7 @@ pub(super) fn run(setting: &Setting<'_>, base: Option<&str>, change: &[PathBuf],
     for file in change {
         if let Some(source) = sources.iter().find(|source| !source.checkout.root.join(file).is_file()) {
             return Err(Problem::usage(format!("{} has no file {}.", source.name, file.display()))
-                .remedy("Name a file that is in both revisions: --change FILE")
+                .remedy("Name a file that exists in both revisions: --change FILE")
                 .into());
         }
     }
@@ -82,12 +82,12 @@ impl<'a> Source<'a> {
 
     fn cargo(&self, words: &[&str]) -> Command {
         let mut command = cargo(self.bench, words);
-        // A wrapper such as sccache would be measured in place of the compiler.
+        // Without this, a wrapper like sccache would be measured in place of the compiler.
         command.env("RUSTC_WRAPPER", "").env("CARGO_TARGET_DIR", &self.target).current_dir(&self.checkout.root);
         command
     }
 
-    /// Puts a line before all others, so that every place in the file is another one.
+    /// Adds a line at the file's beginning, so that the line numbers of all code in the file change.
     fn change(&self, file: &Path) -> Result<()> {
         let (shell, path) = (&self.bench.shell, self.checkout.root.join(file));
         let text = shell.read_file(&path)?;
@@ -95,7 +95,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// What people do who use sqlx-cli without xtask.
+/// The compilation of sqlx-cli, which people without xtask would wait for.
 fn install_sqlx_cli(bench: &Bench) -> Candidate<'_> {
     let (root, target) = (bench.folder.join("sqlx-cli"), bench.folder.join("target-sqlx-cli"));
     let mut install = cargo(bench, &["install", "sqlx-cli", "--version", "=0.9.0", "--locked", "--quiet", "--force"]);

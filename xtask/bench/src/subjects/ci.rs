@@ -1,6 +1,6 @@
-//! `cargo xtask ci`, beside its steps run alone, one after the other.
+//! Compares `cargo xtask ci` with its steps, which run alone, one after the other.
 //!
-//! How busy the cores are while the steps run alone is a share that no schedule can take to more than all of them.
+//! The share of the cores that is busy while the steps run alone shows how much a better schedule could gain at most.
 
 use std::cell::RefCell;
 use std::fs;
@@ -17,10 +17,10 @@ use crate::problem::Problem;
 
 const SUBJECT: &str = "ci";
 
-/// The step that compiles nothing of its own.
+/// The step that compiles nothing that other steps don't compile.
 const TEST: &str = "test";
 
-/// What `ci --list --format json` prints, as far as it matters here.
+/// The part of the output of `ci --list --format json` that the benchmarks need.
 #[derive(Deserialize)]
 struct Listed {
     #[serde(default)]
@@ -37,7 +37,7 @@ struct Pipeline<'a> {
     bench: &'a Bench,
     checkout: Checkout<'a>,
     steps: Vec<String>,
-    /// All of them at once, as arguments.
+    /// The arguments for a run of all steps.
     whole: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn run(setting: &Setting<'_>, conditions: &[Condition], only: &[Strin
     let bench = setting.bench;
     setting.where_possible((SUBJECT, "all"), || {
         let checkout = setting.checkout("ci")?;
-        // Whatever cargo's configuration says of it.
+        // This variable overrides the target folder in cargo's configuration.
         bench.shell.set_var("CARGO_TARGET_DIR", checkout.root.join("target"));
         let xtask = checkout.root.join("target/debug/xtask");
         let checkout = checkout.with_xtask(xtask);
@@ -94,7 +94,7 @@ impl Pipeline<'_> {
             setting.reporter.note("Running ci and each of its steps once, so that everything is compiled.");
             self.warm_up()?;
         }
-        // What each step takes on its own, run by run.
+        // The times of each step alone, run by run.
         let each = RefCell::new(vec![Vec::new(); self.steps.len()]);
         let alone = || {
             self.steps.iter().zip(each.borrow_mut().iter_mut()).try_fold(Took::default(), |sum, (step, samples)| {
@@ -128,7 +128,7 @@ impl Pipeline<'_> {
         Ok(())
     }
 
-    /// What a step compiles only when it is alone, it compiles here.
+    /// Runs each step alone once, because a step may compile other things when it is alone.
     fn warm_up(&self) -> Result<()> {
         self.busy(&self.whole)?;
         for step in self.steps.iter().filter(|step| *step != TEST) {
@@ -137,13 +137,13 @@ impl Pipeline<'_> {
         Ok(())
     }
 
-    /// Empties the target folder, but for xtask itself.
+    /// Empties the target folder, and keeps xtask itself.
     fn empty(&self, setting: &Setting<'_>) -> Result<()> {
         self.bench.shell.remove_path(self.checkout.root.join("target"))?;
         build(&self.checkout, setting)
     }
 
-    /// Runs it; as processor time counts what all cores did meanwhile, since much of the work is the servers'.
+    /// Runs xtask. The processor time is that of all cores meanwhile, because servers do much of the work.
     fn busy(&self, words: &[String]) -> Result<Took> {
         let mut command = self.checkout.xtask(&[]);
         command.args(words).args(["--format", "plain"]);
@@ -154,7 +154,7 @@ impl Pipeline<'_> {
     }
 }
 
-/// For how long the cores of this machine weren't idle, all together, since it started; only Linux says it.
+/// The time that all cores together were busy since the machine started. Only Linux reports it.
 fn busy_seconds() -> Option<f64> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
@@ -162,8 +162,8 @@ fn busy_seconds() -> Option<f64> {
     Some(busy_ticks(text.lines().next()?)? / ticks as f64)
 }
 
-/// user, nice, system, irq, softirq and steal of a line of `/proc/stat` (proc_stat(5)). The last one is what the host of
-/// a virtual machine gave to others: no schedule could have used it.
+/// The sum of user, nice, system, irq, softirq and steal in a line of `/proc/stat` (proc_stat(5)). The host of a
+/// virtual machine gave the time `steal` to other machines, so no schedule could have used it.
 fn busy_ticks(line: &str) -> Option<f64> {
     let numbers: Vec<f64> = line.strip_prefix("cpu ")?.split_whitespace().map_while(|word| word.parse().ok()).collect();
     [0, 1, 2, 5, 6, 7].into_iter().map(|at| numbers.get(at)).sum()

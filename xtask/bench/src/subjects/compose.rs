@@ -1,4 +1,4 @@
-//! A server in a container, beside `docker compose up --wait`.
+//! Compares a server in a container with `docker compose up --wait`.
 
 use std::process::Command;
 
@@ -23,7 +23,7 @@ pub(super) fn measure(setting: &Setting<'_>) -> Result<()> {
     }
     let prefix = project_prefix(&bench.folder);
     let checkout = setting.checkout(prefix.trim_end_matches('-'))?;
-    // It says what keeps this user from Docker's engine, before there is anything that the engine would have to remove.
+    // This call reports why the user can't reach Docker's engine, before any container exists that has to be removed.
     checkout.ask(&["db-setup", "--server", "compose", "--dry-run"], &[0])?;
     bench.shell.write_file(bench.folder.join(COMPOSE_WAS_USED), "")?;
     checkout.set_up("compose")?;
@@ -55,12 +55,12 @@ pub(super) fn measure(setting: &Setting<'_>) -> Result<()> {
     empty()
 }
 
-/// `docker compose` on the project that xtask has made.
+/// Calls `docker compose` for the project that xtask has made.
 struct Compose<'a> {
     bench: &'a Bench,
     checkout: &'a Checkout<'a>,
     project: String,
-    /// What compose.yaml reads.
+    /// The variables that compose.yaml reads.
     env: [(&'static str, String); 3],
 }
 
@@ -84,7 +84,7 @@ impl<'a> Compose<'a> {
     fn command(&self, words: &[&str]) -> Command {
         let project = &self.project;
         let env = self.env.iter().map(|(name, value)| (name, value));
-        // What is in .env is for the programs of the workspace, and may stop compose.
+        // `.env` is written for the workspace's programs. Compose might not be able to read it.
         let empty = self.checkout.root.join(".xtask/empty.env");
         let command = cmd!(self.bench.shell, "docker compose --env-file {empty} --project-name {project}");
         self.checkout.at_root(command.args(["--file", "compose.yaml"]).args(words).envs(env))

@@ -1,4 +1,4 @@
-//! `cargo xtask db-setup`, from each state that it may begin in.
+//! Measures `cargo xtask db-setup` from each state in which it may begin.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,7 +32,7 @@ pub(super) fn run(setting: &Setting<'_>, starts: &[Start]) -> Result<()> {
     Ok(())
 }
 
-/// The databases are as they should be. sqlx-cli gets databases of its own: it keeps its history elsewhere.
+/// The databases are set up already. sqlx-cli gets its own databases, because it keeps its history in another table.
 fn nothing(setting: &Setting<'_>) -> Result<()> {
     let checkout = setting.checkout("nothing")?;
     checkout.set_up("local")?;
@@ -80,14 +80,14 @@ fn sqlx_commands(checkout: &Checkout<'_>, sqlx: &Path, psql: Option<&Path>, benc
     Ok(commands)
 }
 
-/// A server runs, and has none of the databases.
+/// A server runs without the databases.
 fn cold(setting: &Setting<'_>) -> Result<()> {
     let (bench, checkout) = (setting.bench, setting.checkout("cold")?);
     checkout.set_up("local")?;
     let psql = match postgres_of(&checkout)?.program("psql") {
         Ok(psql) => psql,
         Err(Missing { why, remedies, .. }) => {
-            // Without it, nothing here drops the databases before the next run.
+            // Without psql, nothing can drop the databases before the next run.
             let command = "db-setup on a server without the databases".to_owned();
             setting.reporter.missing(SUBJECT, "cold", &Missing { command, why, remedies });
             return checkout.stop();
@@ -112,7 +112,7 @@ fn cold(setting: &Setting<'_>) -> Result<()> {
     checkout.stop()
 }
 
-/// Makes each database, and runs its migrations' SQL. `place` says where a database is, given its URL.
+/// Makes each database, and runs its migrations' SQL. `place` turns a database's URL into the URL to use.
 pub(super) fn migrate_with_psql(
     checkout: &Checkout<'_>,
     psql: &Path,
@@ -134,7 +134,7 @@ pub(super) fn migrate_with_psql(
     Ok(commands)
 }
 
-/// psql that ends at the first error, and reads nobody's `.psqlrc`.
+/// A call of psql that ends at the first error and reads no `.psqlrc`.
 fn psql_command(psql: &Path, url: &Url, bench: &Bench, words: &[&str]) -> Command {
     let mut command = programs::client(&bench.shell, psql, url);
     command.args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1"]).args(words);
@@ -145,7 +145,7 @@ fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// PostgreSQL's programs that a private cluster is made with by hand, or the first one that isn't here.
+/// The programs of PostgreSQL that make a private cluster by hand, or the first one that isn't installed.
 pub(super) fn server_programs(postgres: &Postgres) -> Result<[PathBuf; 3], Missing> {
     Ok([postgres.program("initdb")?, postgres.program("pg_ctl")?, postgres.program("psql")?])
 }

@@ -1,4 +1,4 @@
-//! A private cluster from nothing, beside initdb, pg_ctl and psql.
+//! Compares a private cluster from nothing with initdb, pg_ctl and psql.
 
 use std::cell::Cell;
 use std::fs;
@@ -26,7 +26,7 @@ pub(super) fn measure(setting: &Setting<'_>) -> Result<()> {
     };
 
     let attic = Attic { bench, count: Cell::new(0) };
-    // Whichever is measured next, no server runs beside it, and the disk has nothing left to write.
+    // Before each measurement, no other server runs, and the disk has nothing left to write.
     let rest = || {
         checkout.stop()?;
         checkout.forget(&attic.place())?;
@@ -52,14 +52,14 @@ pub(super) fn measure(setting: &Setting<'_>) -> Result<()> {
     rest()
 }
 
-/// Where things go that would keep the disk busy if they were deleted now.
+/// A folder for files whose deletion would keep the disk busy during a measurement.
 struct Attic<'a> {
     bench: &'a Bench,
     count: Cell<u32>,
 }
 
 impl Attic<'_> {
-    /// A place that nothing is at.
+    /// A path where no file exists.
     fn place(&self) -> PathBuf {
         self.count.set(self.count.get() + 1);
         self.bench.folder.join(format!("old-{}", self.count.get()))
@@ -73,14 +73,14 @@ impl Attic<'_> {
     }
 }
 
-/// The same cluster, made by hand.
+/// The same cluster, which the benchmarks make with PostgreSQL's own programs.
 struct Peer<'a> {
     bench: &'a Bench,
     postgres: Postgres,
     initdb: PathBuf,
     pg_ctl: PathBuf,
     psql: PathBuf,
-    /// Holds `data`, where [`crate::keeper`] looks for a server, and the log.
+    /// The folder of the log and of `data`, where [`crate::keeper`] looks for a server.
     folder: PathBuf,
     user: String,
     port: u16,
@@ -113,7 +113,7 @@ impl<'a> Peer<'a> {
         start.arg("-D").arg(self.data()).arg("-l").arg(self.folder.join("log")).args(["-w", "-o", &options, "start"]);
         let place = |url: &Url| {
             let mut url = url.clone();
-            // What a URL refuses (one without a host), xtask has refused before.
+            // This can fail only for a URL without a host, which xtask has refused before.
             let _ = url.set_port(Some(self.port));
             let _ = url.set_username(&self.user);
             url
@@ -123,7 +123,7 @@ impl<'a> Peer<'a> {
         Ok(commands)
     }
 
-    /// Stops the server, and puts its data away.
+    /// Stops the server, and moves its data away.
     fn forget(&self, attic: &Attic<'_>) -> Result<()> {
         if self.data().join("postmaster.pid").exists() {
             let mut stop = self.program(&self.pg_ctl);

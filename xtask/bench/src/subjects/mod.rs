@@ -1,4 +1,4 @@
-//! What can be measured: a file for each subject.
+//! The subjects that can be measured. Each has a file.
 
 mod build;
 mod ci;
@@ -21,25 +21,25 @@ use crate::programs::{Missing, Postgres};
 use crate::report::Reporter;
 use crate::workspace::Workspace;
 
-/// What all subjects have at hand.
+/// The things that all subjects need.
 pub(crate) struct Setting<'a> {
     workspace: &'a Workspace,
     bench: &'a Bench,
     reporter: &'a Reporter,
-    /// What is checked out.
+    /// The revision that is checked out.
     revision: Revision,
-    /// How many times to measure, if the user has said so.
+    /// The number of measurements that the user asked for.
     runs: Option<u32>,
 }
 
-/// How many times `peers` measures each command: it is the short version.
+/// The number of measurements of each command in `peers`, which is the short version.
 const FEW: u32 = 3;
 
-/// The schema whose proof `peers` measures, in tables.
+/// The number of tables in the schema whose proof `peers` measures.
 const TABLES: u32 = 100;
 
-/// How many bytes the files take, if the subject had better have them in memory. A server with thousands of tables has
-/// tens of thousands of files. What is measured there reads none of them; to make them takes a disk minutes.
+/// The bytes of the files of a subject that should work in memory. A server with thousands of tables has tens of
+/// thousands of files. The measured commands read none of these files, but a disk needs minutes to make them.
 pub(crate) fn in_memory(subject: Option<&Subject>) -> Option<u64> {
     match subject {
         Some(Subject::Scale { tables, large }) => Some(scale::room(tables, *large)),
@@ -47,7 +47,7 @@ pub(crate) fn in_memory(subject: Option<&Subject>) -> Option<u64> {
     }
 }
 
-/// Measures what the command line asks for.
+/// Measures the subject that the command line names.
 pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Reporter) -> Result<()> {
     let revision = Revision::current(workspace, bench)?;
     let mut setting = Setting { workspace, bench, reporter, revision, runs: cli.runs };
@@ -64,14 +64,14 @@ pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Re
             reporter.show_kept();
             measured?;
         }
-        // It is run before there is anything to clean up.
+        // The function `main` of this package has already handled it.
         Subject::CleanUp { .. } => {}
     }
     if reporter.has_results() {
         return Ok(());
     }
     Err(Problem::unavailable(
-        "Nothing could be measured: this machine lacks the servers. What it lacks is named above.",
+        "Nothing could be measured, because this machine lacks the servers. The lines above name what is missing.",
     )
     .into())
 }
@@ -96,14 +96,14 @@ impl<'a> Setting<'a> {
         }
     }
 
-    /// A clone of the checkout whose URLs lead to a free port.
+    /// Makes a clone of the checkout whose URLs lead to a free port.
     fn checkout(&self, name: &str) -> Result<Checkout<'a>> {
         let checkout = Checkout::clone(name, &self.revision, self.workspace, self.bench)?;
         checkout.choose_port()?;
         Ok(checkout)
     }
 
-    /// Does what needs a server. If this machine lacks it, that is shown, and is no error.
+    /// Measures commands that need a server. If this machine lacks the server, that is shown and is no error.
     fn where_possible(&self, (subject, case): (&str, &str), measure: impl FnOnce() -> Result<()>) -> Result<()> {
         match measure().map_err(Problem::of) {
             Err(problem) if problem.is_unavailable() => {
@@ -118,17 +118,17 @@ impl<'a> Setting<'a> {
     }
 }
 
-/// Where a private cluster has its data.
+/// The data folder of the checkout's private cluster.
 fn data_folder(checkout: &Checkout<'_>) -> PathBuf {
     checkout.root.join(".xtask/postgres/data")
 }
 
-/// PostgreSQL's programs, beside the private cluster's server.
+/// PostgreSQL's programs, from the folder of the private cluster's server.
 fn postgres_of(checkout: &Checkout<'_>) -> Result<Postgres> {
     Postgres::of_server(&data_folder(checkout))
 }
 
-/// The cargo that runs these benchmarks.
+/// A call of the cargo that runs these benchmarks.
 fn cargo(bench: &Bench, words: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     Command::from(bench.shell.cmd(cargo).args(words))

@@ -1,4 +1,4 @@
-//! `cargo xtask db-verify`, beside `pg_dump -s` of the same database, on schemas of several sizes.
+//! Compares `cargo xtask db-verify` with `pg_dump -s` of the same database, on schemas of several sizes.
 
 use std::fmt::Write;
 use std::fs::OpenOptions;
@@ -17,30 +17,30 @@ use crate::workspace::Database;
 
 const SUBJECT: &str = "scale";
 
-/// What `--large` adds.
+/// The number of tables that `--large` adds.
 const LARGE: u32 = 10_000;
 
-/// Exit code of db-setup: the database is right, and there is no schema file yet that says so.
+/// The exit code of db-setup if the database is right, but no schema file exists yet.
 const NO_SCHEMA_FILE: i32 = 4;
 
 /// The name of a workspace's only database.
 const NAME: &str = "main";
 
-/// The variable of its URL.
+/// The variable that holds the database's URL.
 const VARIABLE: &str = "DATABASE_URL";
 
-/// The tables of one migration at most. In a transaction that makes more of them, each takes longer than the one before,
+/// The highest number of tables in one migration. In a larger transaction, each table takes longer than the one before,
 /// and PostgreSQL's default setting has no room for the locks.
 const EACH: u32 = 1000;
 
-/// How much room in memory the files of a table take in both databases, the real one and the one that the schema file
-/// comes from, and the logs; in bytes.
+/// The bytes for a table's files and its part of the logs. The table is in two databases, the real one and the one that
+/// the schema file comes from.
 const ROOM_EACH: u64 = 400 << 10;
 
-/// How much room a server takes; in bytes.
+/// The bytes that a server without these tables takes.
 const ROOM: u64 = 512 << 20;
 
-/// How much room all files take, in bytes.
+/// The bytes that all files take.
 pub(crate) fn room(tables: &[u32], large: bool) -> u64 {
     let all = tables.iter().chain(large.then_some(&LARGE));
     ROOM + all.map(|tables| u64::from(*tables) * ROOM_EACH).sum::<u64>()
@@ -69,7 +69,7 @@ pub(super) fn run(setting: &Setting<'_>, tables: &[u32], large: bool) -> Result<
 struct Generated<'a> {
     bench: &'a Bench,
     checkout: Checkout<'a>,
-    /// Of the server's maintenance database.
+    /// The URL of the server's maintenance database.
     url: Url,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Generated<'a> {
         let url = format!("postgres://scale:only-for-the-benchmarks@localhost:{}/postgres", free_port()?);
         let url = Url::parse(&url).context("The URL of a generated workspace isn't valid")?;
         let generated = Self { bench, checkout, url };
-        // A server, with a database that nobody needs.
+        // This makes the server, and a first database that isn't measured.
         let url = generated.write(1)?;
         generated.ask_for_databases()?;
         generated.make_room(largest)?;
@@ -95,7 +95,7 @@ impl<'a> Generated<'a> {
     fn measure(&self, tables: u32, setting: &Setting<'_>) -> Result<()> {
         let bench = self.bench;
         let url = self.write(tables)?;
-        // In this order: with the schema file there, db-setup need not look for the reason why it differs.
+        // The schema file is written before db-setup runs again, so that db-setup need not search for differences.
         self.checkout.ask(&["db-verify", "--write"], &[0])?;
         self.ask_for_databases()?;
 
@@ -127,13 +127,13 @@ impl<'a> Generated<'a> {
         self.checkout.ask(&["db-setup", "--server", "local"], &[0, NO_SCHEMA_FILE])
     }
 
-    /// Writes the migrations, and settings that lead to a database of its own.
+    /// Writes the migrations, and settings that lead to a separate database.
     fn write(&self, tables: u32) -> Result<Url> {
         let (shell, root) = (&self.bench.shell, &self.checkout.root);
         let url = with_database(&self.url, &format!("scale_{tables}"));
         let settings = format!("{VARIABLE}={url}\n");
         shell.write_file(root.join(".env.ci"), &settings)?;
-        // The first time, db-setup makes it, and takes another port if it has to.
+        // The first time, db-setup makes `.env`, and chooses another port if that is necessary.
         if shell.path_exists(root.join(".env")) {
             shell.write_file(root.join(".env"), &settings)?;
         }
@@ -147,7 +147,7 @@ impl<'a> Generated<'a> {
         Ok(url)
     }
 
-    /// pg_dump locks all tables at once, more of them than PostgreSQL has room for by default.
+    /// Raises a limit of the server. pg_dump locks all tables at once, and the default has no room for so many locks.
     fn make_room(&self, tables: u32) -> Result<()> {
         if tables <= EACH {
             return Ok(());
@@ -155,18 +155,18 @@ impl<'a> Generated<'a> {
         let path: PathBuf = data_folder(&self.checkout).join("postgresql.conf");
         let failed = || format!("{} can't be written", path.display());
         let mut file = OpenOptions::new().append(true).open(&path).context(failed())?;
-        // The server has room for a hundred times the setting, which is that of a connection.
+        // The setting counts for each connection. The server has room for a hundred times as many locks.
         writeln!(file, "max_locks_per_transaction = {}", tables / 10).context(failed())?;
         self.checkout.stop()?;
         self.ask_for_databases()
     }
 }
 
-/// A migration, up and down. The tables are like those of a shop: keys, checks, defaults, an index, a comment.
+/// A migration, up and down. The tables have keys, checks, defaults, an index and a comment, like those of a shop.
 fn migration(first: u32, last: u32) -> [String; 2] {
     let (mut up, mut down) = (String::new(), String::new());
     for number in first..=last {
-        // To a string, this can't fail.
+        // Writing to a string can't fail.
         let _ = write!(
             up,
             "CREATE TABLE item_{number} (\n    \
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(up.matches("CREATE TABLE").count(), 3);
         assert!(["item_1 (id)", "item_2 (id)", "item_3 (id)"].iter().all(|parent| up.contains(parent)), "{up}");
         assert!(!up.contains("REFERENCES item_4"), "{up}");
-        // Down, the last one goes first: others refer to those before it.
+        // The down migration drops the last table first, because each table refers to earlier ones.
         assert_eq!(down, "DROP TABLE item_4;\nDROP TABLE item_3;\nDROP TABLE item_2;\n");
     }
 

@@ -1,15 +1,15 @@
-//! What is there of a run: files, and processes that work with them.
+//! Finds the files of a run, and the processes that work with them.
 
 use std::fs;
 use std::path::Path;
 
 use nix::unistd::Pid;
 
-/// What is in a folder for temporary files, and who works with it.
+/// The content of a folder for temporary files, and the processes that work with it.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Left {
     pub(crate) files: Vec<String>,
-    /// Their command lines.
+    /// The command lines of the processes.
     pub(crate) processes: Vec<String>,
 }
 
@@ -23,8 +23,8 @@ impl Left {
     }
 }
 
-/// The processes that work in a folder, or have it on their command line or in their environment, with their command
-/// lines. One that has ended and that nobody has waited for yet is none.
+/// Finds the processes that work in a folder, or that have it on their command line or in their environment. Returns
+/// them with their command lines. A process that has ended doesn't count, even if its parent hasn't waited for it yet.
 pub(crate) fn processes(folder: &Path) -> Vec<(Pid, String)> {
     let name = folder.to_string_lossy();
     let text =

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`, as people call it: in this repository, with a folder for temporary files that is the test's own.
+//! Tests `cargo xtask bench` as people call it, in this repository. Each test has its own folder for temporary files.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::left::Left;
 use crate::run::{Bench, Outcome};
 
-/// Ends a test that needs what this machine lacks; with `XTASK_NO_SKIP` set, fails it.
+/// Skips a test that needs a server that this machine lacks. If `XTASK_NO_SKIP` is set, the test fails.
 fn may_skip(outcome: &Outcome) -> bool {
     let skips = outcome.code == Some(6);
     assert!(!skips || std::env::var_os("XTASK_NO_SKIP").is_none(), "may not be skipped: {outcome}");
@@ -40,7 +40,7 @@ fn nothing_to_do_as_json() {
         let [min, median, max] = ["min", "median", "max"].map(|key| ours[times][key].as_f64().unwrap());
         assert!(0.0 < min && min <= median && median <= max && max < 60.0, "{outcome}");
     }
-    // The peer is measured, or it is said how to get it.
+    // The peer is measured, or the output names the command that installs it.
     let peer = lines.iter().find(|line| line["command"].as_str().is_some_and(|name| name.starts_with("sqlx"))).unwrap();
     if peer["event"] == "missing" {
         assert!(peer["remedies"][0].as_str().unwrap().starts_with("cargo install sqlx-cli"), "{outcome}");
@@ -67,12 +67,12 @@ fn ends(how: impl Fn(&Bench) -> (Option<i32>, &'static str)) {
     let outcome = bench.wait();
     assert_eq!(outcome.code, code, "{outcome}");
     assert!(outcome.stderr.contains(says), "{outcome}");
-    // It isn't over before everything is gone.
+    // The command ends only after everything was removed.
     assert_eq!(bench.left(), Left::default());
 }
 
 #[test]
-fn interrupted_it_leaves_nothing() {
+fn an_interrupted_run_leaves_nothing() {
     ends(|bench| {
         bench.signal(Signal::SIGINT);
         (Some(130), "interrupted")
@@ -80,7 +80,7 @@ fn interrupted_it_leaves_nothing() {
 }
 
 #[test]
-fn killed_it_leaves_nothing() {
+fn a_killed_run_leaves_nothing() {
     ends(|bench| {
         bench.kill_program();
         (Some(1), "SIGKILL")
@@ -88,7 +88,7 @@ fn killed_it_leaves_nothing() {
 }
 
 #[test]
-fn arguments_are_the_packages_own() {
+fn the_package_reads_its_own_arguments() {
     let bench = Bench::new();
     let outcome = bench.run(&["--help"]);
     assert_eq!(outcome.code, Some(0), "{outcome}");
@@ -101,7 +101,7 @@ fn arguments_are_the_packages_own() {
 }
 
 #[test]
-fn a_revision_that_is_not_there() {
+fn an_unknown_revision_is_refused() {
     let bench = Bench::new();
     let outcome = bench.run(&["build", "--base", "no-such-branch", "--json"]);
     assert_eq!(outcome.code, Some(2), "{outcome}");
@@ -112,7 +112,7 @@ fn a_revision_that_is_not_there() {
 }
 
 impl Outcome {
-    /// The lines of its output.
+    /// The lines of the run's output, which are JSON.
     #[track_caller]
     fn json(&self) -> Vec<Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{self}"))).collect()

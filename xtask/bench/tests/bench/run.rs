@@ -14,20 +14,20 @@ use tempfile::TempDir;
 
 use crate::left::{Left, processes};
 
-/// Long enough for everything that ends at all, the compilation of the tool included.
+/// The longest time for a run with the compilation of the tool. Only a run that hangs takes longer.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
-/// What cargo and the test runner say of this package: a cargo that is told it runs build scripts again.
+/// The variables in which cargo and the test runner describe this package. With them, cargo runs build scripts again.
 const SAID: [&str; 5] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CFG_", "CARGO_BIN_", "NEXTEST"];
 
-/// A folder for temporary files, and what runs with it.
+/// A folder for temporary files, and the run that uses it.
 pub(crate) struct Bench {
     folder: TempDir,
     running: Option<Child>,
     stderr: Option<(BufReader<ChildStderr>, String)>,
 }
 
-/// How a run ended.
+/// The end of a run.
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -37,7 +37,7 @@ pub(crate) struct Outcome {
 impl Bench {
     pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("bench-test-").tempdir().unwrap();
-        // Started by root, PostgreSQL runs as another user, who has to get there.
+        // If root starts PostgreSQL, the server runs as another user, who must reach the folder.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         Self { folder, running: None, stderr: None }
     }
@@ -54,14 +54,14 @@ impl Bench {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs the benchmarks to their end.
     pub(crate) fn run(&self, words: &[&str]) -> Outcome {
         let output = self.command(words).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Outcome { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
-    /// Runs it until it says this; `None` if it ends before that.
+    /// Runs the benchmarks until they print this text. Returns `None` if they end before.
     pub(crate) fn start_until(&mut self, words: &[&str], says: &str) -> Option<()> {
         let mut child = self.command(words).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -73,7 +73,7 @@ impl Bench {
         found
     }
 
-    /// Waits until what was started has ended, the pipes of its children included.
+    /// Waits until the run has ended and its children have closed the pipes.
     pub(crate) fn wait(&mut self) -> Outcome {
         let mut child = self.running.take().unwrap();
         let (mut rest, mut stderr) = self.stderr.take().unwrap();
@@ -93,7 +93,7 @@ impl Bench {
         Outcome { code: status.code(), stdout, stderr }
     }
 
-    /// Signals `cargo xtask`, which is what cargo has become.
+    /// Sends a signal to `cargo xtask`, which has taken over the process of cargo.
     pub(crate) fn signal(&self, signal: Signal) {
         kill(pid(self.running.as_ref().unwrap()), signal).unwrap();
     }
@@ -106,7 +106,7 @@ impl Bench {
         kill(*program, Signal::SIGKILL).unwrap();
     }
 
-    /// What is there of its runs.
+    /// The files and processes of its runs.
     pub(crate) fn left(&self) -> Left {
         Left::of(self.folder.path())
     }
@@ -114,7 +114,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // A test that fails in between leaves no run behind: asked to end, it removes what it has made.
+        // A test that fails leaves no run behind, because a run that is asked to end removes what it made.
         if let Some(mut child) = self.running.take() {
             let _ = kill(pid(&child), Signal::SIGTERM);
             let _ = child.wait();

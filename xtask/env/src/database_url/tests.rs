@@ -14,7 +14,7 @@ fn is_refused_as(expected: &UrlError, texts: &[&str]) {
     for text in texts {
         let error = error(text);
         assert_eq!(error, *expected, "{text}");
-        // "unter2" also stands where the first letter of the password is somewhere else.
+        // Some URLs part the first letter of the password from the rest, so only the rest is looked for.
         assert!(!error.to_string().contains("unter2"), "{text}: {error}");
     }
 }
@@ -40,7 +40,7 @@ fn options_win_over_what_stands_before_them() {
 }
 
 #[test]
-fn without_a_port_it_is_postgresqls_own() {
+fn a_url_without_a_port_means_postgresqls_port() {
     for text in ["postgres://me@localhost/shop", "postgres:///shop?user=me&host=localhost"] {
         assert_eq!((url(text).address.port, url(text).options("x").get_port()), (5432, 5432));
     }
@@ -86,7 +86,7 @@ fn another_scheme_is_refused() {
 }
 
 #[test]
-fn sqlalchemys_form_is_told_what_to_write() {
+fn the_error_for_sqlalchemys_form_tells_what_to_write() {
     for scheme in ["postgresql+asyncpg", "postgres+psycopg2", "PostgreSQL+psycopg_async"] {
         let error = error(&format!("{scheme}://me:hunter2@localhost/shop")).to_string();
         let scheme = scheme.to_ascii_lowercase();
@@ -95,8 +95,7 @@ fn sqlalchemys_form_is_told_what_to_write() {
     }
 }
 
-/// Each of these characters would end the host before its time, and what is left of the password would be printed as the
-/// name of something.
+/// Each of these characters would end the host too early. Messages would then print the rest of the password as a name.
 #[test]
 fn an_unencoded_character_of_the_password_shows_nothing_of_it() {
     is_refused_as(
@@ -114,7 +113,7 @@ fn an_unencoded_character_of_the_password_shows_nothing_of_it() {
             "postgres://me@localhost/shop?password=hunter2@",
         ],
     );
-    // What can't be mistaken needn't be encoded.
+    // A character that can't be mistaken need not be encoded.
     for (text, password) in [
         ("postgres://me:a@b@localhost/shop", "a@b"),
         ("postgres://me:a:b@localhost/shop", "a:b"),
@@ -127,7 +126,7 @@ fn an_unencoded_character_of_the_password_shows_nothing_of_it() {
 }
 
 #[test]
-fn what_stands_where_the_port_should_be_is_not_shown() {
+fn a_wrong_port_is_not_shown() {
     is_refused_as(
         &UrlError::Malformed(url::ParseError::InvalidPort),
         &[
@@ -157,7 +156,7 @@ fn other_nonsense_is_refused() {
     );
 }
 
-/// All that is left out here, the driver would take from the environment or from the machine.
+/// The driver would take each part that these URLs leave out from the environment or from the machine.
 #[test]
 fn a_url_has_to_name_user_host_and_database() {
     is_refused_as(
@@ -166,7 +165,7 @@ fn a_url_has_to_name_user_host_and_database() {
             "postgres://localhost/shop",
             "postgres://:hunter2@localhost/shop",
             "postgres://me@localhost/shop?user=",
-            // Half a password behind a name without a host.
+            // Half a password stands after a name, and the host is missing.
             "postgres://me:2024/hunter2",
         ],
     );
@@ -191,7 +190,7 @@ fn a_url_has_to_name_user_host_and_database() {
 }
 
 #[test]
-fn a_databases_name_has_to_be_one() {
+fn a_wrong_name_of_a_database_is_refused() {
     is_refused_as(&UrlError::NotAName, &["postgres://me@localhost/shop/hunter2", "postgres://me@localhost/shop:5432"]);
     is_refused_as(
         &UrlError::PostgresOwn,
@@ -206,7 +205,7 @@ fn a_databases_name_has_to_be_one() {
 }
 
 #[test]
-fn tls_is_not_promised() {
+fn a_url_that_asks_for_tls_is_refused() {
     is_refused_as(
         &UrlError::Tls,
         &[
@@ -222,7 +221,7 @@ fn tls_is_not_promised() {
 }
 
 #[test]
-fn the_environments_wishes_are_not_passed_over() {
+fn settings_in_the_environment_are_not_ignored() {
     let here = "postgres://me@localhost/shop";
     let there = "postgres://me@db.example/shop";
     let said = "postgres://me@db.example/shop?sslmode=prefer";
@@ -273,7 +272,7 @@ fn the_port_is_moved_wherever_it_is_written() {
         url.set_port(6000);
         assert_eq!(url.with_password(), moved);
         assert_eq!((url.address.port, url.options("x").get_port()), (6000, 6000));
-        // What was written is read as the same.
+        // The new text is read as the same URL.
         let again = DatabaseUrl::parse("URL", moved).unwrap();
         assert!(again.is_same_database(&url), "{again} {url}");
     }

@@ -104,7 +104,7 @@ fn values_may_refer_to_those_before_them() {
     let file = EnvFile::parse(content);
     assert_eq!((file.get("B"), file.get("C")), (Some("12"), Some("$B")));
     assert_eq!(file.faults, [2, 5].map(Fault::not_an_assignment));
-    // By itself a file may not: the environment's value would win.
+    // A file that is read by itself may not refer to variables, because the environment's value would win.
     let file = EnvFile::parse_by_itself(content);
     assert_eq!(file.faults, [Fault::not_an_assignment(2), Fault::reference(3), Fault::not_an_assignment(5)]);
     assert_eq!(file.values.len(), 3);
@@ -115,7 +115,7 @@ fn references_are_found_where_dotenvy_would_follow_them() {
     let content = "A=$HOME\nB=\"x${A}y$B.\"\nC='$A'\nD=\\$A\nE=\"\\$A\"\n# $A\nF=x # $A\nG='\n$A\n'\nH=\"'$A'\"\n\
                    I=x\\\\$A\nJ=\"\n$A.\"\nK=x#$A\nL=\\'$A\nM= # $A\nN=#$A\nO=\"\\\"'$A'\\\"\"\n";
     let file = EnvFile::parse_by_itself(content.as_bytes());
-    // Every name but C to G, M and N is a line with one; each quoted newline shifts the rest by one.
+    // Every name but C to G, M and N stands on a line with a reference. Each quoted newline shifts the rest by one.
     assert_eq!(file.faults, [1, 2, 11, 12, 14, 15, 16, 19].map(Fault::reference));
     assert_eq!(EnvFile::parse(content.as_bytes()).faults, []);
 }

@@ -13,7 +13,7 @@ struct Finding {
     filepath: PathBuf,
     line: usize,
     column: usize,
-    /// The rule's name.
+    /// The name of the rule.
     kind: String,
 }
 

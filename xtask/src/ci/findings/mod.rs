@@ -1,4 +1,4 @@
-//! What programs print, made into problems with their place in a file.
+//! Turns the output of programs into problems with their place in a file.
 
 mod actionlint;
 mod lint;
@@ -18,19 +18,19 @@ use crate::compiler::{self, Compiled};
 use crate::problem::Problems;
 use crate::process::Ended;
 
-/// What was found in a program's output.
+/// The findings in a program's output.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) problems: Problems,
-    /// What is not part of a problem.
+    /// The text that is not part of a problem.
     pub(super) text: String,
-    /// How many tests ended in which way, if there were any.
+    /// The numbers of tests that passed, failed and so on, if tests ran.
     pub(super) totals: Option<Totals>,
-    /// Programs that were built.
+    /// The programs that were built.
     pub(super) executables: BTreeMap<String, PathBuf>,
 }
 
-/// Reads what a program printed.
+/// Reads a program's output.
 pub(super) fn read(reading: Reading, root: &Path, ended: &Ended) -> Found {
     let Ended { stdout, stderr, .. } = ended;
     match reading {

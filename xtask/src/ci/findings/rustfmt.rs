@@ -29,7 +29,7 @@ pub(super) fn read(root: &Path, stdout: &str, stderr: &str) -> Found {
         }
     }
     if let Some(last) = found.problems.0.last_mut() {
-        last.remedies.push("To have them all formatted: cargo fmt --all".to_owned());
+        last.remedies.push("To format all files: cargo fmt --all".to_owned());
     }
     let lines: Vec<&str> = stderr.lines().collect();
     found.problems.0.extend(lines.windows(2).filter_map(|pair| unreadable(root, pair[0], pair[1])));

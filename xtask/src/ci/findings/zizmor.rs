@@ -18,7 +18,7 @@ pub(super) fn read(root: &Path, stdout: &str, stderr: &str) -> Found {
     found
 }
 
-/// Reads a finding. There is none in a format that isn't known.
+/// Reads a finding. Returns `None` if its format isn't known.
 fn problem(root: &Path, finding: &Value) -> Option<Problem> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let is_primary = |location: &&Value| location["symbolic"]["kind"] == "Primary";

@@ -72,7 +72,7 @@ fn complete_on_failure() {
             "tests::holds failed: printed by the test",
             "$ cargo fmt --all --check",
             "running 1 test",
-            "→ To have them all formatted: cargo fmt --all",
+            "→ To format all files: cargo fmt --all",
         ]);
         // A test's failure is reported once as a problem. It also stands in the test's output.
         assert_eq!(outcome.stderr.matches("error: crates/journal/tests/it.rs").count(), 1, "{outcome}");

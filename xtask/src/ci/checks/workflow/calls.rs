@@ -1,5 +1,5 @@
-//! The check of workflows that needs this program's own knowledge. The program must take each call of `cargo xtask`, a job
-//! must run the whole pipeline in any case, and the last job must wait for the others.
+//! The check of workflows that needs this program's own knowledge. The program must accept each call of `cargo xtask`.
+//! A job must run the whole pipeline in any case. The last job must wait for the others.
 
 use super::yaml::{self, Entry, Piece, Place};
 use super::{Judge, Refusal, shell};
@@ -11,13 +11,13 @@ pub(super) struct Calls {
     pub(super) problems: Vec<Problem>,
     /// The number of calls that were judged.
     pub(super) judged: usize,
-    /// The number of calls with a variable: only GitHub knows what they ask for.
+    /// The number of calls with a variable. Only GitHub knows the variable's value.
     pub(super) variable: usize,
     /// For each call of the whole pipeline, the thing that can keep its failure from failing the run.
     pipelines: Vec<Option<Problem>>,
 }
 
-/// Looks at all workflows: their names and contents.
+/// Checks all workflows, which are given by their names and contents.
 pub(super) fn check(files: &[(String, String)], judge: Judge) -> Calls {
     let mut calls = Calls::default();
     for (file, source) in files {
@@ -43,7 +43,7 @@ fn problem(file: &str, Place { line, column }: Place, what: impl Into<String>) -
     Problem::failed(what).at(file, line, Some(column))
 }
 
-/// A workflow as it was read.
+/// A workflow that was read.
 struct Workflow<'a> {
     file: &'a str,
     entries: Vec<Entry>,
@@ -54,12 +54,12 @@ impl Workflow<'_> {
         self.entries.iter().find(|entry| entry.path == [path, &[key]].concat())
     }
 
-    /// The entry that lets a job or a step fail.
+    /// Finds the entry that allows a job or a step to fail.
     fn may_fail(&self, path: &[&str]) -> Option<&Entry> {
         self.find(path, "continue-on-error").filter(|entry| !entry.names().eq(["false"]))
     }
 
-    /// Judges all calls. The error is the place that isn't understood.
+    /// Judges all calls. The error is the first place that this check can't read.
     fn judge(&self, judge: Judge, calls: &mut Calls) -> Result<(), Place> {
         let before = calls.pipelines.len();
         for entry in &self.entries {
@@ -110,20 +110,20 @@ impl Workflow<'_> {
     fn obstacle(&self, path: &[&str], first: &str, place: Place, end: char) -> Option<Problem> {
         let (job, step) = (&path[..2], &path[..4]);
         let (place, what) = if let Some(entry) = self.may_fail(job).or_else(|| self.may_fail(step)) {
-            (entry.place, "With this, the whole pipeline may fail and the run passes.")
+            (entry.place, "With this setting, the run passes even if the whole pipeline fails.")
         } else if let Some(entry) = self.find(job, "if").or_else(|| self.find(step, "if")) {
             (entry.place, "The whole pipeline runs only under this condition.")
         } else if !"\n;".contains(end) || ["!", "if", "until", "while"].contains(&first) {
-            (place, "The script may go on where the whole pipeline fails, because other commands are tied to it.")
+            (place, "The script may go on after the whole pipeline fails, because other commands depend on this one.")
         } else {
             return None;
         };
         let remedy =
-            "Let a step run it without `if`, without `continue-on-error`, and in a line of its own: cargo xtask ci";
+            "Let a step run it without `if`, without `continue-on-error`, and on a separate line: cargo xtask ci";
         Some(problem(self.file, place, what).remedy(remedy))
     }
 
-    /// The jobs that may not fail, and that the last job which waits for others doesn't wait for.
+    /// Finds the jobs that must pass, and for which the last job with `needs` doesn't wait.
     fn forgotten(&self) -> Vec<Problem> {
         let jobs = || self.entries.iter().filter(|entry| entry.path.len() == 2 && entry.path[0] == "jobs");
         let needs = |job: &Entry| Some((job.path[1].clone(), self.find(&["jobs", &job.path[1]], "needs")?));
@@ -132,8 +132,8 @@ impl Workflow<'_> {
         let names: Vec<&str> = lists.flat_map(Entry::names).collect();
         let others = jobs().map(|job| job.path[1].as_str()).filter(|name| *name != last && !names.contains(name));
         let forgotten = others.filter(|name| self.may_fail(&["jobs", name]).is_none());
-        let what = |name| format!("The job `{last}` doesn't wait for the job `{name}`, which may not fail.");
-        let remedy = "Add it to `needs`, or let it fail: continue-on-error: true";
+        let what = |name| format!("The job `{last}` doesn't wait for the job `{name}`, which must pass.");
+        let remedy = "Add the job to `needs`, or allow it to fail: continue-on-error: true";
         forgotten.map(|name| problem(self.file, needs.place, what(name)).remedy(remedy)).collect()
     }
 }

@@ -1,5 +1,5 @@
-//! The step `workflow`: zizmor and actionlint look at GitHub's workflows, and a check of our own looks at their calls of
-//! this program.
+//! The step `workflow`. zizmor and actionlint check GitHub's workflows, and our own check reads their calls of this
+//! program.
 
 mod calls;
 mod shell;
@@ -18,26 +18,26 @@ use crate::problem::{Problem, Problems};
 /// The folder in which GitHub looks for workflows.
 pub(in crate::ci) const FOLDER: &str = ".github/workflows";
 
-/// A function that tells whether the words behind `cargo xtask` ask for the whole pipeline, or why they aren't taken. The
-/// definition of the command line belongs to a higher layer, which hands this function in.
+/// A function that reads the words after `cargo xtask`. It tells whether they ask for the whole pipeline, or why they
+/// are refused. The definition of the command line belongs to a higher layer, which passes this function in.
 pub(crate) type Judge = fn(&[String]) -> Result<bool, Vec<Refusal>>;
 
-/// A reason why a command line isn't taken.
+/// A reason why a command line is refused.
 pub(crate) struct Refusal {
-    /// The part of the command line that is wrong. It is empty if there is no single one.
+    /// The part of the command line that is wrong. It is empty if no single part is wrong.
     pub(crate) part: String,
     pub(crate) problem: Problem,
 }
 
-/// Both work offline, on small files.
+/// The longest time for a linter. Both linters work offline, on small files.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 /// A linter that other people keep.
 struct Linter {
     name: &'static str,
-    /// No other version is run. It would find more or less, and a laptop would say something else than CI.
+    /// The only version that is run. Another version would have other findings, so a laptop and CI would disagree.
     version: &'static str,
-    /// The command that installs it, up to the version.
+    /// The command that installs the linter, without the version at its end.
     install: &'static str,
     args: &'static str,
     reading: Reading,
@@ -49,7 +49,7 @@ const LINTERS: [Linter; 2] = [
         name: "zizmor",
         version: "1.32.0",
         install: "pipx install --force zizmor==",
-        // Without the last option, a workflow that it can't read would pass.
+        // Without the last option, a workflow that zizmor can't read would pass.
         args: "--offline --quiet --no-progress --strict-collection .",
         reading: Reading::Zizmor,
     },
@@ -57,7 +57,7 @@ const LINTERS: [Linter; 2] = [
         name: "actionlint",
         version: "1.7.12",
         install: "go install github.com/rhysd/actionlint/cmd/actionlint@v",
-        // It would call these two wherever they are installed, in any version.
+        // Without these options, actionlint runs shellcheck and pyflakes where they are installed, in any version.
         args: "-no-color -shellcheck= -pyflakes= --",
         reading: Reading::Actionlint,
     },
@@ -126,7 +126,7 @@ impl Linter {
         Ok(Some(version.trim_start_matches('v').to_owned()))
     }
 
-    /// Runs it, and returns its findings.
+    /// Runs the linter, and returns its findings.
     fn run(&self, files: &[(String, String)], setting: &Setting<'_>) -> Result<Vec<Problem>> {
         let mut command = CommandLine::installed(self.name, self.args).reading(self.reading);
         if self.reading == Reading::Actionlint {

@@ -2,8 +2,8 @@
 
 use super::yaml::{Piece, Place};
 
-/// Splits a script into its commands, also those in parentheses. A command is its words without their quotes, up to the
-/// first redirection, and the operator behind them, which is the end of a line or one of `;&|()`.
+/// Splits a script into its commands, also those in parentheses. A command has its words without their quotes, up to
+/// the first redirection, and the operator after them. The operator is the end of a line or one of `;&|()`.
 pub(super) fn commands(script: Vec<(char, Place)>) -> Vec<(Vec<Piece>, char)> {
     let (mut commands, mut words, mut word) = (Vec::new(), Vec::new(), None::<Piece>);
     let (mut quote, mut redirected) = (None, false);
@@ -15,7 +15,7 @@ pub(super) fn commands(script: Vec<(char, Place)>) -> Vec<(Vec<Piece>, char)> {
             word.get_or_insert_with(|| (String::new(), place)).0.extend(more);
         };
         match (quote, character) {
-            // A command goes on in the next line: sh's way to say so, and PowerShell's.
+            // This character at the end of a line continues the command, in sh or in PowerShell.
             (None, '\\' | '`') if next == '\n' => drop(rest.next()),
             (None | Some('"'), '\\') if "\"\\$`".contains(next) => add(&mut word, rest.next().map(|(next, _)| next)),
             (Some(open), _) if open == character => quote = None,

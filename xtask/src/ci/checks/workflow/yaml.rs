@@ -1,9 +1,9 @@
 //! The YAML of workflows, which are written in lines and indentation.
 //!
-//! A library that reads all of YAML costs everybody who compiles `xtask` 1.5 s or more. This reader takes apart what
-//! the check looks at, and says where it can't.
+//! A library that reads all of YAML costs everybody who compiles `xtask` 1.5 s or more. This reader only reads the
+//! parts that the check needs, and reports the first place that it can't read.
 
-/// A place in a file. Line and column count from one, the column in characters.
+/// A place in a file. Line and column count from one. The column counts characters.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) line: usize,
@@ -18,7 +18,7 @@ pub(super) struct Entry {
     /// The keys that lead to it. An item of a list has its line's number, with a hyphen.
     pub(super) path: Vec<String>,
     pub(super) place: Place,
-    /// Its text as it is written. There is none where other entries stand below.
+    /// The entry's text, unchanged. An entry that has other entries below it has no text.
     pub(super) lines: Vec<Piece>,
 }
 
@@ -28,7 +28,7 @@ pub(super) fn read(source: &str) -> Result<Vec<Entry>, Place> {
     for (text, line) in source.trim_start_matches('\u{feff}').lines().zip(1..) {
         let mut rest = behind(&(text.trim_end().to_owned(), Place { line, column: 1 }), 0);
         let place = rest.1;
-        // Blank lines and comments say nothing in a script either.
+        // Blank lines and comments mean nothing in a script either.
         if rest.0.is_empty() || text == "---" {
             continue;
         }
@@ -63,7 +63,7 @@ fn is_item(text: &str) -> bool {
     text == "-" || text.starts_with("- ")
 }
 
-/// The text behind the first bytes. It is empty if that is a comment.
+/// Returns the text after the first `start` bytes, or an empty text if a comment follows.
 fn behind((text, place): &Piece, start: usize) -> Piece {
     let rest = text[start..].trim_start_matches(' ');
     let column = place.column + text[..text.len() - rest.len()].chars().count();
@@ -71,14 +71,14 @@ fn behind((text, place): &Piece, start: usize) -> Piece {
 }
 
 impl Entry {
-    /// The names in its text: those of a list in brackets, or a single one.
+    /// The names in the entry's text, which is a single name or a list in brackets.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let is_other = |character: char| !character.is_alphanumeric() && !"-_".contains(character);
         let texts = self.lines.iter().filter_map(|(text, _)| text.split(" #").next());
         texts.flat_map(move |text| text.split(is_other)).filter(|name| !name.is_empty())
     }
 
-    /// The characters of its text. There are none to be had from an alias, a tag, or quotes with an escape or a comment.
+    /// The characters of the entry's text. Returns `None` for an alias, a tag, and quotes with an escape or a comment.
     pub(super) fn script(&self) -> Option<Vec<(char, Place)>> {
         let mark = self.lines.first()?.0.chars().next()?;
         let mut script = Vec::new();
