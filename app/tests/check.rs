@@ -116,7 +116,7 @@ fn no_part_of_a_password_is_shown_however_it_is_written() {
         ),
         ("postgres://quickcart:x@localhost:distinctive/shop", "is not a valid URL (invalid port number)"),
         ("postgres://quickcart:2024/distinctive", "names no user"),
-        ("postgres://quickcart:distinctive@localhost/template1", "names a database of PostgreSQL's own"),
+        ("postgres://quickcart:distinctive@localhost/template1", "names one of PostgreSQL's own databases"),
         ("postgres://quickcart:distinctive@localhost/shop?sslmode=require", "asks for TLS with `sslmode`"),
     ] {
         let folder = workspace(&env_file(main, &audit));

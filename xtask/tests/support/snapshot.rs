@@ -36,6 +36,10 @@ fn plain(workspace: &Workspace, text: &str) -> String {
 /// Replaces times such as `1.32 s`, `8 ms` and `2 min 5 s` by `<time>`, and the seconds of events by 0. The spaces that
 /// align a time are removed with it.
 fn without_times(line: &str) -> String {
+    // The head of the pipeline's table is as wide as its longest time.
+    if line.starts_with("step ") {
+        return line.split_whitespace().collect::<Vec<_>>().join("  ");
+    }
     let mut kept = String::new();
     let mut rest = line;
     while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
