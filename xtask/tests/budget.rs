@@ -9,6 +9,22 @@ use std::process::Command;
 /// The number of crates that `xtask/Cargo.toml` promises not to exceed, those of this workspace included.
 const CRATES: usize = 142;
 
+/// What cargo builds for `cargo xtask`.
+const XTASK: [&str; 4] = ["--package", "xtask", "--edges", "normal,build"];
+
+/// What cargo builds for the whole pipeline. The tools are left out there too, because they need other features.
+const WHOLE: [&str; 9] = [
+    "--workspace",
+    "--exclude",
+    "xtask-bench",
+    "--exclude",
+    "xtask-migration-lint",
+    "--exclude",
+    "xtask-sqlx",
+    "--edges",
+    "normal,build,dev",
+];
+
 /// The list in `crates.txt` names every crate. A new one has to be worth its seconds for everybody, so it is a change that a
 /// review sees. `UPDATE_EXPECT=1 cargo nextest run -p xtask -E 'binary(budget)'` writes the list anew.
 #[test]
@@ -33,17 +49,24 @@ fn xtask_needs_few_crates() {
 
 /// Returns the crates that need a crate, up to the front door, as cargo tells it.
 fn needed_by(name: &str) -> String {
-    tree(&["--invert", name, "--depth", "4"])
+    tree(&[&XTASK[..], &["--invert", name, "--depth", "4"]].concat())
 }
 
-/// sqlx's macros run in the compiler, so cargo builds sqlx for them as well. One build serves both sides only if each
-/// crate has the same features on both.
+/// The shop uses sqlx's macros, which run in the compiler, so cargo builds sqlx for them as well. One build of sqlx serves
+/// the macros, the shop, the tests and xtask itself only if each crate has the same features for all of them.
 #[test]
 fn no_crate_is_built_twice_for_its_features() {
-    let (crates, with_features) = (crates("{p}"), crates("{p} {f}"));
+    let whole = |format: &str| list(&[&WHOLE[..], &["--format", format]].concat());
+    let mut with_features = whole("{p} {f}");
+    with_features.extend(crates("{p} {f}"));
+    let crates = whole("{p}");
+    assert!(crates.iter().any(|name| name.starts_with("sqlx-core v")), "this isn't a list of crates: {crates:?}");
+    // A crate without features has nothing behind its name.
+    let of =
+        |name: &str, line: &str| line.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
     let twice: Vec<_> = crates
         .iter()
-        .map(|name| with_features.iter().filter(|line| line.starts_with(name.as_str())).collect::<Vec<_>>())
+        .map(|name| with_features.iter().filter(|line| of(name, line)).collect::<Vec<_>>())
         .filter(|lines| lines.len() > 1)
         .collect();
     assert!(twice.is_empty(), "these crates are built twice, with different features: {twice:#?}");
@@ -51,8 +74,12 @@ fn no_crate_is_built_twice_for_its_features() {
 
 /// Returns the crates that xtask is built from, in cargo tree's `format`.
 fn crates(format: &str) -> BTreeSet<String> {
+    list(&[&XTASK[..], &["--format", format]].concat())
+}
+
+fn list(arguments: &[&str]) -> BTreeSet<String> {
     // A crate that comes up again is marked with an asterisk.
-    tree(&["--prefix", "none", "--format", format])
+    tree(&[arguments, &["--prefix", "none"]].concat())
         .lines()
         .map(|line| line.trim_end_matches("(*)").trim_end().to_owned())
         .filter(|line| !line.is_empty())
@@ -63,7 +90,7 @@ fn tree(arguments: &[&str]) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    command.args(["tree", "--locked", "--package", "xtask", "--edges", "normal,build"]).args(arguments);
+    command.args(["tree", "--locked"]).args(arguments);
     let output = command.output().expect("cargo tree starts");
     // A name that stands for two versions is refused, with both.
     let text = if output.status.success() { output.stdout } else { output.stderr };
