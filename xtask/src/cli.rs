@@ -44,7 +44,8 @@ pub(crate) enum Command {
     /// Run everything that CI runs
     #[command(
         long_about = "Run everything that CI runs, the same on a laptop and on GitHub. Steps run at the same time \
-                            where they can. A step that fails is shown in full, and does not stop the others. Your \
+                            where they can. A step that fails is shown in full, and does not stop the others. A step that passed \
+                            isn't run again while the files, programs and settings that it reads stay the same. Your \
                             databases are changed only as db-setup changes them. Experiments use scratch databases."
     )]
     Ci(Ci),
@@ -110,6 +111,10 @@ pub(crate) struct Ci {
     /// Skip these steps
     #[arg(long, value_name = "STEPS", value_delimiter = ',')]
     pub(crate) skip: Vec<String>,
+
+    /// Run every step, even if what it reads hasn't changed since it passed
+    #[arg(long)]
+    pub(crate) all: bool,
 
     /// Stop at the first step that fails
     #[arg(long)]

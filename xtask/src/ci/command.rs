@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::findings::{self, ALLOW, Found, Totals, Watch};
+use super::reads::Reads;
 use super::setting::{Built, Setting};
 use crate::context::Context;
 use crate::problem::{Problem, Problems};
@@ -23,6 +24,8 @@ pub(crate) struct CommandLine {
     /// out where the command is shown.
     for_reading: &'static [&'static str],
     reading: Reading,
+    /// What it reads, if its result can be kept.
+    reads: Option<Reads>,
     /// A text in the error output that shows that the failure is harmless.
     pardon: Option<&'static str>,
     /// The file for its output, relative to the root.
@@ -110,6 +113,7 @@ impl CommandLine {
             env: Vec::new(),
             for_reading: &[],
             reading: Reading::Text,
+            reads: None,
             pardon: None,
             output: None,
             deadline: Duration::from_secs(60 * 60),
@@ -140,6 +144,17 @@ impl CommandLine {
             Reading::Text | Reading::Tests | Reading::Examples => &[],
         };
         self
+    }
+
+    /// Sets what it reads. Without that, its result is never kept.
+    pub(crate) fn reads_only(mut self, reads: Reads) -> Self {
+        self.reads = Some(reads);
+        self
+    }
+
+    /// Returns what it reads, if its result can be kept.
+    pub(crate) fn reads(&self) -> Option<&Reads> {
+        self.reads.as_ref()
     }
 
     /// Sets a text in the error output that shows that a failure is harmless.

@@ -11,8 +11,9 @@ use anyhow::Result;
 
 use super::checks::Passed;
 use super::findings::Totals;
+use super::kept::{Kept, since};
 use super::setting::{Built, Setting, Told};
-use super::step::{Step, Work};
+use super::step::{Step, Takes, Work};
 use crate::context::Context;
 use crate::interrupt::Stop;
 use crate::problem::{Exit, Problem, Problems};
@@ -24,6 +25,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// The steps' surroundings, and how a failure is treated.
 pub(crate) struct Schedule<'a> {
     pub(crate) context: Context<'a>,
+    /// The results of earlier runs.
+    pub(crate) kept: &'a Kept<'a>,
     /// Whether the first failure ends the others.
     pub(crate) fail_fast: bool,
     pub(crate) allow_remote: bool,
@@ -57,7 +60,7 @@ struct Report {
 impl Schedule<'_> {
     /// Runs the steps to their ends. A failure is shown when it happens, and the other steps go on.
     pub(crate) fn run(&self, steps: &[Step]) -> Ended {
-        let Self { context: Context { workspace, interrupt, .. }, allow_remote, .. } = *self;
+        let Self { context: Context { workspace, interrupt, .. }, kept, allow_remote, .. } = *self;
         let (interrupt, stop) = interrupt.with_stop();
         let built = Built::default();
         let (sender, messages) = channel();
@@ -66,6 +69,7 @@ impl Schedule<'_> {
                 schedule: self,
                 steps,
                 rows: vec![None; steps.len()],
+                is_needed: vec![None; steps.len()],
                 under_way: BTreeMap::new(),
                 told: BTreeMap::new(),
                 exit: Exit::Done,
@@ -74,7 +78,7 @@ impl Schedule<'_> {
             loop {
                 while let Some(index) = progress.next() {
                     progress.under_way.insert(index, Instant::now());
-                    self.context.reporter.started(steps[index].name);
+                    self.context.reporter.started(&steps[index].name);
                     let (step, sender) = (&steps[index], sender.clone());
                     let (interrupt, built) = (&interrupt, &built);
                     let wrong_files = step.reads_migrations.then_some(&workspace.wrong_files);
@@ -85,7 +89,7 @@ impl Schedule<'_> {
                         let tell = |told| drop(sender.send(Message::Told { index, told }));
                         let setting = Setting { context, allow_remote, built, tell: &tell };
                         let readable = wrong_files.cloned().unwrap_or_default().into_result();
-                        let result = readable.map_err(Into::into).and_then(|()| guarded(step, &setting));
+                        let result = readable.map_err(Into::into).and_then(|()| guarded(step, kept, &setting));
                         let (took, output) = (started.elapsed(), reporter.kept());
                         drop(sender.send(Message::Ended(Report { index, took, output, result })));
                     });
@@ -106,24 +110,32 @@ impl Schedule<'_> {
 }
 
 /// Turns a panic into a failure. The schedule would wait forever for a thread that ends without a message.
-fn guarded(step: &Step, setting: &Setting<'_>) -> Result<Passed> {
-    catch_unwind(AssertUnwindSafe(|| perform(step, setting)))
+fn guarded(step: &Step, kept: &Kept<'_>, setting: &Setting<'_>) -> Result<Passed> {
+    catch_unwind(AssertUnwindSafe(|| perform(step, kept, setting)))
         .unwrap_or_else(|_| Err(Problem::failed(format!("The step {} panicked; that is a bug.", step.name)).into()))
 }
 
-fn perform(step: &Step, setting: &Setting<'_>) -> Result<Passed> {
+/// Does the work of a step, and keeps the results of the pieces that passed.
+fn perform(step: &Step, kept: &Kept<'_>, setting: &Setting<'_>) -> Result<Passed> {
     let commands = match &step.work {
         Work::Commands(commands) => commands,
-        Work::Check(check) => return check.run(setting),
+        Work::Check(check, _) => {
+            let result = check.run(setting);
+            step.unit(0).inspect(|unit| kept.tell(unit, matches!(result, Ok(Passed::With(_)))));
+            return result;
+        }
         Work::Nothing(why) => return Ok(Passed::InPart(why.clone())),
     };
     let (mut totals, mut problems) = (None, Problems::default());
-    for command in commands {
-        if command.follows() && !problems.0.is_empty() {
+    for (index, command) in commands.iter().enumerate() {
+        let unit = step.unit(index);
+        let is_done = !step.serves && unit.as_ref().is_some_and(|unit| kept.passed(unit).is_some());
+        if is_done || (command.follows() && !problems.0.is_empty()) {
             continue;
         }
         let printed = command.run(setting)?;
         totals = [totals, printed.totals].into_iter().flatten().reduce(Totals::add);
+        unit.inspect(|unit| kept.tell(unit, printed.problems.0.is_empty()));
         if !printed.problems.0.is_empty() {
             setting.context.reporter.note(&format!("$ {command}\n{}", printed.text.trim_end()));
             problems.0.extend(printed.problems.0);
@@ -138,6 +150,8 @@ struct Progress<'a> {
     schedule: &'a Schedule<'a>,
     steps: &'a [Step],
     rows: Vec<Option<Row>>,
+    /// Whether a step has to run, and isn't just reported as unchanged. It is `None` until that is asked.
+    is_needed: Vec<Option<bool>>,
     /// The running steps, with the times of their starts.
     under_way: BTreeMap<usize, Instant>,
     /// What the running steps have told so far.
@@ -168,16 +182,38 @@ impl Progress<'_> {
             }
             let step = &self.steps[index];
             if let Some(why) = self.blocked(step) {
-                self.end(index, Row::new(step.name, Outcome::NotRun, Some(why)), &Problems::default(), "");
+                self.end(index, Row::new(&step.name, Outcome::NotRun, Some(why)), &Problems::default(), "");
                 continue;
             }
             let waits = step.needs.iter().any(|need| self.is_open(need));
-            let folder_is_taken = step.compiles && self.under_way.keys().any(|other| self.steps[*other].compiles);
-            if !waits && !folder_is_taken {
+            // A step before may start the server.
+            if (!waits || !step.reads_server()) && !self.is_needed(index) {
+                let what = self.schedule.kept.step_passed(step).map(|time| format!("unchanged since {}", since(time)));
+                self.end(index, Row::new(&step.name, Outcome::Unchanged, what), &Problems::default(), "");
+                continue;
+            }
+            let takes = step.takes;
+            let is_taken =
+                takes != Takes::Nothing && self.under_way.keys().any(|other| self.steps[*other].takes == takes);
+            if !waits && !is_taken {
                 return Some(index);
             }
         }
         None
+    }
+
+    /// Returns whether a step has to run. A step that serves others runs if one of them does, because it makes what they use.
+    fn is_needed(&mut self, index: usize) -> bool {
+        if let Some(known) = self.is_needed[index] {
+            return known;
+        }
+        let step = &self.steps[index];
+        let changed = self.schedule.kept.step_passed(step).is_none();
+        let serves = |other: &usize| step.serves && self.steps[*other].needs.contains(&step.name.as_str());
+        let served: Vec<_> = (0..self.steps.len()).filter(serves).collect();
+        let is_needed = changed || served.into_iter().any(|other| self.is_needed(other));
+        self.is_needed[index] = Some(is_needed);
+        is_needed
     }
 
     /// Returns the reason why a step can never begin.
@@ -204,7 +240,7 @@ impl Progress<'_> {
             Told::Progress(text) => messages.progress = Some(text),
             Told::Problem(problem) => {
                 messages.problems.push(problem.to_string());
-                self.schedule.context.reporter.problem_in(self.steps[index].name, &problem);
+                self.schedule.context.reporter.problem_in(&self.steps[index].name, &problem);
             }
         }
         self.show();
@@ -214,7 +250,7 @@ impl Progress<'_> {
         let Report { index, took, output, result } = report;
         self.under_way.remove(&index);
         let step = &self.steps[index];
-        let mut row = Row::new(step.name, Outcome::Done, None);
+        let mut row = Row::new(&step.name, Outcome::Done, None);
         row.seconds = Some(took.as_secs_f64());
         let mut problems = Problems::default();
         match result {
@@ -270,7 +306,7 @@ impl Progress<'_> {
             .rows
             .into_iter()
             .zip(self.steps)
-            .map(|(row, step)| row.unwrap_or_else(|| Row::new(step.name, Outcome::NotRun, Some(why.to_owned()))));
+            .map(|(row, step)| row.unwrap_or_else(|| Row::new(&step.name, Outcome::NotRun, Some(why.to_owned()))));
         Ended { rows: rows.collect(), exit: self.exit }
     }
 }

@@ -6,24 +6,28 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Ending;
 use crate::ci::Refusal;
+use crate::ci::kept::Kept;
+use crate::ci::packages::Packages;
 use crate::ci::schedule::Schedule;
 use crate::ci::selection::Selection;
-use crate::ci::step::Step;
 use crate::ci::steps::Pipeline;
 use crate::cli::{Ci, Cli, Command};
 use crate::context::Context;
 use crate::problem::{Exit, Problem, Problems};
 
 pub(crate) fn run(options: &Ci, context: Context<'_>) -> Result<Ending> {
-    let Ci { only, skip, fail_fast, allow_remote, list, explain } = options;
-    let selection = Selection::new(only, skip)?;
-    let steps = Pipeline { workspace: context.workspace, selection: &selection, judge }.steps();
+    let Ci { only, skip, all, fail_fast, allow_remote, list, explain } = options;
+    let Context { workspace, interrupt, .. } = context;
+    let packages = Packages::find(&workspace.root, interrupt)?;
+    let selection = Selection::new(only, skip, Some(&packages))?;
+    let steps = Pipeline { workspace, packages: &packages, selection: &selection, judge }.steps();
+    let kept = Kept::of(context, &packages, &steps, *all, *allow_remote)?;
     if *list || *explain {
-        let listed: Vec<_> = steps.iter().map(Step::listed).collect();
+        let listed: Vec<_> = steps.iter().map(|step| step.listed(kept.files_of(step))).collect();
         context.reporter.steps(&listed, *explain);
         return Ok(Ending::Done(vec!["Nothing was run.".to_owned()]));
     }
-    let ended = Schedule { context, fail_fast: *fail_fast, allow_remote: *allow_remote }.run(&steps);
+    let ended = Schedule { context, kept: &kept, fail_fast: *fail_fast, allow_remote: *allow_remote }.run(&steps);
     context.reporter.pipeline(&ended.rows);
     context.interrupt.check()?;
     Ok(if ended.exit == Exit::Done { Ending::Done(Vec::new()) } else { Ending::Code(ended.exit as u8) })
@@ -38,7 +42,7 @@ fn judge(words: &[String]) -> Result<bool, Vec<Refusal>> {
         Err(error) => return Err(vec![refusal(&error)]),
     };
     let Command::Ci(Ci { only, skip, list, explain, .. }) = command else { return Ok(false) };
-    let Err(Problems(problems)) = Selection::new(&only, &skip) else {
+    let Err(Problems(problems)) = Selection::new(&only, &skip, None) else {
         return Ok(only.is_empty() && skip.is_empty() && !list && !explain);
     };
     let refusal = |problem: Problem| {

@@ -1,5 +1,6 @@
 //! The steps of the pipeline as lists and tables.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use console::Style;
@@ -38,8 +39,8 @@ pub(crate) struct Row {
 /// A step in the list of steps.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listed {
-    pub(crate) step: &'static str,
-    pub(crate) proves: &'static str,
+    pub(crate) step: String,
+    pub(crate) proves: String,
     /// The steps that must have passed before, if they are part of the run.
     pub(crate) needs: &'static [&'static str],
     /// The commands that it runs, as lines for a shell.
@@ -47,6 +48,9 @@ pub(crate) struct Listed {
     /// The reason why it runs nothing here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) nothing: Option<String>,
+    /// The files that it reads. It is `None` for a step whose result is never kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reads: Option<Vec<PathBuf>>,
 }
 
 /// The list for people, with a line for each step.

@@ -11,6 +11,7 @@ mod selection;
 mod settings;
 mod snapshots;
 mod tools;
+mod unchanged;
 mod well;
 mod workflow;
 
