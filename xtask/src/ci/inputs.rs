@@ -191,7 +191,10 @@ fn version(name: &str, root: &Path, interrupt: &Interrupt) -> String {
             Err(_) => return String::new(),
         },
     };
-    child.dir(root).run(interrupt).map(|ended| ended.stdout).unwrap_or_default()
+    // Two builds of one version may differ.
+    let file = which::which(name).ok().and_then(|program| stamp(&program));
+    let told = child.dir(root).run(interrupt).map(|ended| ended.stdout).unwrap_or_default();
+    format!("{told} {file:?}")
 }
 
 /// Returns what every step depends on. Values of the environment may be secret, so nothing but a digest of them is kept.

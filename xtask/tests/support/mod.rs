@@ -17,6 +17,7 @@ pub(crate) mod server;
 pub(crate) mod snapshot;
 pub(crate) mod sql;
 pub(crate) mod temporary;
+pub(crate) mod trace;
 pub(crate) mod workspace;
 
 use std::net::{Ipv4Addr, TcpListener};

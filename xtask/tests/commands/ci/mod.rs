@@ -7,6 +7,7 @@ mod dependencies;
 mod interruption;
 mod output;
 mod queries;
+mod reads;
 mod selection;
 mod settings;
 mod snapshots;

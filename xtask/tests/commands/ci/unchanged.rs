@@ -191,12 +191,8 @@ fn each_package_has_its_own_tests() {
     assert_eq!(tested(&only), ["journal", "library"]);
     workspace.write("data/deep/one.txt", "2\n");
     assert_eq!(tested(&only), ["library"]);
-    workspace.add_program("programs", "reader", "#!/bin/sh\necho reader 2\n");
-    let path = std::env::join_paths(
-        std::iter::once(workspace.base().join("programs"))
-            .chain(std::env::split_paths(&crate::support::run::whole_path())),
-    );
-    let (asked, _) = recorded.asked(recorded.ci(&only).env("PATH", path.unwrap()));
+    let reader = workspace.add_program("programs", "reader", "#!/bin/sh\necho reader 2\n");
+    let (asked, _) = recorded.asked(recorded.ci(&only).path_first(reader));
     assert!(asked.len() == 1 && asked[0].contains("package(=library)"), "{asked:?}");
     // One package can be selected.
     assert_eq!(tested(&["--only", "test:tools", "--all"]), ["tools"]);
