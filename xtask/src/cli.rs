@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::Format;
 use crate::server::Choice;
@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Make migration files
     #[command(subcommand)]
     Migrate(Migrate),
+    /// Make git call these commands
+    #[command(subcommand)]
+    Hooks(Hooks),
 }
 
 #[derive(Args)]
@@ -169,6 +172,26 @@ pub(crate) struct MigrateAdd {
 
     /// What the migration does, in letters, digits and _. Spaces and hyphens become _
     pub(crate) name: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Hooks {
+    /// Make a hook in this repository. One that exists already is never changed
+    Install(HooksInstall),
+}
+
+#[derive(Args)]
+pub(crate) struct HooksInstall {
+    /// The hook
+    #[arg(value_enum)]
+    pub(crate) hook: Hook,
+}
+
+/// The hooks that can be made.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Hook {
+    /// Runs `cargo xtask ci` before each push, and stops the push if it fails
+    PrePush,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

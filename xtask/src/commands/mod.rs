@@ -6,12 +6,13 @@ mod db_prepare;
 mod db_setup;
 mod db_stop;
 mod db_verify;
+mod hooks;
 mod migrate;
 mod sqlx;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Command, Migrate};
+use crate::cli::{Cli, Command, Hooks, Migrate};
 use crate::context::Context;
 use crate::interrupt::Interrupt;
 use crate::problem::{Exit, Problems};
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
         Command::Ci(_) => "ci",
         Command::Sqlx(_) => "sqlx",
         Command::Migrate(Migrate::Add(_)) => "migrate add",
+        Command::Hooks(Hooks::Install(_)) => "hooks install",
     };
     let (code, next) = match dispatch(cli, reporter) {
         Ok(Ending::Done(next)) => (Exit::Done as u8, next),
@@ -66,5 +68,6 @@ fn dispatch(cli: &Cli, reporter: &Reporter) -> Result<Ending> {
         Command::Ci(options) => ci::run(options, context),
         Command::Sqlx(options) => wait_for(sqlx::run(options, context)),
         Command::Migrate(Migrate::Add(options)) => migrate::add(options, context).map(Ending::Done),
+        Command::Hooks(Hooks::Install(options)) => hooks::install(options, context).map(Ending::Done),
     }
 }

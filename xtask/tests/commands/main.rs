@@ -12,6 +12,7 @@ mod compose_failures;
 mod concurrency;
 mod env_file;
 mod history;
+mod hooks;
 mod interruption;
 mod ladder;
 mod leftovers;

@@ -1,0 +1,165 @@
+//! `cargo xtask hooks install HOOK`: makes git call this program.
+//!
+//! A hook that exists already belongs to the user. It is never changed, and so is no folder of hooks that other
+//! repositories share.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::cli::{Hook, HooksInstall};
+use crate::context::Context;
+use crate::problem::Problem;
+use crate::process::{Child, quoted};
+use crate::report::Outcome;
+
+/// The time that git may take. It only reads its settings.
+const GIT: Duration = Duration::from_secs(60);
+
+/// Runs the command. Returns lines that say what to type next.
+pub(crate) fn install(options: &HooksInstall, context: Context<'_>) -> Result<Vec<String>> {
+    let step = context.reporter.step("hooks");
+    let git = Repository::find(context)?;
+    let HooksInstall { hook } = *options;
+    let name = hook.name();
+    let folder = git.hooks()?;
+    let file = folder.join(name);
+    let script = script(hook, &git.from_top()?);
+    match make(&file, &script) {
+        Ok(()) => step.end(Outcome::Done, &format!("{} made", file.display())),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if std::fs::read_to_string(&file).is_ok_and(|there| there == script) {
+                step.end(Outcome::Unchanged, &format!("{} is there", file.display()));
+            } else {
+                let what = format!("{} exists already, and wasn't changed.", file.display());
+                let problem =
+                    Problem::failed(what).remedy(format!("Add these lines to it:\n{}", body(hook, &git.from_top()?)));
+                return Err(problem.into());
+            }
+        }
+        Err(error) => return Err(Problem::failed(format!("{} can't be made: {error}.", file.display())).into()),
+    }
+    Ok(vec![hook.says().to_owned(), format!("To remove it: rm {}", quoted(&file.display().to_string()))])
+}
+
+impl Hook {
+    fn name(self) -> &'static str {
+        match self {
+            Self::PrePush => "pre-push",
+        }
+    }
+
+    /// Returns what the user has to know about the hook.
+    fn says(self) -> &'static str {
+        match self {
+            Self::PrePush => {
+                "Before each push, git now runs `cargo xtask ci` on the files of this checkout. To push without it: \
+                 git push --no-verify"
+            }
+        }
+    }
+}
+
+/// Returns the text of a hook's file.
+fn script(hook: Hook, from_top: &Path) -> String {
+    let name = hook.name();
+    format!(
+        "#!/bin/sh\n# Made by `cargo xtask hooks install {name}`. To remove it, delete this file.\n{}",
+        body(hook, from_top)
+    )
+}
+
+/// Returns the lines that a hook needs. `from_top` is the workspace's folder, as seen from the top of the checkout.
+fn body(hook: Hook, from_top: &Path) -> String {
+    let Hook::PrePush = hook;
+    let enter = if from_top.as_os_str().is_empty() {
+        String::new()
+    } else {
+        format!("cd {} || exit\n", quoted(&from_top.display().to_string()))
+    };
+    format!(
+        "# A push that only deletes branches has no commit to check. Git lists what is pushed: ref, commit, ref, commit.\n\
+         new=\n\
+         while read -r _ commit _; do case $commit in *[!0]*) new=yes ;; esac; done\n\
+         [ -n \"$new\" ] || exit 0\n\
+         # Git names this repository to its hooks. Programs that work on other repositories must not see that.\n\
+         unset $(git rev-parse --local-env-vars)\n\
+         PATH=$PATH:$HOME/.cargo/bin\n\
+         {enter}cargo xtask ci --quiet </dev/null || {{\n    \
+             echo \"Nothing was pushed, because cargo xtask ci failed. To push all the same: git push --no-verify\" >&2\n    \
+             exit 1\n\
+         }}\n"
+    )
+}
+
+/// Makes an executable file that doesn't exist yet.
+fn make(file: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::create_dir_all(file.parent().unwrap_or(file))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o755);
+    options.open(file)?.write_all(text.as_bytes())
+}
+
+/// The git repository that the workspace lies in.
+struct Repository<'a> {
+    context: Context<'a>,
+    /// The folder of this working tree.
+    top: PathBuf,
+    /// The folder that all working trees of the repository share.
+    common: PathBuf,
+}
+
+impl<'a> Repository<'a> {
+    /// Finds it.
+    ///
+    /// # Errors
+    /// The workspace isn't a git checkout of this user, or git isn't installed.
+    fn find(context: Context<'a>) -> Result<Self> {
+        let top = ask(context, &["--show-toplevel"])?;
+        let common = ask(context, &["--git-common-dir"])?;
+        Ok(Self { context, top, common })
+    }
+
+    /// Returns the folder of its hooks.
+    ///
+    /// # Errors
+    /// The setting `core.hooksPath` leads out of the repository, where other repositories may share the folder.
+    fn hooks(&self) -> Result<PathBuf> {
+        let folder = ask(self.context, &["--git-path", "hooks"])?;
+        if folder.starts_with(&self.common) || folder.starts_with(&self.top) {
+            return Ok(folder);
+        }
+        let what = format!("Git takes its hooks from {}, which isn't in this repository.", folder.display());
+        Err(Problem::failed(what)
+            .detail(
+                "The setting core.hooksPath says so. Other repositories may use that folder, so nothing was put there.",
+            )
+            .remedy("To use hooks of this repository alone: git config --local core.hooksPath .git/hooks")
+            .into())
+    }
+
+    /// Returns the folder of the workspace as seen from the top of the working tree.
+    fn from_top(&self) -> Result<PathBuf> {
+        let root = self.context.workspace.root.canonicalize()?;
+        Ok(root.strip_prefix(&self.top).map(Path::to_owned).unwrap_or_default())
+    }
+}
+
+/// Asks git for a path.
+fn ask(context: Context<'_>, question: &[&str]) -> Result<PathBuf> {
+    let root = &context.workspace.root;
+    let arguments = [&["rev-parse", "--path-format=absolute"], question].concat();
+    let ended = Child::new("git", GIT).dir(root).args(arguments).run(context.interrupt)?;
+    if !ended.status.success() {
+        let what = format!("{} isn't a git checkout that this user can use.", root.display());
+        return Err(Problem::failed(what).details(ended.stderr.lines().map(str::to_owned)).into());
+    }
+    let path = PathBuf::from(ended.stdout.trim_end_matches(['\n', '\r']));
+    // The folder of the hooks may not exist yet.
+    Ok(path.canonicalize().unwrap_or(path))
+}
