@@ -1,7 +1,7 @@
 //! A command line of a step. It can be shown and run, and its output becomes problems.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -30,6 +30,8 @@ pub(crate) struct CommandLine {
     pardon: Option<&'static str>,
     /// The file for its output, relative to the root.
     output: Option<String>,
+    /// The report that its program writes, and the file that keeps the report from being overwritten by the next one.
+    report: Option<(PathBuf, PathBuf)>,
     deadline: Duration,
 }
 
@@ -116,6 +118,7 @@ impl CommandLine {
             reads: None,
             pardon: None,
             output: None,
+            report: None,
             deadline: Duration::from_secs(60 * 60),
         }
     }
@@ -169,6 +172,12 @@ impl CommandLine {
         self
     }
 
+    /// Moves the report that its program writes, if it does, from one file to another.
+    pub(crate) fn report(mut self, from: PathBuf, to: PathBuf) -> Self {
+        self.report = Some((from, to));
+        self
+    }
+
     pub(crate) fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -191,12 +200,18 @@ impl CommandLine {
         for (name, value) in &self.env {
             child = child.env(name, *value);
         }
+        if let Some((from, to)) = &self.report {
+            [from, to].into_iter().for_each(|old| drop(std::fs::remove_file(old)));
+        }
         let ended = if self.reading == Reading::Nextest {
             let mut watch = Watch::default();
             child.env(ALLOW.0, ALLOW.1).run_watched(interrupt, |line| watch.line(line, tell))?
         } else {
             child.run(interrupt)?
         };
+        if let Some((from, to)) = self.report.as_ref().filter(|(from, _)| from.exists()) {
+            to.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::rename(from, to))?;
+        }
         if self.pardon.is_some_and(|words| ended.stderr.contains(words)) {
             return Ok(Printed { text: String::new(), totals: None, problems: Problems::default() });
         }

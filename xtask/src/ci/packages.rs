@@ -16,7 +16,11 @@ const CARGO: Duration = Duration::from_secs(60);
 /// The packages of the workspace. The list is empty if cargo can't read the manifests. The steps that call cargo then
 /// fail with cargo's message.
 #[derive(Default)]
-pub(crate) struct Packages(Vec<Package>);
+pub(crate) struct Packages {
+    all: Vec<Package>,
+    /// Cargo's target folder.
+    pub(crate) target: PathBuf,
+}
 
 /// A package of the workspace.
 pub(crate) struct Package {
@@ -55,26 +59,26 @@ impl Packages {
         interrupt.check()?;
         let found = ended.ok().filter(|ended| ended.status.success());
         let metadata: Option<Metadata> = found.and_then(|ended| serde_json::from_str(&ended.stdout).ok());
-        let packages = metadata.map(|metadata| metadata.packages).unwrap_or_default();
-        Ok(Self(packages.into_iter().filter_map(|package| package.below(root)).collect()))
+        let Some(Metadata { packages, target_directory: target }) = metadata else { return Ok(Self::default()) };
+        Ok(Self { all: packages.into_iter().filter_map(|package| package.below(root)).collect(), target })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Package> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// Returns whether cargo told the packages.
     pub(crate) fn are_known(&self) -> bool {
-        !self.0.is_empty()
+        !self.all.is_empty()
     }
 
     /// Returns the folders of these packages, and of all packages in the workspace that they depend on.
     pub(crate) fn with_dependencies<'a>(&'a self, names: &[String]) -> BTreeSet<&'a Path> {
         let mut folders = BTreeSet::new();
-        let mut open: Vec<&Package> = self.0.iter().filter(|package| names.contains(&package.name)).collect();
+        let mut open: Vec<&Package> = self.all.iter().filter(|package| names.contains(&package.name)).collect();
         while let Some(package) = open.pop() {
             if folders.insert(package.folder.as_path()) {
-                open.extend(self.0.iter().filter(|other| package.depends_on.contains(&other.folder)));
+                open.extend(self.all.iter().filter(|other| package.depends_on.contains(&other.folder)));
             }
         }
         folders
@@ -82,7 +86,7 @@ impl Packages {
 
     /// Returns the folder of the package that a file belongs to. It is the nearest one above the file.
     pub(crate) fn folder_of(&self, file: &Path) -> Option<&Path> {
-        let above = self.0.iter().map(|package| package.folder.as_path()).filter(|folder| file.starts_with(folder));
+        let above = self.all.iter().map(|package| package.folder.as_path()).filter(|folder| file.starts_with(folder));
         above.max_by_key(|folder| folder.components().count())
     }
 }
@@ -92,6 +96,7 @@ impl Packages {
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Described>,
+    target_directory: PathBuf,
 }
 
 #[derive(Deserialize)]

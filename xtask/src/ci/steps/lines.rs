@@ -134,7 +134,11 @@ impl Pipeline<'_> {
         let how = "--no-fail-fast --no-tests pass --status-level pass --success-output immediate";
         let line = CommandLine::cargo(&format!("nextest run {programs} {how}"));
         let only = package.map(|package| ["-E".to_owned(), format!("package(={package})")]);
-        line.args(only.into_iter().flatten()).reading(Reading::Nextest).deadline(75 * MINUTE)
+        // Where .config/nextest.toml asks for it, nextest writes the results as JUnit, each time into one file.
+        let target = &self.packages.target;
+        let reports = target.join("xtask/junit").join(format!("{}.xml", package.unwrap_or(name)));
+        let line = line.args(only.into_iter().flatten()).report(target.join("nextest/default/junit.xml"), reports);
+        line.reading(Reading::Nextest).deadline(75 * MINUTE)
     }
 
     pub(super) fn lint(&self) -> Vec<CommandLine> {
