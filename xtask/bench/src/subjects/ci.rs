@@ -17,8 +17,8 @@ use crate::problem::Problem;
 
 const SUBJECT: &str = "ci";
 
-/// The step that compiles nothing that other steps don't compile.
-const TEST: &str = "test";
+/// The beginning of the names of steps that compile nothing that other steps don't compile.
+const TEST: &str = "test:";
 
 /// The part of the output of `ci --list --format json` that the benchmarks need.
 #[derive(Deserialize)]
@@ -51,7 +51,8 @@ pub(super) fn run(setting: &Setting<'_>, conditions: &[Condition], only: &[Strin
         let checkout = checkout.with_xtask(xtask);
         build(&checkout, setting)?;
         checkout.set_up("local")?;
-        let mut whole = vec!["ci".to_owned()];
+        // Steps that have passed would not be run again.
+        let mut whole = vec!["ci".to_owned(), "--all".to_owned()];
         if !only.is_empty() {
             whole.extend(["--only".to_owned(), only.join(",")]);
         }
@@ -80,10 +81,15 @@ fn steps(checkout: &Checkout<'_>, whole: &[String], bench: &Bench) -> Result<Vec
     if steps.is_empty() { Err(Problem::failed("`cargo xtask ci --list` lists no step.").into()) } else { Ok(steps) }
 }
 
+/// Returns the arguments for a run of one step.
+fn alone_of(step: &str) -> Vec<String> {
+    ["ci", "--all", "--only", step].map(str::to_owned).to_vec()
+}
+
 impl Pipeline<'_> {
     fn measure(&self, condition: Condition, setting: &Setting<'_>) -> Result<()> {
         let (case, title) = match condition {
-            Condition::Warm => ("warm", "warm, nothing has changed since the last run"),
+            Condition::Warm => ("warm", "warm, everything is compiled, and every step runs"),
             Condition::Cold => ("cold", "cold, only xtask itself is compiled"),
         };
         let prepare = || match condition {
@@ -98,7 +104,7 @@ impl Pipeline<'_> {
         let each = RefCell::new(vec![Vec::new(); self.steps.len()]);
         let alone = || {
             self.steps.iter().zip(each.borrow_mut().iter_mut()).try_fold(Took::default(), |sum, (step, samples)| {
-                let took = self.busy(&["ci".to_owned(), "--only".to_owned(), step.clone()])?;
+                let took = self.busy(&alone_of(step))?;
                 samples.push(took);
                 Ok(Took { wall: sum.wall + took.wall, cpu: sum.cpu + took.cpu })
             })
@@ -131,8 +137,8 @@ impl Pipeline<'_> {
     /// Runs each step alone once, because a step may compile other things when it is alone.
     fn warm_up(&self) -> Result<()> {
         self.busy(&self.whole)?;
-        for step in self.steps.iter().filter(|step| *step != TEST) {
-            self.busy(&["ci".to_owned(), "--only".to_owned(), step.clone()])?;
+        for step in self.steps.iter().filter(|step| !step.starts_with(TEST)) {
+            self.busy(&alone_of(step))?;
         }
         Ok(())
     }
