@@ -81,7 +81,7 @@ impl<'a> Inputs<'a> {
         let all: BTreeSet<PathBuf> = listed.into_iter().chain(named).filter(|file| root.join(file).is_file()).collect();
         let files = all.into_iter().map(|file| (file.clone(), File::read(&root.join(file)))).collect();
         let programs: BTreeSet<&str> = reads.iter().flat_map(|reads| &reads.programs).map(String::as_str).collect();
-        let programs = versions(programs, root, interrupt)?;
+        let programs = versions(&programs, root, interrupt)?;
         Ok(Some(Self { root, packages, files, programs, surroundings: surroundings(root) }))
     }
 
@@ -168,7 +168,7 @@ fn listed(root: &Path, interrupt: &Interrupt) -> Result<Option<Vec<PathBuf>>> {
 }
 
 /// Asks programs for their versions, all at the same time. A program that isn't there has an empty version.
-fn versions(names: BTreeSet<&str>, root: &Path, interrupt: &Interrupt) -> Result<BTreeMap<String, String>> {
+fn versions(names: &BTreeSet<&str>, root: &Path, interrupt: &Interrupt) -> Result<BTreeMap<String, String>> {
     let found = std::thread::scope(|scope| {
         let asked: Vec<_> = names.iter().map(|name| scope.spawn(|| version(name, root, interrupt))).collect();
         let answers = asked.into_iter().map(|thread| thread.join().unwrap_or_default());

@@ -27,7 +27,7 @@ pub(crate) fn install(options: &HooksInstall, context: Context<'_>) -> Result<Ve
     let name = hook.name();
     let folder = git.hooks()?;
     let file = folder.join(name);
-    let script = script(hook, &git.from_top()?);
+    let script = script(hook, &git.workspace()?);
     match make(&file, &script) {
         Ok(()) => step.end(Outcome::Done, &format!("{} made", file.display())),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -36,7 +36,7 @@ pub(crate) fn install(options: &HooksInstall, context: Context<'_>) -> Result<Ve
             } else {
                 let what = format!("{} exists already, and wasn't changed.", file.display());
                 let problem =
-                    Problem::failed(what).remedy(format!("Add these lines to it:\n{}", body(hook, &git.from_top()?)));
+                    Problem::failed(what).remedy(format!("Add these lines to it:\n{}", body(hook, &git.workspace()?)));
                 return Err(problem.into());
             }
         }
@@ -144,7 +144,7 @@ impl<'a> Repository<'a> {
     }
 
     /// Returns the folder of the workspace as seen from the top of the working tree.
-    fn from_top(&self) -> Result<PathBuf> {
+    fn workspace(&self) -> Result<PathBuf> {
         let root = self.context.workspace.root.canonicalize()?;
         Ok(root.strip_prefix(&self.top).map(Path::to_owned).unwrap_or_default())
     }

@@ -23,7 +23,7 @@ pub(crate) enum Check {
     /// Sets up the databases, as `cargo xtask db-setup` does.
     DbSetup,
     /// Checks the contract of the settings, with the command that compares it with the program's own settings.
-    Env(Option<CommandLine>),
+    Env(Option<Box<CommandLine>>),
     /// Applies, reverts and applies each migration.
     Migrations,
     /// Checks the committed schema files.
@@ -52,7 +52,7 @@ impl Check {
     pub(super) fn run(&self, setting: &Setting<'_>) -> Result<Passed> {
         match self {
             Self::DbSetup => wait_for(set_up(setting)),
-            Self::Env(settings_check) => env::check(settings_check.as_ref(), setting),
+            Self::Env(settings_check) => env::check(settings_check.as_deref(), setting),
             Self::Migrations => wait_for(databases::round_trips(setting)),
             Self::Schema => wait_for(databases::schema_files(setting)),
             Self::Queries => queries::check(setting.context, setting.allow_remote).map(Passed::With),

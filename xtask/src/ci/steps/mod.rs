@@ -136,7 +136,10 @@ impl Pipeline<'_> {
             "env" => (
                 ".env.ci satisfies the settings and holds no real credential, and git ignores .env",
                 "checking the settings' contract",
-                Work::Check(Check::Env(self.workspace.metadata.env_check.as_deref().map(settings_check)), None),
+                Work::Check(
+                    Check::Env(self.workspace.metadata.env_check.as_deref().map(settings_check).map(Box::new)),
+                    None,
+                ),
             ),
             "migrations" => (
                 "each migration can be applied, reverted without a trace, and applied again, on scratch databases",
