@@ -57,6 +57,8 @@ With --json, or with --format json, each line of the output is one object:
     cpu_ratio         the same for cpu_seconds
     compared_to       the other command of the ratios, which is the comparison's last one
     busy              ci only: the share of the cores that was busy, from 0 to 1
+  {\"event\": \"test\", ...}     flakes only: one test
+    name, runs, failed
   {\"event\": \"missing\", ...}  a command that could not be measured
     subject, case, command, what, remedies
   {\"event\": \"problem\", ...}  the problem that ended the benchmarks
@@ -117,6 +119,19 @@ pub(crate) enum Subject {
         /// 10,000 tables as well
         #[arg(long)]
         large: bool,
+    },
+    /// The tests that fail only now and then: all tests several times, and those that wait, kill or race many times alone
+    #[command(
+        after_help = "The tests that wait, kill or race are those of the profile \"races\" in .config/nextest.toml."
+    )]
+    Flakes {
+        /// How often all tests run, in two runs side by side
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        rounds: u32,
+
+        /// How often each test that waits, kills or races runs alone
+        #[arg(long, value_name = "N", default_value_t = 200)]
+        repeats: u32,
     },
     /// Everything that has a peer, in one table
     Peers,

@@ -30,6 +30,8 @@ enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         busy: Option<f64>,
     },
+    /// A test that ran several times.
+    Test { name: &'a str, runs: u32, failed: u32 },
     /// A command that can't be measured.
     Missing { subject: &'a str, case: &'a str, command: &'a str, what: &'a str, remedies: &'a [String] },
     /// The problem that ended the benchmarks.
@@ -52,6 +54,10 @@ pub(super) fn result(results: &Results, row: &Row) -> String {
         compared_to: other.map(|other| other.name.as_str()),
         busy: if results.cpu == Cpu::Share { row.share() } else { None },
     })
+}
+
+pub(super) fn test(name: &str, runs: u32, failed: u32) -> String {
+    shown(&Line::Test { name, runs, failed })
 }
 
 pub(super) fn missing(subject: &str, case: &str, missing: &Missing) -> String {

@@ -6,6 +6,7 @@ mod json;
 mod table;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::Duration;
 
@@ -90,6 +91,22 @@ impl Reporter {
             print(&table::long(results));
             results.missing.iter().for_each(|missing| print(&table::missing(missing)));
         }
+    }
+
+    /// Shows how often tests failed. The map has how often each test passed and failed. `races` of the tests ran alone.
+    pub(crate) fn flakes(&self, found: &BTreeMap<String, (u32, u32)>, races: usize) {
+        self.count.set(self.count.get() + found.len());
+        let failed = found.iter().filter(|(_, (_, failed))| *failed > 0);
+        if self.format == Format::Json {
+            found.iter().for_each(|(name, (passed, failed))| print(&json::test(name, passed + failed, *failed)));
+            return;
+        }
+        let runs: u32 = found.values().map(|(passed, failed)| passed + failed).sum();
+        print(&format!("{} tests, {races} of them alone as well, {runs} runs", found.len()));
+        if failed.clone().count() == 0 {
+            print("No test failed.");
+        }
+        failed.for_each(|(name, (passed, failed))| print(&format!("failed {failed} of {}: {name}", passed + failed)));
     }
 
     /// Reports a whole comparison that can't be made.

@@ -4,6 +4,7 @@ mod build;
 mod ci;
 mod compose;
 mod db_setup;
+mod flakes;
 mod local;
 mod scale;
 
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Re
         Subject::Ci { conditions, steps } => ci::run(&setting, conditions, steps)?,
         Subject::Build { base, change, sqlx_cli } => build::run(&setting, base.as_deref(), change, *sqlx_cli)?,
         Subject::Scale { tables, large } => scale::run(&setting, tables, *large)?,
+        Subject::Flakes { rounds, repeats } => flakes::run(&setting, *rounds, *repeats)?,
         Subject::Peers => {
             setting.runs.get_or_insert(FEW);
             reporter.keep();
