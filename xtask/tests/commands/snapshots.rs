@@ -1,18 +1,12 @@
 //! Whole outputs of the main cases, in each form that is for people or for programs.
 
 use crate::support::snapshot::assert;
-use crate::support::{Outcome, Server, Workspace, server_and_workspace};
+use crate::support::{Outcome, Server, Workspace, server_and_workspace, set_up};
 
 const FORMS: [&str; 4] = ["terminal", "plain", "github", "json"];
 
 fn run(workspace: &Workspace, arguments: &[&str], form: &str) -> Outcome {
     workspace.run(&[arguments, &["--format", form]].concat())
-}
-
-fn set_up() -> (Server, Workspace) {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
-    (server, workspace)
 }
 
 #[test]

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, PASSWORD, ROLE};
 use crate::support::run::Invocation;
-use crate::support::{DEADLINE, Server, Workspace, eventually, process, server_and_workspace, skip, sql};
+use crate::support::{DEADLINE, Workspace, eventually, process, server_and_workspace, set_up, skip, sql};
 
 /// The deadline of a run that may compile sqlx-cli. The first run of all does.
 const WITH_BUILD: Duration = Duration::from_secs(20 * 60);
@@ -22,13 +22,6 @@ fn sqlx<'a>(workspace: &'a Workspace, words: &[&str]) -> Invocation<'a> {
 /// Compiles sqlx-cli, so that a later interruption doesn't hit the compilation.
 fn compile(workspace: &Workspace) {
     sqlx(workspace, &["library", "--version"]).run().code(0).says(["sqlx-cli 0.9.0"]);
-}
-
-/// Starts a server and sets up both databases.
-fn set_up() -> (Server, Workspace) {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
-    (server, workspace)
 }
 
 #[test]

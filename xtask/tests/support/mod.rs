@@ -16,6 +16,7 @@ pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod snapshot;
 pub(crate) mod sql;
+pub(crate) mod template;
 pub(crate) mod temporary;
 pub(crate) mod workspace;
 
@@ -84,6 +85,11 @@ pub(crate) fn server_and_workspace() -> (Server, Workspace) {
     let workspace = Workspace::generic().build();
     workspace.point_at(&server);
     (server, workspace)
+}
+
+/// Starts a server and makes a checkout, in the state after the first `db-setup`: both databases exist, and `.env`.
+pub(crate) fn set_up() -> (Server, Workspace) {
+    template::SET_UP.start()
 }
 
 /// Returns the permission bits of a file.

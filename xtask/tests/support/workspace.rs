@@ -12,7 +12,7 @@ use super::process::user;
 use super::reaper::Folder;
 use super::run::{Invocation, Outcome};
 use super::server::{ADMIN_PASSWORD, Server, binaries};
-use super::{free_port, is_root, set_mode, sql};
+use super::{free_port, is_root, process, set_mode, sql};
 
 /// The kind of files in a checkout.
 #[derive(Clone, Copy, PartialEq)]
@@ -169,6 +169,11 @@ impl Workspace {
     /// Makes the URLs point to a server, and creates their role there. The role may create databases.
     pub(crate) fn point_at(&self, server: &Server) {
         server.create_role(ROLE, PASSWORD, "CREATEDB");
+        self.set_server(server);
+    }
+
+    /// Makes the URLs point to a server that has their role already.
+    pub(crate) fn set_server(&self, server: &Server) {
         self.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
     }
 
@@ -315,6 +320,35 @@ impl Workspace {
             }
         }
     }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        // The script below needs half a dozen processes. Most tests leave nothing for it.
+        let nothing_left = !self.base().join("uses-docker").exists()
+            && !has_cluster(self.base())
+            && {
+                let outside = std::fs::read_dir("/var/lib/xtask").into_iter().flatten().flatten();
+                let names: Vec<_> = outside.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+                names.iter().all(|name| !name.contains(&self.suffix))
+            }
+            && {
+                let processes = process::with_argument(&format!("{}/", self.base().display()));
+                processes.iter().all(|line| line.split(' ').any(|word| word == "reaper"))
+            };
+        self.base.set_unused(nothing_left);
+    }
+}
+
+/// Returns whether a folder holds the data of a PostgreSQL server, complete or not.
+fn has_cluster(folder: &Path) -> bool {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
+        let name = entry.file_name();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => name == "pg_wal" || has_cluster(&entry.path()),
+            _ => name == "postmaster.pid",
+        }
+    })
 }
 
 /// The script that runs before a checkout is deleted. It removes the servers and containers that the checkout's runs
