@@ -37,7 +37,7 @@ fn after_success_and_failure_on_a_running_server() {
 
 #[test]
 fn after_a_private_cluster_was_stopped() {
-    let workspace = Workspace::generic().build();
+    let workspace = Workspace::generic().filled_cache().build();
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
     let root = workspace.root().display().to_string();

@@ -80,8 +80,14 @@ fn are_named(changes: &[Change]) {
     let Some((server, workspace)) = every_kind() else {
         skip!("PostgreSQL's contributed extensions are not installed")
     };
+    // The statements share a session, because each session costs as much as dozens of statements.
+    let mut session = Session::open(&server.admin("library")).unwrap();
+    let mut execute = |statements: &str, what: &str| {
+        session.execute(statements).unwrap_or_else(|error| panic!("{what}: {error}"));
+        session.execute("DISCARD ALL").unwrap();
+    };
     for (statements, _) in changes {
-        server.execute("library", statements);
+        execute(statements, statements);
     }
     let verify = || workspace.run(&["db-verify", "--format", "json"]);
     let whats = |named: &[Named]| -> BTreeSet<String> { named.iter().map(|named| named.what.clone()).collect() };
@@ -91,10 +97,9 @@ fn are_named(changes: &[Change]) {
 
     let (repaired, left): (Vec<_>, Vec<_>) = found.into_iter().partition(|named| named.repair.is_some());
     for Named { what, repair } in repaired {
-        let mut session = Session::open(&server.admin("library")).unwrap();
-        session.execute(&repair.unwrap()).unwrap_or_else(|error| panic!("{what}: {error}"));
-        session.close();
+        execute(&repair.unwrap(), &what);
     }
+    session.close();
     let outcome = verify().code(if left.is_empty() { 0 } else { 4 });
     let still = if left.is_empty() { Vec::new() } else { named(&outcome) };
     assert_eq!(whats(&still), whats(&left), "after the repairs");

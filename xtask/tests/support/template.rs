@@ -69,6 +69,18 @@ impl Template {
     }
 }
 
+/// Fills the cache of a checkout's runs with the result of initdb, as an earlier `db-setup` left it there.
+pub(crate) fn fill_cache(cache: &Path) {
+    let made_by = [Path::new(env!("CARGO_BIN_EXE_xtask")).to_owned()];
+    let kept = kept("cache", &made_by, |folder| {
+        let workspace = Workspace::generic().build();
+        workspace.run(&["db-setup"]).code(0);
+        workspace.run(&["db-stop"]).code(0);
+        pack(&workspace.base().join("cache"), &folder.join("cache.tar"));
+    });
+    run(tar("-xmp").arg("-f").arg(kept.join("cache.tar")).arg("-C").arg(cache));
+}
+
 /// Returns an archive of a data folder that initdb made.
 pub(crate) fn cluster() -> PathBuf {
     let made = kept("initdb", &[], |folder| {

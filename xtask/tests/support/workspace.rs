@@ -12,7 +12,7 @@ use super::process::user;
 use super::reaper::Folder;
 use super::run::{Invocation, Outcome};
 use super::server::{ADMIN_PASSWORD, Server, binaries};
-use super::{free_port, is_root, process, set_mode, sql};
+use super::{free_port, is_root, process, set_mode, sql, template};
 
 /// The kind of files in a checkout.
 #[derive(Clone, Copy, PartialEq)]
@@ -26,6 +26,7 @@ pub(crate) struct Builder {
     content: Content,
     folder: &'static str,
     closed_home: bool,
+    filled_cache: bool,
     owner: Option<&'static str>,
 }
 
@@ -39,6 +40,12 @@ impl Builder {
     /// Puts the checkout below a folder that only its owner may enter.
     pub(crate) fn below_closed_home(mut self) -> Self {
         self.closed_home = true;
+        self
+    }
+
+    /// Fills the cache of the runs, so that no run needs initdb. For tests that aren't about the first cluster.
+    pub(crate) fn filled_cache(mut self) -> Self {
+        self.filled_cache = true;
         self
     }
 
@@ -87,6 +94,9 @@ impl Builder {
         if self.closed_home {
             set_mode(&parent, 0o700);
         }
+        if self.filled_cache {
+            template::fill_cache(&workspace.base().join("cache"));
+        }
         if let Some(owner) = self.owner.map(|owner| user(owner).unwrap()) {
             let owner = format!("{}:{}", owner.uid, owner.gid);
             let folders = [parent.as_path(), &workspace.home(), &workspace.base().join("cache")];
@@ -112,7 +122,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Returns the options of a checkout with the small workspace of [`fixture`].
     pub(crate) fn generic() -> Builder {
-        Builder { content: Content::Generic, folder: "checkout", closed_home: false, owner: None }
+        Builder { content: Content::Generic, folder: "checkout", closed_home: false, filled_cache: false, owner: None }
     }
 
     /// Returns the same options with an owner who isn't root. Root may read every file, so tests of missing permissions
