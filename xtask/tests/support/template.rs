@@ -163,9 +163,10 @@ fn stamp(program: &Path) -> (OsString, u64, u64, i64, i64, i64) {
     (path, found.len(), found.ino(), found.mtime_nsec(), found.ctime(), found.ctime_nsec())
 }
 
-/// Removes the templates of earlier builds. A run that uses one at the moment has made it within the last hours.
+/// Removes the templates of earlier builds. A run of another build that uses one at the moment has made it a
+/// short time ago.
 fn remove_old(prefix: &str) {
-    const OLD: Duration = Duration::from_secs(2 * 60 * 60);
+    const OLD: Duration = Duration::from_secs(30 * 60);
     for entry in fs::read_dir(KEPT).unwrap().flatten() {
         let is_old = |found: fs::Metadata| found.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > OLD));
         let is_template = entry.file_name().to_string_lossy().starts_with(prefix);
