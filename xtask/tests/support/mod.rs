@@ -6,6 +6,7 @@
 // Each test binary uses only a part of this module.
 #![allow(dead_code, unused_imports, unused_macros)]
 
+pub(crate) mod cleanup;
 pub(crate) mod docker;
 pub(crate) mod fixture;
 pub(crate) mod listener;

@@ -12,7 +12,7 @@ use super::process::user;
 use super::reaper::Folder;
 use super::run::{Invocation, Outcome};
 use super::server::{ADMIN_PASSWORD, Server, binaries};
-use super::{free_port, is_root, process, set_mode, sql, template};
+use super::{cleanup, free_port, is_root, set_mode, sql, template};
 
 /// The kind of files in a checkout.
 #[derive(Clone, Copy, PartialEq)]
@@ -59,7 +59,7 @@ impl Builder {
     /// Writes the checkout. Its URLs point to a free port of this machine.
     pub(crate) fn build(self) -> Workspace {
         let suffix = unique_suffix();
-        let base = Folder::new("xtask-test-", &CLEANUP.replace("SUFFIX", &suffix));
+        let base = Folder::new("xtask-test-", &cleanup::script(&suffix));
         let parent = base.path().join(if self.closed_home { "closed home" } else { "projects" });
         let root = parent.join(format!("{}-{suffix}", self.folder));
         std::fs::create_dir_all(&root).unwrap();
@@ -334,71 +334,10 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        // The script below needs half a dozen processes. Most tests leave nothing for it.
-        let nothing_left = !self.base().join("uses-docker").exists()
-            && !has_cluster(self.base())
-            && {
-                let outside = std::fs::read_dir("/var/lib/xtask").into_iter().flatten().flatten();
-                let names: Vec<_> = outside.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-                names.iter().all(|name| !name.contains(&self.suffix))
-            }
-            && {
-                let processes = process::with_argument(&format!("{}/", self.base().display()));
-                processes.iter().all(|line| line.split(' ').any(|word| word == "reaper"))
-            };
-        self.base.set_unused(nothing_left);
+        // The script needs half a dozen processes. Most tests leave nothing for it.
+        self.base.set_unused(!cleanup::is_needed(self.base.path(), &self.suffix));
     }
 }
-
-/// Returns whether a folder holds the data of a PostgreSQL server, complete or not.
-fn has_cluster(folder: &Path) -> bool {
-    std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
-        let name = entry.file_name();
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => name == "pg_wal" || has_cluster(&entry.path()),
-            _ => name == "postmaster.pid",
-        }
-    })
-}
-
-/// The script that runs before a checkout is deleted. It removes the servers and containers that the checkout's runs
-/// started, without the help of the tested program. It signals a server's process only if that process works in the
-/// data folder whose file names its pid.
-const CLEANUP: &str = r#"
-for file in $(find "$1" /var/lib/xtask -name postmaster.pid 2>/dev/null | tr ' ' '?'); do
-    for file in $file; do
-        # The servers that initdb runs write a minus before their pid. They end on SIGTERM.
-        data=$(dirname "$file"); pid=$(head -n 1 "$file"); signal=INT
-        case $pid in -*) pid=${pid#-}; signal=TERM ;; esac
-        case $data in "$1"/*|*SUFFIX*) ;; *) continue ;; esac
-        [ "$(readlink "/proc/$pid/cwd")" = "$data" ] || continue
-        kill -$signal "$pid"
-        for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
-        kill -KILL "$pid" 2>/dev/null
-    done
-done
-# A process that a killed run left behind, such as initdb, would go on making files. The reapers' shells, this one
-# included, also have the folder in their command lines. They have the argument "reaper" as well, and are spared.
-for process in $(grep -slFe "$1/" /proc/[0-9]*/cmdline); do
-    grep -qzx reaper "$process" || { process=${process%/cmdline}; kill -KILL "${process#/proc/}"; }
-done
-rm -rf /var/lib/xtask/*SUFFIX*
-if [ -e "$1/uses-docker" ]; then
-    for id in $(docker ps -aq); do
-        docker inspect "$id" | grep -q SUFFIX && docker rm -f -v "$id"
-    done
-    for id in $(docker volume ls -q); do
-        case $id in *SUFFIX*) docker volume rm -f "$id" ;; esac
-    done
-    for id in $(docker network ls --format '{{.Name}}'); do
-        case $id in *SUFFIX*) docker network rm "$id" ;; esac
-    done
-    while read -r project; do
-        docker volume ls -q --filter "label=com.docker.compose.project=$project" | xargs -r docker volume rm -f
-        docker network ls -q --filter "label=com.docker.compose.project=$project" | xargs -r docker network rm
-    done < "$1/uses-docker"
-fi
-"#;
 
 /// Returns a suffix of lower-case letters and digits, which docker accepts in names.
 fn unique_suffix() -> String {
