@@ -137,7 +137,8 @@ fn kept(name: &str, programs: &[PathBuf], make: impl FnOnce(&Path)) -> PathBuf {
     for program in programs.iter().chain(&["postgres", "initdb"].map(|name| binaries().join(name))) {
         stamp(program).hash(&mut hasher);
     }
-    let prefix = format!("template-{name}-");
+    // Only other builds of the same test program have templates of this prefix, so only theirs are removed below.
+    let prefix = format!("template-{}-{name}-", env!("CARGO_CRATE_NAME"));
     let kept = Path::new(KEPT).join(format!("{prefix}{:016x}", hasher.finish()));
     if kept.exists() {
         return kept;
@@ -163,10 +164,10 @@ fn stamp(program: &Path) -> (OsString, u64, u64, i64, i64, i64) {
     (path, found.len(), found.ino(), found.mtime_nsec(), found.ctime(), found.ctime_nsec())
 }
 
-/// Removes the templates of earlier builds. A run of another build that uses one at the moment has made it a
-/// short time ago.
+/// Removes the templates of earlier builds of this test program. A run of an earlier build may still use a template that
+/// was made a short time ago.
 fn remove_old(prefix: &str) {
-    const OLD: Duration = Duration::from_secs(30 * 60);
+    const OLD: Duration = Duration::from_secs(10 * 60);
     for entry in fs::read_dir(KEPT).unwrap().flatten() {
         let is_old = |found: fs::Metadata| found.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > OLD));
         let is_template = entry.file_name().to_string_lossy().starts_with(prefix);
