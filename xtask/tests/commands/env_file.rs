@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::fixture::{self, JOURNAL_HISTORY, LIBRARY_HISTORY, PASSWORD, ROLE};
-use crate::support::{Workspace, mode, server_and_workspace, set_mode, sql};
+use crate::support::{Workspace, mode, server_and_workspace, set_mode, set_up, sql};
 
 #[test]
 fn one_that_exists_is_kept_byte_for_byte() {
@@ -63,8 +63,7 @@ fn empty_and_missing_variables_are_told_apart_by_name() {
 
 #[test]
 fn a_variable_that_the_contract_has_gained_is_told() {
-    let (_server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (_server, workspace) = set_up();
     let (before, contract) = (workspace.read(".env"), workspace.read(".env.ci"));
     workspace.write(".env.ci", format!("{contract}GAINED=value\n"));
     workspace.run(&["db-setup"]).code(1).says(["GAINED"]);

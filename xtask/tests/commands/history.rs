@@ -1,14 +1,7 @@
 //! The applied migrations, compared with the repository's files: modified, missing and out-of-order migrations.
 
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
-use crate::support::{Server, Workspace, server_and_workspace, sql};
-
-/// Sets up both databases.
-fn set_up() -> (Server, Workspace) {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
-    (server, workspace)
-}
+use crate::support::{Server, server_and_workspace, set_up, sql};
 
 /// Fails if anything was applied beyond what [`set_up`] applied.
 #[track_caller]

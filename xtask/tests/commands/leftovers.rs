@@ -1,6 +1,6 @@
 //! Runs leave nothing behind: no scratch database, no session, no file and no process.
 
-use crate::support::{DEADLINE, Workspace, eventually, process, server_and_workspace};
+use crate::support::{DEADLINE, Workspace, eventually, process, server_and_workspace, set_up};
 
 #[test]
 fn after_success_and_failure_on_a_running_server() {
@@ -37,7 +37,7 @@ fn after_success_and_failure_on_a_running_server() {
 
 #[test]
 fn after_a_private_cluster_was_stopped() {
-    let workspace = Workspace::generic().build();
+    let workspace = Workspace::generic().filled_cache().build();
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
     let root = workspace.root().display().to_string();
@@ -51,8 +51,7 @@ fn after_a_private_cluster_was_stopped() {
 /// Scratch databases that a killed run left are dropped. Databases with similar names are kept.
 #[test]
 fn scratch_databases_of_killed_runs_are_dropped() {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     let role = crate::support::fixture::ROLE;
     for name in ["library_scratch_0123456789ab", "library_scratch", "library_scratch_mine", "scratch_0123456789ab"] {
         server.execute("postgres", &format!("CREATE DATABASE {name} OWNER {role}"));

@@ -1,7 +1,7 @@
 //! `migrate add`: the files of a database's next migration.
 
 use crate::support::fixture::LIBRARY_HISTORY;
-use crate::support::{Workspace, server_and_workspace, sql};
+use crate::support::{Workspace, set_up, sql};
 
 /// Returns the names of a database's migration files.
 fn names(workspace: &Workspace, database: &str) -> Vec<String> {
@@ -21,8 +21,7 @@ fn set_defaults(workspace: &Workspace, text: &str) {
 
 #[test]
 fn a_pair_with_the_next_number() {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     let outcome = workspace.xtask(&["migrate", "add", "library", "shelves"]).directory("crates/tools/src").run();
     // The output names the new files and everything to do next.
     outcome.code(0).says([

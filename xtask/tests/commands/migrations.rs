@@ -1,7 +1,7 @@
 //! Migrations that fail: the place, the reason, and the state of the databases.
 
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
-use crate::support::{Server, Workspace, server_and_workspace, sql};
+use crate::support::{Server, Workspace, server_and_workspace, set_up, sql};
 
 /// Adds a third migration to `library`, which must fail at `place`. Everything before it must be applied.
 #[track_caller]
@@ -68,8 +68,7 @@ fn an_error_that_occurs_at_the_commit() {
     let up = "ALTER TABLE books ADD CONSTRAINT later FOREIGN KEY (author_id) REFERENCES authors (id) DEFERRABLE INITIALLY DEFERRED;\n\
               INSERT INTO books (author_id, title) VALUES (77, 'nobody wrote it');\n";
     // The fixture's own foreign key is checked at once. A deferred one is checked at the commit.
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     workspace.add_migration(
         "library",
         "003_breaks",

@@ -1,7 +1,7 @@
 //! The output: its content, its streams, and the secrets that it never contains.
 
 use crate::support::fixture::{LIBRARY_HISTORY, PASSWORD, ROLE};
-use crate::support::{Server, Workspace, server_and_workspace, sql};
+use crate::support::{Server, Workspace, server_and_workspace, set_up, sql};
 
 #[test]
 fn results_and_progress_are_kept_apart() {
@@ -97,8 +97,7 @@ fn a_dry_run_starts_no_server() {
 
 #[test]
 fn a_dry_run_reports_problems() {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     workspace.write("migrations/library/001_authors.up.sql", "SELECT 'modified';\n");
     workspace.run(&["db-setup", "--dry-run"]).code(5).says(["001_authors"]);
     server.assert_only(&["journal", "library"]);

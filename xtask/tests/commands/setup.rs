@@ -1,7 +1,7 @@
 //! `db-setup` on a server that already runs: the first run, and further runs.
 
 use crate::support::fixture::{JOURNAL_HISTORY, JOURNAL_TABLES, LIBRARY_HISTORY, LIBRARY_TABLES, PASSWORD, ROLE};
-use crate::support::{Server, Workspace, mode, server_and_workspace, sql};
+use crate::support::{Server, Workspace, mode, server_and_workspace, set_up, sql};
 
 /// The words with which a run may say that it had nothing to do.
 const UNCHANGED: &[&str] =
@@ -67,8 +67,7 @@ fn this_repository_has_exactly_seven_and_three_tables() {
 
 #[test]
 fn an_additional_table_is_an_error_and_is_named() {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     server.execute("library", "CREATE TABLE stray (id integer)");
     // A table that belongs to the other database is additional here as well.
     server.execute("journal", "CREATE TABLE books (id integer)");
@@ -82,8 +81,7 @@ fn an_additional_table_is_an_error_and_is_named() {
 
 #[test]
 fn a_missing_table_is_an_error_and_is_named() {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     server.execute("library", "DROP TABLE books");
     workspace.run(&["db-setup"]).code(4).says(["books"]);
     assert_eq!(sql::tables(&server.admin("library")), ["authors"]);
@@ -133,8 +131,7 @@ fn a_role_that_may_not_create_databases_is_an_error_with_a_way_out() {
 
 #[test]
 fn only_pending_migrations_are_applied() {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     server.execute("library", "INSERT INTO authors (name) VALUES ('kept')");
     workspace.add_migration("library", "003_shelves", "CREATE TABLE shelves (id integer NOT NULL);\n");
     workspace.accept_schema();
@@ -215,8 +212,7 @@ fn verify_before_setup_fails_and_makes_nothing() {
 
 #[test]
 fn verify_with_migrations_pending_says_so() {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     workspace.add_migration("journal", "002_marks", "CREATE TABLE marks (id integer NOT NULL);\n");
     workspace.run(&["db-verify"]).code(3).says(["002_marks"]);
     assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1]);

@@ -1,7 +1,8 @@
 //! Whole outputs of the main cases, in each form that is for people or for programs.
 
+use crate::support::fixture::{PASSWORD, ROLE};
 use crate::support::snapshot::assert;
-use crate::support::{Outcome, Server, Workspace, server_and_workspace};
+use crate::support::{Outcome, Server, Workspace, set_up};
 
 const FORMS: [&str; 4] = ["terminal", "plain", "github", "json"];
 
@@ -9,16 +10,17 @@ fn run(workspace: &Workspace, arguments: &[&str], form: &str) -> Outcome {
     workspace.run(&[arguments, &["--format", form]].concat())
 }
 
-fn set_up() -> (Server, Workspace) {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
-    (server, workspace)
-}
-
 #[test]
 fn setting_up() {
+    let server = Server::start();
+    server.create_role(ROLE, PASSWORD, "CREATEDB");
     for form in FORMS {
-        let (_server, workspace) = server_and_workspace();
+        // Each form begins in a new checkout, on a server without databases.
+        for database in server.databases() {
+            server.execute("postgres", &format!("DROP DATABASE {database}"));
+        }
+        let workspace = Workspace::generic().build();
+        workspace.set_server(&server);
         assert(&format!("setup-plan.{form}"), &workspace, &run(&workspace, &["db-setup", "--dry-run"], form));
         assert(&format!("setup-cold.{form}"), &workspace, &run(&workspace, &["db-setup"], form));
         assert(&format!("setup-again.{form}"), &workspace, &run(&workspace, &["db-setup"], form));
@@ -27,10 +29,11 @@ fn setting_up() {
 
 #[test]
 fn a_migration_that_fails() {
+    let (_server, workspace) = set_up();
+    let up = "CREATE TABLE readers (id integer);\nALTER TABLE readers ADD COLUMN age intger;\n";
+    workspace.add_migration("library", "003_readers", up);
     for form in FORMS {
-        let (_server, workspace) = set_up();
-        let up = "CREATE TABLE readers (id integer);\nALTER TABLE readers ADD COLUMN age intger;\n";
-        workspace.add_migration("library", "003_readers", up);
+        // A migration that failed has left nothing, so each run fails in the same way.
         assert(&format!("migration-fails.{form}"), &workspace, &run(&workspace, &["db-setup"], form));
     }
 }

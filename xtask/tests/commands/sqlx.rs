@@ -8,27 +8,33 @@ use nix::unistd::Pid;
 
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, PASSWORD, ROLE};
 use crate::support::run::Invocation;
-use crate::support::{DEADLINE, Server, Workspace, eventually, process, server_and_workspace, skip, sql};
+use crate::support::{DEADLINE, Workspace, eventually, process, server_and_workspace, set_up, skip, sql};
 
 /// The deadline of a run that may compile sqlx-cli. The first run of all does.
 const WITH_BUILD: Duration = Duration::from_secs(20 * 60);
 
-/// Prepares a run that may compile sqlx-cli, once for all tests.
+/// Prepares a run that may compile sqlx-cli, once for all tests. In each test, cargo looks only once whether sqlx-cli is
+/// up to date. After that, it is given the same answer again.
 fn sqlx<'a>(workspace: &'a Workspace, words: &[&str]) -> Invocation<'a> {
     let words = [&["sqlx"], words].concat();
-    workspace.xtask(&words).with_cargo().with_built_target().deadline(WITH_BUILD)
+    let folder = workspace.base().join("cargo-once");
+    let cargo = folder.join("cargo");
+    if !cargo.exists() {
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = build ] || exec '{cargo}' \"$@\"\n\
+             [ -e '{answer}' ] || {{ '{cargo}' \"$@\" >'{answer}.new' || exit; mv '{answer}.new' '{answer}'; }}\n\
+             cat '{answer}'\n",
+            cargo = env!("CARGO"),
+            answer = folder.join("answer").display(),
+        );
+        workspace.add_program("cargo-once", "cargo", &script);
+    }
+    workspace.xtask(&words).with_cargo().with_built_target().env("CARGO", cargo).deadline(WITH_BUILD)
 }
 
 /// Compiles sqlx-cli, so that a later interruption doesn't hit the compilation.
 fn compile(workspace: &Workspace) {
     sqlx(workspace, &["library", "--version"]).run().code(0).says(["sqlx-cli 0.9.0"]);
-}
-
-/// Starts a server and sets up both databases.
-fn set_up() -> (Server, Workspace) {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
-    (server, workspace)
 }
 
 #[test]

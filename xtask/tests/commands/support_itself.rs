@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::PgSslMode;
 
 use crate::support::listener::Listener;
-use crate::support::{DEADLINE, Server, Workspace, eventually, process, server_and_workspace, sql};
+use crate::support::{DEADLINE, Server, Workspace, eventually, mode, process, server_and_workspace, set_up, sql};
 
 #[test]
 fn a_server_is_private_and_leaves_nothing() {
@@ -30,6 +30,46 @@ fn a_listener_refuses_logins_and_then_passes_them_on() {
     assert_eq!(sql::query(&login, "SELECT 'ready'"), ["ready"]);
     assert_eq!(listener.connections(), 3);
     assert!(sql::try_query(&login.clone().port(Listener::closes().port), "SELECT ''").is_err());
+}
+
+/// Many tests begin with a copy of what another test's `db-setup` made.
+#[test]
+fn a_set_up_checkout_is_as_db_setup_leaves_it() {
+    let state = |server: &Server, workspace: &Workspace| {
+        let read = |(path, content, _): (std::path::PathBuf, Vec<u8>, _)| {
+            let content = String::from_utf8(content).unwrap().replace(&workspace.port().to_string(), "PORT");
+            (path.strip_prefix(workspace.root()).unwrap().to_owned(), mode(&path), content)
+        };
+        let files: Vec<_> = workspace.files().into_iter().map(read).collect();
+        let state = std::fs::read_dir(workspace.root().join(".xtask")).unwrap().flatten();
+        let mut state: Vec<_> = state.map(|entry| (entry.file_name(), mode(&entry.path()))).collect();
+        state.sort();
+        let owners = "SELECT datname || ' ' || pg_get_userbyid(datdba) FROM pg_database ORDER BY 1";
+        let tables = ["library", "journal"].map(|database| sql::tables(&server.admin(database)));
+        (files, state, server.query("postgres", owners), tables)
+    };
+    let (server, workspace) = server_and_workspace();
+    workspace.run(&["db-setup"]).code(0);
+    let (copied_server, copied) = set_up();
+    assert_eq!(state(&copied_server, &copied), state(&server, &workspace));
+    copied.run(&["db-setup"]).code(0).says(["nothing was changed"]);
+}
+
+/// A test that ends in order leaves no more behind than one that is killed.
+#[test]
+fn a_process_of_a_checkout_ends_with_it() {
+    let workspace = Workspace::generic().build();
+    let base = workspace.base().to_owned();
+    let argument = format!("{}/lives-on", base.display());
+    // The shell waits for input.
+    let mut shell = std::process::Command::new("/bin/sh");
+    let mut child = shell.args(["-c", "read -r _", &argument]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let input = child.stdin.take();
+    drop(workspace);
+    // By now the shell was killed. If it was not, the end of its input ends it.
+    drop(input);
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(9));
+    assert!(!base.exists());
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! What a database's URL says is all that counts, and nothing of its password is shown.
 
 use crate::support::fixture::{LIBRARY_HISTORY, PASSWORD, ROLE};
-use crate::support::{Workspace, server_and_workspace, set_mode, sql};
+use crate::support::{Workspace, server_and_workspace, set_mode, set_up, sql};
 
 /// An unencoded character ends the host early, and what is left of the password would pass for a database's name.
 #[test]
 fn no_part_of_a_password_is_shown() {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     workspace.add_secret("half-of-it");
     for (url, expected) in [
         (
@@ -38,8 +37,7 @@ fn no_part_of_a_password_is_shown() {
 /// The driver would take what a URL doesn't say from libpq's variables and from `~/.pgpass`.
 #[test]
 fn what_a_url_does_not_say_comes_from_nowhere_else() {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     let authority = workspace.authority();
     for (url, variable, value, expected) in [
         (format!("postgres://{authority}"), "PGDATABASE", "library", "names no database"),

@@ -74,7 +74,7 @@ fn a_checkout_with_spaces_below_a_closed_home() {
     if !is_root() {
         skip!("the tests don't run as root");
     }
-    works(Workspace::generic().folder("my check out").below_closed_home());
+    works(Workspace::generic().folder("my check out").below_closed_home().filled_cache());
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn two_users() {
     if !is_root() {
         skip!("the tests don't run as root");
     }
-    let first = Workspace::generic().owner("nobody").build();
-    let second = Workspace::generic().build();
+    let first = Workspace::generic().owner("nobody").filled_cache().build();
+    let second = Workspace::generic().filled_cache().build();
     first.run(&["db-setup"]).code(0);
     second.run(&["db-setup"]).code(0);
     second.run(&["db-stop"]).code(0);

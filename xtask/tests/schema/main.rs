@@ -15,9 +15,8 @@ use changes::Change;
 use support::fixture::ROLE;
 use support::server::{ADMIN_PASSWORD, binaries};
 use support::sql::{self, Session};
-use support::{Outcome, Server, Workspace, server_and_workspace, skip};
-
-const EVERY_KIND: &str = include_str!("every_kind.sql");
+use support::template::Template;
+use support::{Outcome, Server, Workspace, server_and_workspace, set_up, skip};
 
 /// A difference as `db-verify` reports it.
 struct Named {
@@ -47,21 +46,31 @@ fn named(outcome: &Outcome) -> Vec<Named> {
     details.map(named).collect()
 }
 
+/// A file of the checkout, if this machine lacks extensions.
+const LACKS_EXTENSIONS: &str = "lacks-extensions";
+
+/// A checkout whose migrations make every kind of object, and whose schema files are right.
+const EVERY_KIND: Template = Template {
+    name: "every-kind",
+    make: |server, workspace| {
+        let extensions = "SELECT name::text FROM pg_available_extensions WHERE name IN ('citext', 'btree_gist', 'pgcrypto', 'hstore')";
+        if server.query("postgres", extensions).len() < 4 {
+            workspace.write(LACKS_EXTENSIONS, "");
+            return;
+        }
+        server.execute("postgres", &format!("ALTER ROLE {ROLE} SUPERUSER"));
+        workspace.add_migration("library", "003_every_kind", include_str!("every_kind.sql"));
+        workspace.accept_schema();
+        workspace.run(&["db-setup"]).code(0);
+        workspace.run(&["db-verify"]).code(0);
+    },
+};
+
 /// Sets up a server and a workspace whose migrations make every kind of object. Returns `None` if this machine lacks
 /// extensions.
 fn every_kind() -> Option<(Server, Workspace)> {
-    let (server, workspace) = server_and_workspace();
-    let extensions =
-        "SELECT name::text FROM pg_available_extensions WHERE name IN ('citext', 'btree_gist', 'pgcrypto', 'hstore')";
-    if server.query("postgres", extensions).len() < 4 {
-        return None;
-    }
-    server.execute("postgres", &format!("ALTER ROLE {ROLE} SUPERUSER"));
-    workspace.add_migration("library", "003_every_kind", EVERY_KIND);
-    workspace.accept_schema();
-    workspace.run(&["db-setup"]).code(0);
-    workspace.run(&["db-verify"]).code(0);
-    Some((server, workspace))
+    let (server, workspace) = EVERY_KIND.start();
+    (!workspace.root().join(LACKS_EXTENSIONS).exists()).then_some((server, workspace))
 }
 
 /// Makes the changes, and expects `db-verify` to name them and nothing else. Then it runs the proposed repairs, and
@@ -71,8 +80,14 @@ fn are_named(changes: &[Change]) {
     let Some((server, workspace)) = every_kind() else {
         skip!("PostgreSQL's contributed extensions are not installed")
     };
+    // The statements share a session, because each session costs as much as dozens of statements.
+    let mut session = Session::open(&server.admin("library")).unwrap();
+    let mut execute = |statements: &str, what: &str| {
+        session.execute(statements).unwrap_or_else(|error| panic!("{what}: {error}"));
+        session.execute("DISCARD ALL").unwrap();
+    };
     for (statements, _) in changes {
-        server.execute("library", statements);
+        execute(statements, statements);
     }
     let verify = || workspace.run(&["db-verify", "--format", "json"]);
     let whats = |named: &[Named]| -> BTreeSet<String> { named.iter().map(|named| named.what.clone()).collect() };
@@ -82,10 +97,9 @@ fn are_named(changes: &[Change]) {
 
     let (repaired, left): (Vec<_>, Vec<_>) = found.into_iter().partition(|named| named.repair.is_some());
     for Named { what, repair } in repaired {
-        let mut session = Session::open(&server.admin("library")).unwrap();
-        session.execute(&repair.unwrap()).unwrap_or_else(|error| panic!("{what}: {error}"));
-        session.close();
+        execute(&repair.unwrap(), &what);
     }
+    session.close();
     let outcome = verify().code(if left.is_empty() { 0 } else { 4 });
     let still = if left.is_empty() { Vec::new() } else { named(&outcome) };
     assert_eq!(whats(&still), whats(&left), "after the repairs");
@@ -152,8 +166,7 @@ fn changes_outside_the_schema_are_not_compared() {
 
 #[test]
 fn an_index_whose_build_failed_is_named() {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     server.execute("library", "DROP INDEX books_title_idx; INSERT INTO authors (name) VALUES ('same'), ('same')");
     let mut session = Session::open(&server.admin("library")).unwrap();
     session.execute("CREATE INDEX CONCURRENTLY books_title_idx ON books (title)").unwrap();
@@ -170,8 +183,7 @@ fn an_index_whose_build_failed_is_named() {
 
 #[test]
 fn a_foreign_key_with_disabled_triggers_is_named() {
-    let (server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (server, workspace) = set_up();
     server.execute("library", "ALTER TABLE books DISABLE TRIGGER ALL");
     workspace
         .run(&["db-verify"])
@@ -271,8 +283,7 @@ fn settings_of_a_role_change_nothing() {
 
 #[test]
 fn line_endings_of_the_file_are_no_difference() {
-    let (_server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (_server, workspace) = set_up();
     let schema = workspace.read("schema/library.sql");
     workspace.write("schema/library.sql", schema.replace('\n', "\r\n"));
     workspace.run(&["db-verify"]).code(0);
@@ -280,8 +291,7 @@ fn line_endings_of_the_file_are_no_difference() {
 
 #[test]
 fn an_edited_or_truncated_file_never_passes() {
-    let (_server, workspace) = server_and_workspace();
-    workspace.run(&["db-setup"]).code(0);
+    let (_server, workspace) = set_up();
     let schema = workspace.read("schema/library.sql");
     let objects: Vec<&str> = schema.split("\n\n").collect();
     let mut swapped = objects.clone();

@@ -6,6 +6,7 @@
 // Each test binary uses only a part of this module.
 #![allow(dead_code, unused_imports, unused_macros)]
 
+pub(crate) mod cleanup;
 pub(crate) mod docker;
 pub(crate) mod fixture;
 pub(crate) mod listener;
@@ -16,6 +17,7 @@ pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod snapshot;
 pub(crate) mod sql;
+pub(crate) mod template;
 pub(crate) mod temporary;
 pub(crate) mod trace;
 pub(crate) mod workspace;
@@ -85,6 +87,11 @@ pub(crate) fn server_and_workspace() -> (Server, Workspace) {
     let workspace = Workspace::generic().build();
     workspace.point_at(&server);
     (server, workspace)
+}
+
+/// Starts a server and makes a checkout, in the state after the first `db-setup`: both databases exist, and `.env`.
+pub(crate) fn set_up() -> (Server, Workspace) {
+    template::SET_UP.start()
 }
 
 /// Returns the permission bits of a file.

@@ -1,10 +1,14 @@
 //! Cleanup that happens even if the test is killed.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::process::{self, wait_or_kill};
 use super::{DEADLINE, is_root, set_mode, temporary};
+
+/// The word that tells the shell to end without its last commands.
+const NOTHING: &str = "nothing";
 
 /// A shell that waits until its standard input closes, and then runs its last commands. The input closes when this
 /// value is dropped, and also when this process dies of any signal.
@@ -16,7 +20,7 @@ impl Reaper {
     /// Starts the shell. It runs `start` at once and `finish` at the end. Both see `arguments` as `$1`, `$2` and so on.
     pub(crate) fn spawn(command: &mut Command, start: &str, finish: &str, arguments: &[&Path]) -> Self {
         use std::os::unix::process::CommandExt;
-        let script = format!("{start}\nread -r _\n{finish}");
+        let script = format!("{start}\nread -r word\n[ \"$word\" = {NOTHING} ] && exit\n{finish}");
         let shell = command
             .args(["-c", &script, "reaper"])
             .args(arguments)
@@ -34,6 +38,14 @@ impl Reaper {
     pub(crate) fn waits(&mut self) -> bool {
         self.shell.try_wait().unwrap().is_none()
     }
+
+    /// Tells the shell that nothing is left to do at the end.
+    fn dismiss(&mut self) {
+        if let Some(input) = &mut self.shell.stdin {
+            // A shell that has ended needs no word.
+            let _ = writeln!(input, "{NOTHING}");
+        }
+    }
 }
 
 impl Drop for Reaper {
@@ -46,6 +58,7 @@ impl Drop for Reaper {
 /// A temporary folder that every user can pass through, deleted by a [`Reaper`].
 pub(crate) struct Folder {
     path: PathBuf,
+    unused: bool,
     reaper: Reaper,
 }
 
@@ -55,14 +68,28 @@ impl Folder {
         let path = temporary::folder(prefix).keep();
         set_mode(&path, 0o755);
         // A process that was just killed may still write its last file.
-        let delete = "for _ in 1 2 3 4 5; do chmod -R u+rwX \"$1\"; rm -rf \"$1\" && break; sleep 0.2; done";
+        let delete = "for _ in 1 2 3 4 5; do rm -rf \"$1\" && break; chmod -R u+rwX \"$1\"; sleep 0.2; done";
         let finish = format!("{finish}\n{delete}");
         let reaper = Reaper::spawn(Command::new("/bin/sh").current_dir("/"), "", &finish, &[&path]);
-        Self { path, reaper }
+        Self { path, unused: false, reaper }
+    }
+
+    /// Says whether no process uses the folder any more. Then the folder is deleted without the reaper's last commands.
+    pub(crate) fn set_unused(&mut self, unused: bool) {
+        self.unused = unused;
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // If a file can't be deleted, the reaper tries it in its own way.
+        if self.unused && std::fs::remove_dir_all(&self.path).is_ok() {
+            self.reaper.dismiss();
+        }
     }
 }
 

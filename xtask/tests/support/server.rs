@@ -1,19 +1,16 @@
 //! A private PostgreSQL server for one test. For xtask it is a server that already runs.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use nix::unistd::geteuid;
 use sqlx::postgres::PgConnectOptions;
 
-use super::process::become_user;
-use super::reaper::{Folder, Reaper, as_server_user, server_user};
+use super::reaper::{Folder, Reaper, as_server_user};
 use super::sql::{self, identifier, literal};
-use super::{DEADLINE, eventually, free_port, is_root, set_mode, temporary};
+use super::{DEADLINE, eventually, free_port, template};
 
 /// The superuser of every [`Server`].
-const ADMIN: &str = "test_admin";
+pub(crate) const ADMIN: &str = "test_admin";
 /// The superuser's password, which no run may print.
 pub(crate) const ADMIN_PASSWORD: &str = "adminS3cret-5d1f";
 
@@ -23,36 +20,42 @@ pub(crate) struct Server {
     /// The port that it listens on.
     pub(crate) port: u16,
     data: PathBuf,
-    /// The fields are dropped in this order: first the server is stopped, then its files are deleted.
+    /// First the server is stopped, then its files are deleted.
     running: Option<(Reaper, Folder)>,
 }
 
 impl Server {
     /// Starts a server and waits until it answers.
     pub(crate) fn start() -> Self {
+        Self::start_with(&template::cluster())
+    }
+
+    /// Starts a server on the files of an archive, and waits until it answers.
+    pub(crate) fn start_with(archive: &Path) -> Self {
         // Another process may take the port between its choice and its use. Then another port is tried.
         for _ in 0..5 {
-            if let Some(server) = Self::try_start(free_port()) {
+            if let Some(server) = Self::try_start(archive, free_port()) {
                 return server;
             }
         }
         panic!("PostgreSQL did not start");
     }
 
-    fn try_start(port: u16) -> Option<Self> {
+    fn try_start(archive: &Path, port: u16) -> Option<Self> {
         // If this process is killed, both reapers begin at once. The log is deleted when the server has ended, so the
         // reaper of the files waits for that.
         let ended = "for _ in $(seq 100); do [ -e \"$1\"/data/log ] || break; sleep 0.1; done";
         let folder = Folder::new("xtask-test-server-", ended);
         let data = folder.path().join("data");
-        copy_cluster(&data);
+        template::unpack(archive, &data);
         let start = format!(
             "{binaries}/postgres -D \"$1\" -c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
              -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c shared_buffers=16MB \
-             -c max_connections=200 -c autovacuum=off >\"$1\"/log 2>&1 & server=$!",
+             -c max_wal_size=1GB -c max_connections=100 -c autovacuum=off >\"$1\"/log 2>&1 & server=$!",
             binaries = shell_quoted(binaries()),
         );
-        let finish = "kill -INT $server; wait $server; rm \"$1\"/log";
+        // The files are deleted anyway, so the server needn't write what is only in its memory.
+        let finish = "kill -QUIT $server; wait $server; rm \"$1\"/log";
         // If the server ends by itself, the shell keeps waiting. The loop below finds the reason in the log.
         let reaper = Reaper::spawn(&mut as_server_user("/bin/sh"), &start, finish, &[&data]);
         let server = Self { port, data, running: Some((reaper, folder)) };
@@ -61,9 +64,8 @@ impl Server {
             if log.contains("could not create any TCP/IP sockets") || log.contains("lock file") {
                 return Some(false);
             }
-            // The log is read first, because another server may answer on this port.
-            let ready = log.contains("ready to accept connections");
-            (ready && sql::try_query(&server.admin("postgres"), "SELECT 1::text").is_ok()).then_some(true)
+            // Another server may answer on this port, but only this one writes to this log.
+            log.contains("ready to accept connections").then_some(true)
         })
         .then_some(server)
     }
@@ -132,12 +134,22 @@ impl Server {
 
     /// Stops the server and deletes it.
     pub(crate) fn stop(&mut self) {
-        drop(self.running.take());
+        if let Some((reaper, mut folder)) = self.running.take() {
+            drop(reaper);
+            // The log is gone only after the server has ended.
+            folder.set_unused(!self.data.join("log").exists());
+        }
     }
 
     /// Returns the server's log so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data.join("log")).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
@@ -155,56 +167,6 @@ pub(crate) fn binaries() -> &'static Path {
         let found = folders.find(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file());
         found.expect("the tests need PostgreSQL's programs: install postgresql or set XTASK_PG_BINDIR")
     })
-}
-
-/// Makes a data folder by copying one that initdb made. initdb takes much longer than a copy.
-fn copy_cluster(data: &Path) {
-    run(Command::new("cp").arg("-R").args([&template(), data]));
-    if is_root() {
-        let user = server_user();
-        run(Command::new("chown").arg("-R").arg(format!("{}:{}", user.uid, user.gid)).arg(data));
-    }
-    set_mode(data, 0o700);
-}
-
-/// Returns a data folder that initdb made. It is kept in the target folder's temporary folder for all test processes.
-fn template() -> PathBuf {
-    let version = Command::new(binaries().join("postgres")).arg("--version").output().unwrap().stdout;
-    let version = String::from_utf8_lossy(&version).replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    let kept =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cluster-{}-{}", geteuid(), version.trim_matches('-')));
-    if kept.join("PG_VERSION").exists() {
-        return kept;
-    }
-    let made = temporary::folder("xtask-test-initdb-");
-    let password = made.path().join("password");
-    let data = made.path().join("data");
-    std::fs::write(&password, ADMIN_PASSWORD).unwrap();
-    std::fs::create_dir(&data).unwrap();
-    if is_root() {
-        let user = server_user();
-        run(Command::new("chown").arg("-R").arg(format!("{}:{}", user.uid, user.gid)).arg(made.path()));
-    }
-    let mut initdb = Command::new(binaries().join("initdb"));
-    initdb.current_dir("/").args(["--no-sync", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "-U", ADMIN]);
-    if is_root() {
-        become_user(&mut initdb, &server_user());
-    }
-    run(initdb.arg("--pwfile").arg(&password).arg("-D").arg(&data));
-    // The copy is made beside its final place and then renamed, so another test process never sees half of it. The
-    // rename fails if another test process was first. Then that process's copy is used.
-    let beside = tempfile::Builder::new().prefix("cluster-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    run(Command::new("cp").arg("-R").arg(format!("{}/.", data.display())).arg(beside.path()));
-    if std::fs::rename(beside.path(), &kept).is_ok() {
-        let _ = beside.keep();
-    }
-    kept
-}
-
-#[track_caller]
-fn run(command: &mut Command) {
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Returns a path as one word of a shell command.

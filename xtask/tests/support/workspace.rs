@@ -12,7 +12,7 @@ use super::process::user;
 use super::reaper::Folder;
 use super::run::{Invocation, Outcome};
 use super::server::{ADMIN_PASSWORD, Server, binaries};
-use super::{free_port, is_root, set_mode, sql};
+use super::{cleanup, free_port, is_root, set_mode, sql, template};
 
 /// The kind of files in a checkout.
 #[derive(Clone, Copy, PartialEq)]
@@ -26,6 +26,7 @@ pub(crate) struct Builder {
     content: Content,
     folder: &'static str,
     closed_home: bool,
+    filled_cache: bool,
     owner: Option<&'static str>,
 }
 
@@ -42,6 +43,12 @@ impl Builder {
         self
     }
 
+    /// Fills the cache of the runs, so that no run needs initdb. For tests that aren't about the first cluster.
+    pub(crate) fn filled_cache(mut self) -> Self {
+        self.filled_cache = true;
+        self
+    }
+
     /// Sets the user who owns the checkout and runs the program. Only root can do that.
     pub(crate) fn owner(mut self, name: &'static str) -> Self {
         assert!(is_root());
@@ -52,7 +59,7 @@ impl Builder {
     /// Writes the checkout. Its URLs point to a free port of this machine.
     pub(crate) fn build(self) -> Workspace {
         let suffix = unique_suffix();
-        let base = Folder::new("xtask-test-", &CLEANUP.replace("SUFFIX", &suffix));
+        let base = Folder::new("xtask-test-", &cleanup::script(&suffix));
         let parent = base.path().join(if self.closed_home { "closed home" } else { "projects" });
         let root = parent.join(format!("{}-{suffix}", self.folder));
         std::fs::create_dir_all(&root).unwrap();
@@ -87,6 +94,9 @@ impl Builder {
         if self.closed_home {
             set_mode(&parent, 0o700);
         }
+        if self.filled_cache {
+            template::fill_cache(&workspace.base().join("cache"));
+        }
         if let Some(owner) = self.owner.map(|owner| user(owner).unwrap()) {
             let owner = format!("{}:{}", owner.uid, owner.gid);
             let folders = [parent.as_path(), &workspace.home(), &workspace.base().join("cache")];
@@ -112,7 +122,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Returns the options of a checkout with the small workspace of [`fixture`].
     pub(crate) fn generic() -> Builder {
-        Builder { content: Content::Generic, folder: "checkout", closed_home: false, owner: None }
+        Builder { content: Content::Generic, folder: "checkout", closed_home: false, filled_cache: false, owner: None }
     }
 
     /// Returns the same options with an owner who isn't root. Root may read every file, so tests of missing permissions
@@ -169,6 +179,11 @@ impl Workspace {
     /// Makes the URLs point to a server, and creates their role there. The role may create databases.
     pub(crate) fn point_at(&self, server: &Server) {
         server.create_role(ROLE, PASSWORD, "CREATEDB");
+        self.set_server(server);
+    }
+
+    /// Makes the URLs point to a server that has their role already.
+    pub(crate) fn set_server(&self, server: &Server) {
         self.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
     }
 
@@ -317,44 +332,12 @@ impl Workspace {
     }
 }
 
-/// The script that runs before a checkout is deleted. It removes the servers and containers that the checkout's runs
-/// started, without the help of the tested program. It signals a server's process only if that process works in the
-/// data folder whose file names its pid.
-const CLEANUP: &str = r#"
-for file in $(find "$1" /var/lib/xtask -name postmaster.pid 2>/dev/null | tr ' ' '?'); do
-    for file in $file; do
-        # The servers that initdb runs write a minus before their pid. They end on SIGTERM.
-        data=$(dirname "$file"); pid=$(head -n 1 "$file"); signal=INT
-        case $pid in -*) pid=${pid#-}; signal=TERM ;; esac
-        case $data in "$1"/*|*SUFFIX*) ;; *) continue ;; esac
-        [ "$(readlink "/proc/$pid/cwd")" = "$data" ] || continue
-        kill -$signal "$pid"
-        for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
-        kill -KILL "$pid" 2>/dev/null
-    done
-done
-# A process that a killed run left behind, such as initdb, would go on making files. The reapers' shells, this one
-# included, also have the folder in their command lines. They have the argument "reaper" as well, and are spared.
-for process in $(grep -slFe "$1/" /proc/[0-9]*/cmdline); do
-    grep -qzx reaper "$process" || { process=${process%/cmdline}; kill -KILL "${process#/proc/}"; }
-done
-rm -rf /var/lib/xtask/*SUFFIX*
-if [ -e "$1/uses-docker" ]; then
-    for id in $(docker ps -aq); do
-        docker inspect "$id" | grep -q SUFFIX && docker rm -f -v "$id"
-    done
-    for id in $(docker volume ls -q); do
-        case $id in *SUFFIX*) docker volume rm -f "$id" ;; esac
-    done
-    for id in $(docker network ls --format '{{.Name}}'); do
-        case $id in *SUFFIX*) docker network rm "$id" ;; esac
-    done
-    while read -r project; do
-        docker volume ls -q --filter "label=com.docker.compose.project=$project" | xargs -r docker volume rm -f
-        docker network ls -q --filter "label=com.docker.compose.project=$project" | xargs -r docker network rm
-    done < "$1/uses-docker"
-fi
-"#;
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        // The script needs half a dozen processes. Most tests leave nothing for it.
+        self.base.set_unused(!cleanup::is_needed(self.base.path(), &self.suffix));
+    }
+}
 
 /// Returns a suffix of lower-case letters and digits, which docker accepts in names.
 fn unique_suffix() -> String {
