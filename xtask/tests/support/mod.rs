@@ -12,10 +12,12 @@ pub(crate) mod listener;
 pub(crate) mod pipeline;
 pub(crate) mod process;
 pub(crate) mod reaper;
+pub(crate) mod recording;
 pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod snapshot;
 pub(crate) mod sql;
+pub(crate) mod stand_in;
 pub(crate) mod temporary;
 pub(crate) mod workspace;
 

@@ -32,14 +32,15 @@ impl Server {
     pub(crate) fn start() -> Self {
         // Another process may take the port between its choice and its use. Then another port is tried.
         for _ in 0..5 {
-            if let Some(server) = Self::try_start(free_port()) {
+            if let Some(server) = Self::start_at(free_port()) {
                 return server;
             }
         }
         panic!("PostgreSQL did not start");
     }
 
-    fn try_start(port: u16) -> Option<Self> {
+    /// Starts a server on this port and waits until it answers. Returns `None` if the port is taken.
+    pub(crate) fn start_at(port: u16) -> Option<Self> {
         // If this process is killed, both reapers begin at once. The log is deleted when the server has ended, so the
         // reaper of the files waits for that.
         let ended = "for _ in $(seq 100); do [ -e \"$1\"/data/log ] || break; sleep 0.1; done";

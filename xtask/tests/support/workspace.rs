@@ -12,7 +12,7 @@ use super::process::user;
 use super::reaper::Folder;
 use super::run::{Invocation, Outcome};
 use super::server::{ADMIN_PASSWORD, Server, binaries};
-use super::{free_port, is_root, set_mode, sql};
+use super::{docker, free_port, is_root, set_mode, sql};
 
 /// The kind of files in a checkout.
 #[derive(Clone, Copy, PartialEq)]
@@ -52,7 +52,7 @@ impl Builder {
     /// Writes the checkout. Its URLs point to a free port of this machine.
     pub(crate) fn build(self) -> Workspace {
         let suffix = unique_suffix();
-        let base = Folder::new("xtask-test-", &CLEANUP.replace("SUFFIX", &suffix));
+        let base = Folder::new("xtask-test-", &format!("{CLEANUP}{}", docker::CLEANUP).replace("SUFFIX", &suffix));
         let parent = base.path().join(if self.closed_home { "closed home" } else { "projects" });
         let root = parent.join(format!("{}-{suffix}", self.folder));
         std::fs::create_dir_all(&root).unwrap();
@@ -339,21 +339,6 @@ for process in $(grep -slFe "$1/" /proc/[0-9]*/cmdline); do
     grep -qzx reaper "$process" || { process=${process%/cmdline}; kill -KILL "${process#/proc/}"; }
 done
 rm -rf /var/lib/xtask/*SUFFIX*
-if [ -e "$1/uses-docker" ]; then
-    for id in $(docker ps -aq); do
-        docker inspect "$id" | grep -q SUFFIX && docker rm -f -v "$id"
-    done
-    for id in $(docker volume ls -q); do
-        case $id in *SUFFIX*) docker volume rm -f "$id" ;; esac
-    done
-    for id in $(docker network ls --format '{{.Name}}'); do
-        case $id in *SUFFIX*) docker network rm "$id" ;; esac
-    done
-    while read -r project; do
-        docker volume ls -q --filter "label=com.docker.compose.project=$project" | xargs -r docker volume rm -f
-        docker network ls -q --filter "label=com.docker.compose.project=$project" | xargs -r docker network rm
-    done < "$1/uses-docker"
-fi
 "#;
 
 /// Returns a suffix of lower-case letters and digits, which docker accepts in names.
