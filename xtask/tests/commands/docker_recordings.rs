@@ -128,6 +128,7 @@ fn whole(answer: &Recorded) -> &str {
 fn of_a_container() {
     needs!(Docker::Plugin);
     let workspace = Workspace::generic().build();
+    docker::volume_in_memory(&workspace);
     let compose = workspace.read("compose.yaml");
     let real = || Real::new(&workspace);
     real().with("POSTGRES_IMAGE", "nowhere.invalid/none:1").is_like("image-missing");

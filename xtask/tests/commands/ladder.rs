@@ -63,7 +63,7 @@ fn a_server_that_never_gets_ready_is_given_up_in_time() {
     let listener = Listener::starts_up(usize::MAX, server.port);
     workspace.set_authority("127.0.0.1", listener.port, ROLE, PASSWORD);
     workspace.write(".env", workspace.read(".env.ci"));
-    let outcome = workspace.run(&["db-setup", "--timeout", "2"]).code(6);
+    let outcome = workspace.run(&["db-setup", "--timeout", "1"]).code(6);
     outcome.says([listener.port.to_string().as_str(), "starting up"]);
 }
 
@@ -76,13 +76,13 @@ fn taken_port(listener: &Listener) {
 
     // An `.env` that existed before belongs to the user, so the run fails and shows the ways out.
     workspace.write(".env", &contract);
-    let outcome = workspace.run(&["db-setup", "--timeout", "3"]).code(6);
+    let outcome = workspace.run(&["db-setup", "--timeout", "1"]).code(6);
     outcome.says([port.to_string()]);
     assert_eq!(workspace.read(".env"), contract);
 
-    // A new `.env` may get another port.
+    // A new `.env` may get another port. The private cluster there may take as long to get ready.
     workspace.remove(".env");
-    workspace.run(&["db-setup", "--timeout", "8"]).code(0).says([port.to_string()]);
+    workspace.run(&["db-setup", "--timeout", "3"]).code(0).says([port.to_string()]);
     assert_eq!(workspace.read(".env.ci"), contract);
     assert_eq!(moved(&workspace, port), contract);
     workspace.run(&["db-setup", "--timeout", "20"]).code(0);
@@ -99,14 +99,15 @@ pub(crate) fn moved(workspace: &Workspace, from: u16) -> String {
     text.replace(&format!(":{port}/"), &format!(":{from}/"))
 }
 
+/// One listener is silent and the other one hangs up. The runs mostly wait, so both are tested at the same time.
 #[test]
-fn a_port_taken_by_something_silent() {
-    taken_port(&Listener::silent());
-}
-
-#[test]
-fn a_port_taken_by_something_that_hangs_up() {
-    taken_port(&Listener::closes());
+fn a_port_taken_by_another_program() {
+    let listeners = [Listener::silent(), Listener::closes()];
+    std::thread::scope(|scope| {
+        for listener in &listeners {
+            scope.spawn(|| taken_port(listener));
+        }
+    });
 }
 
 #[test]

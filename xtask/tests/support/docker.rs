@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::is_root;
 use super::process::wait_or_kill;
 use super::run::{Invocation, whole_path};
 use super::workspace::Workspace;
@@ -77,6 +78,25 @@ pub(crate) fn docker(command: &[&str]) -> Option<String> {
     std::io::Seek::rewind(&mut file).unwrap();
     std::io::Read::read_to_string(&mut file, &mut text).unwrap();
     status.success().then_some(text)
+}
+
+/// Keeps the volume of a checkout's container in the checkout's temporary folder, which is in memory. PostgreSQL flushes
+/// a new cluster to disk, and on a busy disk that takes longer than everything else that a test does.
+///
+/// Only root can delete the container's files, so for other users nothing is changed.
+pub(crate) fn volume_in_memory(workspace: &Workspace) {
+    let text = workspace.read("compose.yaml");
+    let (services, volume) = text.split_once("\nvolumes:\n").unwrap();
+    assert_eq!(volume, "  data:\n");
+    if is_root() && cfg!(target_os = "linux") {
+        let folder = workspace.base().join("volume");
+        std::fs::create_dir_all(&folder).unwrap();
+        let options = format!("{{type: none, o: bind, device: \"{}\"}}", folder.display());
+        workspace.write(
+            "compose.yaml",
+            format!("{services}\nvolumes:\n  data:\n    driver: local\n    driver_opts: {options}\n"),
+        );
+    }
 }
 
 /// Returns the containers of a checkout with their state, such as `id running`.
