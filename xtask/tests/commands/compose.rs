@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::support::docker::{Docker, containers, docker, volume_in_memory};
+use crate::support::docker::{Docker, containers, docker, make_quick};
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, ROLE};
 use crate::support::run::Outcome;
 use crate::support::{DEADLINE, Workspace, eventually, skip, sql};
@@ -84,7 +84,7 @@ fn the_plugin_from_nothing_and_again() {
     needs!(Docker::Plugin);
     let password = r#"p'w"%$x${y}@:/\#?"#;
     let workspace = Workspace::generic().build();
-    volume_in_memory(&workspace);
+    make_quick(&workspace);
     workspace.set_authority("127.0.0.1", workspace.port(), ROLE, password);
     let log = workspace.base().join("tmp/command lines");
     let folder = wrapper(&workspace, &format!("printf '%s ' \"$@\" >> '{}'", log.display()), "");
@@ -127,7 +127,7 @@ fn a_volume_with_another_password(workspace: &Workspace, run: &dyn Fn(&[&str]) -
 fn the_standalone_program_from_nothing_and_again() {
     needs!(Docker::Standalone);
     let workspace = Workspace::repository().folder("my check out").build();
-    volume_in_memory(&workspace);
+    make_quick(&workspace);
     let run = |arguments: &[&str]| Docker::Standalone.show(&workspace, workspace.xtask(arguments)).run();
     from_nothing_and_again(&workspace, ["(7 rows)", "(3 rows)"], &run);
 }
@@ -138,7 +138,7 @@ fn the_standalone_program_from_nothing_and_again() {
 fn killed_while_the_container_starts() {
     needs!(Docker::Plugin);
     let workspace = Workspace::repository().folder("my check out").build();
-    volume_in_memory(&workspace);
+    make_quick(&workspace);
     let note = |file: &str| {
         format!("case \" $* \" in *' up '*) printf x >> '{}/tmp/{file}' ;; esac", workspace.base().display())
     };

@@ -128,8 +128,10 @@ fn whole(answer: &Recorded) -> &str {
 fn of_a_container() {
     needs!(Docker::Plugin);
     let workspace = Workspace::generic().build();
-    docker::volume_in_memory(&workspace);
-    let compose = workspace.read("compose.yaml");
+    docker::make_quick(&workspace);
+    // PostgreSQL can't be stopped in order while initdb runs, and nobody needs this cluster.
+    let compose = workspace.read("compose.yaml").replace("    ports:\n", "    stop_signal: SIGKILL\n    ports:\n");
+    workspace.write("compose.yaml", &compose);
     let real = || Real::new(&workspace);
     real().with("POSTGRES_IMAGE", "nowhere.invalid/none:1").is_like("image-missing");
     workspace.write("compose.yaml", "services: [\n");
