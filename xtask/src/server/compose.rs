@@ -263,7 +263,11 @@ impl Compose {
 
     /// The container's state, such as `running` or `exited`. It is empty if there is no container.
     fn state(&self, interrupt: &Interrupt) -> Result<String> {
-        let ended = self.compose(self.question, None).args(["ps", "-a", "-q", SERVICE]).run(interrupt)?;
+        // Docker answers this in a tenth of the time that compose takes, and it is asked again and again during a start.
+        let label = |name: &str, value: &str| format!("label=com.docker.compose.{name}={value}");
+        let (project, service) = (label("project", &self.project), label("service", SERVICE));
+        let ps = ["ps", "-a", "-q", "--no-trunc", "--filter", &project, "--filter", &service];
+        let ended = Child::new("docker", self.question).args(ps).run(interrupt)?;
         let Some(id) = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
             return Ok(String::new());
         };

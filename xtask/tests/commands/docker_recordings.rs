@@ -9,7 +9,7 @@ use crate::compose::needs;
 use crate::support::docker::{self, Docker, docker};
 use crate::support::fixture::ROLE;
 use crate::support::listener::Listener;
-use crate::support::recording::{ID, IMAGE, PORT, Recorded, questions};
+use crate::support::recording::{ID, IMAGE, PORT, PROJECT, Recorded, questions};
 use crate::support::{DEADLINE, Workspace, eventually, is_root, process, skip};
 
 /// The words that the program looks for. Docker has several for the same thing.
@@ -41,7 +41,7 @@ impl<'w> Real<'w> {
         Self { workspace, variables, user: None }
     }
 
-    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    fn with(mut self, name: &'static str, value: &impl ToString) -> Self {
         self.variables.retain(|(other, _)| *other != name);
         self.variables.push((name, value.to_string()));
         self
@@ -59,9 +59,9 @@ impl<'w> Real<'w> {
 
     fn ask(&self, question: &str) -> Recorded {
         let mut command = Command::new("docker");
+        let project = format!("recording-{}", self.workspace.suffix());
         let mut words = question.split(' ');
         if let Some(compose) = question.strip_prefix("compose ").filter(|rest| !rest.starts_with("version")) {
-            let project = format!("recording-{}", self.workspace.suffix());
             command.args(["compose", "--env-file"]).arg(self.workspace.base().join("empty.env"));
             command.args(["--project-name", &project, "--file", "compose.yaml"]);
             words = compose.split(' ');
@@ -70,7 +70,7 @@ impl<'w> Real<'w> {
             match word {
                 ID => command.arg(self.id()),
                 IMAGE => command.arg(self.value("POSTGRES_IMAGE")),
-                word => command.arg(word),
+                word => command.arg(word.replace(PROJECT, &project)),
             };
         }
         command.current_dir(self.workspace.root()).envs(self.variables.iter().cloned()).stdin(Stdio::null());
@@ -120,7 +120,7 @@ fn words(answer: &Recorded) -> Vec<bool> {
 
 /// Returns the output, if the program reads the whole of it.
 fn whole(answer: &Recorded) -> &str {
-    let read = ["compose ps", "compose port", "inspect --format", "context inspect"];
+    let read = ["ps ", "compose port", "inspect --format", "context inspect"];
     if read.iter().any(|question| answer.question.starts_with(question)) { answer.stdout.trim() } else { "" }
 }
 
@@ -133,7 +133,7 @@ fn of_a_container() {
     let compose = workspace.read("compose.yaml").replace("    ports:\n", "    stop_signal: SIGKILL\n    ports:\n");
     workspace.write("compose.yaml", &compose);
     let real = || Real::new(&workspace);
-    real().with("POSTGRES_IMAGE", "nowhere.invalid/none:1").is_like("image-missing");
+    real().with("POSTGRES_IMAGE", &"nowhere.invalid/none:1").is_like("image-missing");
     workspace.write("compose.yaml", "services: [\n");
     real().is_like("broken-file");
     workspace.write("compose.yaml", &compose);
@@ -141,7 +141,7 @@ fn of_a_container() {
         real().is_like(situation);
     }
     let listener = Listener::closes();
-    real().with("POSTGRES_PORT", listener.port).is_like("port-taken");
+    real().with("POSTGRES_PORT", &listener.port).is_like("port-taken");
     let ends = compose.replace("    ports:\n", "    command: [\"-c\", \"no_such_setting=1\"]\n    ports:\n");
     workspace.write("compose.yaml", ends);
     real().is_like("ends");
@@ -152,15 +152,15 @@ fn of_an_engine_that_cannot_be_used() {
     needs!(Docker::Plugin);
     let workspace = Workspace::generic().build();
     let real = || Real::new(&workspace);
-    real().with("DOCKER_HOST", "unix:///nowhere.sock").is_like("engine-off");
+    real().with("DOCKER_HOST", &"unix:///nowhere.sock").is_like("engine-off");
 
     let far = workspace.base().join("far");
     std::fs::create_dir(&far).unwrap();
     let create = "context create far --docker host=tcp://docker.example.invalid:2375";
     for question in [create, "context use far"] {
-        assert_eq!(real().with("DOCKER_CONFIG", far.display()).ask(question).code, 0);
+        assert_eq!(real().with("DOCKER_CONFIG", &far.display()).ask(question).code, 0);
     }
-    real().with("DOCKER_CONFIG", far.display()).is_like("remote-context");
+    real().with("DOCKER_CONFIG", &far.display()).is_like("remote-context");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn of_docker_without_its_plugin() {
     {
         skip!("the plugin is in a folder of the system, and can't be hidden");
     }
-    Real::new(&workspace).with("DOCKER_CONFIG", config).is_like("no-plugin");
+    Real::new(&workspace).with("DOCKER_CONFIG", &config).is_like("no-plugin");
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn of_a_user_without_permission() {
     if plugin.exists() {
         std::fs::copy(plugin, config.join("cli-plugins/docker-compose")).unwrap();
     }
-    let mut real = Real::new(&workspace).with("DOCKER_CONFIG", config.display());
+    let mut real = Real::new(&workspace).with("DOCKER_CONFIG", &config.display());
     real.user = process::user("nobody");
     real.is_like("no-permission");
     assert!(docker(&["docker", "image", "inspect", docker::IMAGE]).is_some());

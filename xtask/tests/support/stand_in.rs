@@ -129,8 +129,7 @@ fn serve(servers: &Mutex<Vec<Server>>, request: &str) {
 /// Returns the part of a script that gives an answer.
 fn answer(recorded: &Recorded) -> String {
     let Recorded { question, stdout, stderr, code, then } = recorded;
-    let pattern = question.split(' ').map(|word| if word == IMAGE { "*".to_owned() } else { quoted(word) });
-    let pattern = pattern.collect::<Vec<_>>().join("\\ ");
+    let pattern = quoted_pattern(question);
     let print = |text: &str, to: &str| match text {
         "" => String::new(),
         text => format!("    printf %s {}{to}\n", quoted(text)),
@@ -146,9 +145,20 @@ fn answer(recorded: &Recorded) -> String {
     format!("{pattern})\n{}{}{then}    exit {code} ;;\n", print(stdout, ""), print(stderr, " >&2"))
 }
 
+/// Returns the pattern of a question. The image and the project may be any.
+fn quoted_pattern(question: &str) -> String {
+    let any = "'*'";
+    format!("'{}'", question.replace(ID, &id()).replace(IMAGE, any).replace(PROJECT, any))
+}
+
+/// The id of the stand-in's container.
+fn id() -> String {
+    "1dea".repeat(16)
+}
+
 /// Quotes a text for the script, with values in place of the words that stand for them.
 fn quoted(text: &str) -> String {
-    let text = text.replace('\'', r"'\''").replace(ID, &"1dea".repeat(16)).replace(PROJECT, "checkout");
+    let text = text.replace('\'', r"'\''").replace(ID, &id()).replace(PROJECT, "checkout");
     let text = text.replace(IMAGE, r#"'"$POSTGRES_IMAGE"'"#).replace(PORT, r#"'"$port"'"#);
     format!("'{text}'")
 }
