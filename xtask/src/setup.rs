@@ -125,7 +125,7 @@ impl Setup<'_> {
         settings_step.stop_clock();
         let mut server_step = reporter.step("server");
         if self.may_only_look(&settings)
-            && let Some(ready) = converge::already_there(&settings.targets).await?
+            && let Some(ready) = converge::already_there(&settings.targets, self.patience).await?
         {
             server_step.stop_clock();
             end_settings(settings_step, false, &settings);
@@ -139,7 +139,7 @@ impl Setup<'_> {
     }
 
     fn ladder(&self) -> Ladder<'_> {
-        Ladder { context: self.context, choice: self.choice, patience: self.patience }
+        Ladder::new(self.context, self.choice, self.patience)
     }
 
     fn may_only_look(&self, settings: &Settings<'_>) -> bool {

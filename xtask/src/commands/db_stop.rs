@@ -33,7 +33,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
         }
     }
     if recorded == Provider::Compose {
-        match Compose::find(root, interrupt)? {
+        match Compose::find(root, PATIENCE, interrupt)? {
             Ok(compose) => {
                 if compose.stop(interrupt)? {
                     stopped.push("the container is stopped, and its volume is kept".to_owned());

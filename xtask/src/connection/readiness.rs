@@ -14,7 +14,7 @@ use sqlx::{Connection, Row};
 
 use crate::problem::Problem;
 
-/// How long one attempt may take. A listener that accepts and stays silent is not PostgreSQL.
+/// How long one attempt may take at most. A listener that accepts and stays silent is not PostgreSQL.
 const ATTEMPT: Duration = Duration::from_secs(4);
 
 /// The pause between two attempts.
@@ -50,7 +50,13 @@ impl fmt::Display for Answer {
 
 /// Asks once: logs in and runs a SELECT.
 pub(crate) async fn ask(options: PgConnectOptions) -> Answer {
-    let mut connection = match connect(options).await {
+    ask_within(ATTEMPT, options).await
+}
+
+/// Asks once, like [`ask`]. A user who is less patient than this program waits only as long as `patience` for something
+/// silent.
+pub(crate) async fn ask_within(patience: Duration, options: PgConnectOptions) -> Answer {
+    let mut connection = match connect_within(patience, options).await {
         Ok(connection) => connection,
         Err(answer) => return answer,
     };
@@ -66,11 +72,17 @@ pub(crate) async fn ask(options: PgConnectOptions) -> Answer {
 
 /// Logs in, or returns the answer that it got instead.
 pub(crate) async fn connect(options: PgConnectOptions) -> Result<PgConnection, Answer> {
-    match tokio::time::timeout(ATTEMPT, xtask_connect::connect(options)).await {
+    connect_within(ATTEMPT, options).await
+}
+
+/// Logs in, like [`connect`], within `patience`.
+pub(crate) async fn connect_within(patience: Duration, options: PgConnectOptions) -> Result<PgConnection, Answer> {
+    let limit = ATTEMPT.min(patience);
+    match tokio::time::timeout(limit, xtask_connect::connect(options)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(classify(&error)),
         Err(_) => {
-            let seconds = ATTEMPT.as_secs();
+            let seconds = limit.as_secs();
             let why =
                 format!("something accepts connections but sends nothing for {seconds} s, so it isn't PostgreSQL");
             Err(Answer::Never(why))

@@ -37,7 +37,16 @@ pub(crate) enum Opened {
 
 /// Opens a session.
 pub(crate) async fn open(options: PgConnectOptions) -> Opened {
-    match readiness::connect(options).await {
+    opened(readiness::connect(options).await)
+}
+
+/// Opens a session, and waits at most as long as `patience` for something silent.
+pub(crate) async fn open_within(patience: Duration, options: PgConnectOptions) -> Opened {
+    opened(readiness::connect_within(patience, options).await)
+}
+
+fn opened(connected: Result<PgConnection, Answer>) -> Opened {
+    match connected {
         Ok(connection) => Opened::Session(connection),
         Err(Answer::NoDatabase) => Opened::Missing,
         Err(answer) => Opened::Failed(answer),

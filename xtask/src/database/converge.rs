@@ -71,11 +71,12 @@ impl Ready {
 }
 
 /// Returns the databases if all of them are migrated and proven already. Nothing is written, and no lock is taken.
+/// Something silent at the address is waited for at most as long as `patience`.
 ///
 /// # Errors
 /// A query fails in a way that a setup would not fix.
-pub(crate) async fn already_there(targets: &[Target<'_>]) -> Result<Option<Ready>> {
-    let looks = join_all(targets.iter().map(look));
+pub(crate) async fn already_there(targets: &[Target<'_>], patience: Duration) -> Result<Option<Ready>> {
+    let looks = join_all(targets.iter().map(|target| look(target, patience)));
     let mut databases = Vec::new();
     let mut server = String::new();
     for looked in looks.await {
@@ -88,10 +89,10 @@ pub(crate) async fn already_there(targets: &[Target<'_>]) -> Result<Option<Ready
     Ok(Some(Ready { server, databases }))
 }
 
-async fn look(target: &Target<'_>) -> Result<Option<(Proven, String)>> {
+async fn look(target: &Target<'_>, patience: Duration) -> Result<Option<(Proven, String)>> {
     let Target { database, url, .. } = target;
     let started = Instant::now();
-    let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
+    let Opened::Session(mut connection) = session::open_within(patience, url.options(session::READER)).await else {
         return Ok(None);
     };
     let version = connection

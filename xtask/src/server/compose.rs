@@ -26,7 +26,7 @@ const SERVICE: &str = "db";
 /// The image, unless `POSTGRES_IMAGE` names another one. `compose.yaml` has the same default.
 const IMAGE: &str = "postgres:15-alpine";
 
-/// How long a question to Docker's engine may take. An engine that hangs never answers.
+/// How long a question to Docker's engine may take at most. An engine that hangs never answers.
 const QUESTION: Duration = Duration::from_secs(10);
 /// How long `up` may take when the image is on this machine.
 const UP: Duration = Duration::from_secs(90);
@@ -35,7 +35,12 @@ const PULL: Duration = Duration::from_secs(600);
 /// How long `stop` may take. Docker kills the container after 10 s.
 const STOP: Duration = Duration::from_secs(45);
 
+/// The first pause between two looks at a container that starts, and the longest one. A look takes time in which
+/// PostgreSQL isn't asked.
+const LOOKS: std::ops::RangeInclusive<Duration> = Duration::from_millis(400)..=Duration::from_secs(1);
+
 /// A compose that works, and the project that it manages for this checkout.
+#[derive(Clone)]
 pub(crate) struct Compose {
     /// `docker compose` or `docker-compose`.
     command: Vec<String>,
@@ -44,20 +49,25 @@ pub(crate) struct Compose {
     /// have the same name.
     project: String,
     image_is_there: bool,
+    /// How long a question may take.
+    question: Duration,
 }
 
 /// The reason why a provider can't be used here, and the way to fix that.
+#[derive(Clone)]
 pub(crate) struct Unusable {
     pub(crate) why: String,
     pub(crate) remedy: String,
 }
 
 impl Compose {
-    /// Looks for a compose that works, and starts nothing.
+    /// Looks for a compose that works, and starts nothing. A user who is less patient than this program waits only as
+    /// long as `patience` for an engine that hangs.
     ///
     /// # Errors
     /// The outer error is only Ctrl-C. The inner error is the reason why compose can't be used.
-    pub(crate) fn find(root: &Path, interrupt: &Interrupt) -> Result<Result<Self, Unusable>> {
+    pub(crate) fn find(root: &Path, patience: Duration, interrupt: &Interrupt) -> Result<Result<Self, Unusable>> {
+        let question = QUESTION.min(patience);
         let unusable = |why: &str, remedy: &str| Ok(Err(Unusable { why: why.into(), remedy: remedy.into() }));
         if !root.join(FILE).is_file() {
             return unusable(&format!("there is no {FILE} here"), &format!("git checkout -- {FILE}"));
@@ -67,36 +77,40 @@ impl Compose {
         if docker.is_none() && standalone.is_none() {
             return unusable("Docker isn't installed", "Install it: https://docs.docker.com/get-started/get-docker/");
         }
-        if let Some(host) = remote_engine(docker.as_deref(), interrupt) {
+        if let Some(host) = remote_engine(docker.as_deref(), question, interrupt) {
             return unusable(
                 &format!("Docker's engine is on another machine ({host}), and nothing is started there"),
                 "docker context use default, and unset DOCKER_HOST",
             );
         }
-        // The questions are asked at the same time, so together they take only as long as the slowest one.
-        let (plugin, image, standalone_works) = std::thread::scope(|scope| {
-            let ask =
-                |program: &Path, args: &[&str]| Child::new(program, QUESTION).args(args.iter().copied()).run(interrupt);
+        let ask =
+            |program: &Path, args: &[&str]| Child::new(program, question).args(args.iter().copied()).run(interrupt);
+        // Both questions are asked at the same time, so together they take only as long as the slower one.
+        let (plugin, image) = std::thread::scope(|scope| {
             let image = image();
             let plugin =
                 docker.as_deref().map(|docker| scope.spawn(move || ask(docker, &["compose", "version", "--short"])));
-            let engine = docker
-                .as_deref()
-                .map(|docker| scope.spawn(move || ask(docker, &["image", "inspect", "--format", "{{.Id}}", &image])));
-            let standalone =
-                standalone.as_deref().map(|program| scope.spawn(move || ask(program, &["version", "--short"])));
-            let ended =
-                |thread: Option<std::thread::ScopedJoinHandle<'_, Result<Ended>>>| thread.and_then(|t| t.join().ok());
-            (ended(plugin), ended(engine), ended(standalone))
+            let image =
+                docker.as_deref().map(|docker| ask(docker, &["image", "inspect", "--format", "{{.Id}}", &image]));
+            (plugin.and_then(|thread| thread.join().ok()), image)
         });
         interrupt.check()?;
+        let silent = |error: &anyhow::Error| {
+            unusable(&format!("Docker doesn't answer: {error}"), "Restart Docker, and look at its log.")
+        };
+        if let Some(Err(error)) = &image {
+            return silent(error);
+        }
         let works = |ended: &Option<Result<Ended>>| matches!(ended, Some(Ok(ended)) if ended.status.success());
+        // The standalone program takes much longer to answer than the plugin, and mostly isn't needed.
+        let standalone_works = || works(&standalone.as_deref().map(|program| ask(program, &["version", "--short"])));
         let command = if works(&plugin) {
             vec!["docker".to_owned(), "compose".to_owned()]
-        } else if works(&standalone_works) {
+        } else if standalone_works() {
             vec!["docker-compose".to_owned()]
         } else if let Some(Err(error)) = &plugin {
-            return unusable(&format!("Docker doesn't answer: {error}"), "Restart Docker, and look at its log.");
+            interrupt.check()?;
+            return silent(error);
         } else {
             return unusable(
                 "Docker is installed, but neither its compose plugin nor docker-compose is",
@@ -104,9 +118,6 @@ impl Compose {
             );
         };
         let image_is_there = match image {
-            Some(Err(error)) => {
-                return unusable(&format!("Docker doesn't answer: {error}"), "Restart Docker, and look at its log.");
-            }
             Some(Ok(ended)) if ended.status.success() => true,
             Some(Ok(ended)) if ended.stderr.contains("permission denied") => {
                 return unusable(
@@ -124,7 +135,7 @@ impl Compose {
             _ => false,
         };
         let project = checkout::unique_name(root);
-        Ok(Ok(Self { command, root: root.to_owned(), project, image_is_there }))
+        Ok(Ok(Self { command, root: root.to_owned(), project, image_is_there, question }))
     }
 
     /// Describes what [`Compose::start`] would run.
@@ -155,13 +166,15 @@ impl Compose {
         if !ended.status.success() {
             return Err(self.explain_up(&up, &ended, interrupt));
         }
-        let mut next_look = Instant::now() + Duration::from_secs(1);
+        let mut pause = *LOOKS.start();
+        let mut next_look = Instant::now() + pause;
         let alive = async || {
             interrupt.check()?;
             if Instant::now() < next_look {
                 return Ok(());
             }
-            next_look = Instant::now() + Duration::from_secs(1);
+            pause = (pause * 2).min(*LOOKS.end());
+            next_look = Instant::now() + pause;
             match self.state(interrupt)?.as_str() {
                 "exited" | "dead" | "restarting" => Err(self
                     .with_log(Problem::unavailable("The container ended while it was starting."), interrupt)
@@ -198,7 +211,7 @@ impl Compose {
 
     /// Returns whether this checkout's container publishes that port.
     pub(crate) fn publishes(&self, port: u16, interrupt: &Interrupt) -> Result<bool> {
-        let ended = self.compose(QUESTION, None).args(["port", SERVICE, "5432"]).run(interrupt)?;
+        let ended = self.compose(self.question, None).args(["port", SERVICE, "5432"]).run(interrupt)?;
         Ok(ended.status.success() && ended.stdout.trim().ends_with(&format!(":{port}")))
     }
 
@@ -235,8 +248,8 @@ impl Compose {
         }
         let has_image = || {
             let docker = which::which("docker").ok()?;
-            let ended = Child::new(docker, QUESTION).args(["image", "inspect", &image()]).run(interrupt).ok()?;
-            Some(ended.status.success())
+            let inspect = ["image", "inspect", "--format", "{{.Id}}", &image()];
+            Some(Child::new(docker, self.question).args(inspect).run(interrupt).ok()?.status.success())
         };
         if !self.image_is_there && has_image() != Some(true) {
             return StartError::Unusable(Unusable {
@@ -250,16 +263,20 @@ impl Compose {
 
     /// The container's state, such as `running` or `exited`. It is empty if there is no container.
     fn state(&self, interrupt: &Interrupt) -> Result<String> {
-        let ended = self.compose(QUESTION, None).args(["ps", "-a", "-q", SERVICE]).run(interrupt)?;
+        // Docker answers this in a tenth of the time that compose takes, and it is asked again and again during a start.
+        let label = |name: &str, value: &str| format!("label=com.docker.compose.{name}={value}");
+        let (project, service) = (label("project", &self.project), label("service", SERVICE));
+        let ps = ["ps", "-a", "-q", "--no-trunc", "--filter", &project, "--filter", &service];
+        let ended = Child::new("docker", self.question).args(ps).run(interrupt)?;
         let Some(id) = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
             return Ok(String::new());
         };
-        let inspect = Child::new("docker", QUESTION).args(["inspect", "--format", "{{.State.Status}}", id]);
+        let inspect = Child::new("docker", self.question).args(["inspect", "--format", "{{.State.Status}}", id]);
         Ok(inspect.run(interrupt)?.stdout.trim().to_owned())
     }
 
     fn with_log(&self, problem: Problem, interrupt: &Interrupt) -> Problem {
-        let logs = self.compose(QUESTION, None).args(["logs", "--no-color", "--tail", "15", SERVICE]);
+        let logs = self.compose(self.question, None).args(["logs", "--no-color", "--tail", "15", SERVICE]);
         match logs.run(interrupt) {
             Ok(ended) if !ended.stdout.trim().is_empty() => {
                 problem.detail("The end of the container's log:").details(lines(&ended.stdout))
@@ -305,7 +322,7 @@ fn image() -> String {
 }
 
 /// The address of Docker's engine, if it isn't on this machine. `DOCKER_HOST` or the context in use names it.
-fn remote_engine(docker: Option<&Path>, interrupt: &Interrupt) -> Option<String> {
+fn remote_engine(docker: Option<&Path>, question: Duration, interrupt: &Interrupt) -> Option<String> {
     let host = match std::env::var("DOCKER_HOST") {
         Ok(host) if !host.is_empty() => host,
         // The default context is this machine. For others, `context inspect` only reads files and doesn't ask the
@@ -313,16 +330,18 @@ fn remote_engine(docker: Option<&Path>, interrupt: &Interrupt) -> Option<String>
         _ if !has_contexts() => return None,
         _ => {
             let format = "{{.Endpoints.docker.Host}}";
-            let ended = Child::new(docker?, QUESTION).args(["context", "inspect", "--format", format]).run(interrupt);
-            ended.ok()?.stdout.trim().to_owned()
+            let ended = Child::new(docker?, question).args(["context", "inspect", "--format", format]).run(interrupt);
+            Some(ended.ok()?.stdout.trim().to_owned()).filter(|host| !host.is_empty())?
         }
     };
-    let (scheme, rest) = host.split_once("://")?;
+    // Docker takes an address without a scheme for TCP.
+    let (scheme, rest) = host.split_once("://").unwrap_or(("tcp", &host));
     let name = rest.split(['/', '?']).next().unwrap_or_default();
     let name = name.rsplit_once('@').map_or(name, |(_, name)| name);
     let name = name.rsplit_once(':').map_or(name, |(name, _)| name).trim_matches(['[', ']']);
     let address = crate::database_url::Address { host: name.to_owned(), port: 0 };
-    let local = matches!(scheme, "unix" | "npipe" | "fd") || (scheme == "tcp" && address.is_loopback());
+    let local =
+        matches!(scheme, "unix" | "npipe" | "fd") || (scheme == "tcp" && (name.is_empty() || address.is_loopback()));
     // The user's name, and everything else before the host, may be a secret and isn't shown.
     (!local).then(|| format!("{scheme}://{name}"))
 }

@@ -1,5 +1,6 @@
 //! The ladder of providers: a server that runs already, then compose, then local.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub(crate) struct Ladder<'a> {
     pub(crate) choice: Choice,
     /// How long a server may take to become ready.
     pub(crate) patience: Duration,
+    /// What this run knows about compose. A Docker that hangs is asked only once.
+    compose: OnceCell<Result<Compose, Unusable>>,
 }
 
 /// The result of the look at the URLs' address.
@@ -36,7 +39,11 @@ pub(crate) enum Look {
     ToStart(Vec<Skipped>),
 }
 
-impl Ladder<'_> {
+impl<'a> Ladder<'a> {
+    pub(crate) fn new(context: Context<'a>, choice: Choice, patience: Duration) -> Self {
+        Self { context, choice, patience, compose: OnceCell::new() }
+    }
+
     fn root(&self) -> &Path {
         &self.context.workspace.root
     }
@@ -132,7 +139,7 @@ impl Ladder<'_> {
         let mut last = None;
         for url in urls {
             let options = url.options("xtask");
-            let mut answer = readiness::ask(options.clone()).await;
+            let mut answer = readiness::ask_within(self.patience, options.clone()).await;
             if let Answer::NotYet(said) = &answer {
                 step.doing(&format!("{} isn't ready yet: {said}", url.address));
                 let alive = async || Ok(self.context.interrupt.check()?);
@@ -161,7 +168,7 @@ impl Ladder<'_> {
         if Record::read(self.root()) != Some(Provider::Compose) {
             return Ok(false);
         }
-        match Compose::find(self.root(), self.context.interrupt)? {
+        match self.compose()? {
             Ok(compose) => compose.publishes(address.port, self.context.interrupt),
             Err(_) => Ok(false),
         }
@@ -328,6 +335,15 @@ impl Ladder<'_> {
         Ok(Server { provider, address: url.address.clone(), version })
     }
 
+    /// Returns compose, or the reason why it can't be used.
+    fn compose(&self) -> Result<Result<Compose, Unusable>> {
+        if let Some(known) = self.compose.get() {
+            return Ok(known.clone());
+        }
+        let found = Compose::find(self.root(), self.patience, self.context.interrupt)?;
+        Ok(self.compose.get_or_init(|| found).clone())
+    }
+
     /// Returns a provider that can be used here, or the reason why it can't be used.
     fn rung(&self, provider: Provider) -> Result<Result<Rung, Unusable>> {
         #[cfg(unix)]
@@ -347,7 +363,7 @@ impl Ladder<'_> {
             };
         }
         if provider == Provider::Compose {
-            return Ok(Compose::find(self.root(), self.context.interrupt)?.map(Rung::Compose));
+            return Ok(self.compose()?.map(Rung::Compose));
         }
         Ok(Err(Unusable {
             why: "a private cluster needs a Unix system".into(),

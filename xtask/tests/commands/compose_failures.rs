@@ -1,148 +1,186 @@
 //! Docker that is missing, broken, hanging or in the way. `--server auto` says so and tries the next provider.
-//! `--server compose` fails.
+//! `--server compose` fails. Docker's answers are recorded, and `docker_recordings` shows that they are true.
 
-use std::path::PathBuf;
-
-use crate::compose::{assert_container, needs, run};
 use crate::ladder::moved;
-use crate::support::docker::{Docker, containers};
-use crate::support::fixture::{PASSWORD, ROLE};
+use crate::local::pid_files;
+use crate::support::fixture::{LIBRARY_HISTORY, PASSWORD, ROLE};
 use crate::support::listener::Listener;
-use crate::support::{DEADLINE, Workspace, eventually, process, skip};
+use crate::support::stand_in::StandIn;
+use crate::support::{DEADLINE, Server, Workspace, eventually, process, sql};
 
-/// Makes a folder with scripts that stand in for both programs.
-fn stand_ins(workspace: &Workspace, script: &str) -> PathBuf {
-    workspace.add_program("stand-ins", "docker", script);
-    workspace.add_program("stand-ins", "docker-compose", script)
+/// Docker can't be used. `--server compose` fails, and `auto` says why and starts a private cluster.
+fn falls_through(situation: &str, parts: &[&str]) {
+    let workspace = Workspace::generic().build();
+    let docker = StandIn::new(&workspace, situation);
+    docker.run(&["db-setup", "--server", "compose"]).code(6).mentions(parts);
+    docker.run(&["db-setup"]).code(0).mentions(parts).says(["private cluster"]);
+    assert_eq!(pid_files(&workspace).len(), 1);
+    docker.run(&["db-stop"]).code(0);
+    assert!(pid_files(&workspace).is_empty());
+    assert!(docker.asked(" up ").is_empty(), "compose was called");
 }
 
 #[test]
 fn neither_the_plugin_nor_the_standalone_program() {
-    // Docker prints this if it has no compose plugin.
-    let workspace = Workspace::generic().build();
-    let script = "#!/bin/sh\necho \"docker: 'compose' is not a docker command.\" >&2\nexit 1\n";
-    let folder = workspace.add_program("no compose", "docker", script);
-    let path = [folder, workspace.base().join("bin")];
-    workspace.xtask(&["db-setup", "--server", "compose"]).path(&path).run().code(6).mentions(["compose"]);
-    workspace.xtask(&["db-setup"]).path(&path).run().code(0).mentions(["compose", "private cluster"]);
-    workspace.xtask(&["db-stop"]).path(&path).run().code(0);
-}
-
-#[test]
-fn an_image_that_cannot_be_pulled() {
-    needs!(Docker::Plugin);
-    let workspace = Workspace::generic().build();
-    let image = "nowhere.invalid/none:1";
-    let chosen = workspace.xtask(&["db-setup", "--server", "compose"]).env("POSTGRES_IMAGE", image);
-    Docker::Plugin.show(&workspace, chosen).run().code(6).says([image]);
-    // `auto` says so and tries the next provider.
-    let auto = workspace.xtask(&["db-setup"]).env("POSTGRES_IMAGE", image);
-    Docker::Plugin.show(&workspace, auto).run().code(0).says([image]).says(["private cluster"]);
-    assert_eq!(crate::local::pid_files(&workspace).len(), 1);
-    let stop = workspace.xtask(&["db-stop"]).env("POSTGRES_IMAGE", image);
-    Docker::Plugin.show(&workspace, stop).run().code(0);
-    assert!(crate::local::pid_files(&workspace).is_empty());
-}
-
-/// An engine that hangs never answers.
-#[test]
-fn an_engine_that_does_not_answer() {
-    let workspace = Workspace::generic().build();
-    let folder = stand_ins(&workspace, "#!/bin/sh\nsleep 623456\n");
-    let path = [folder, workspace.base().join("bin"), "/usr/bin".into(), "/bin".into()];
-    workspace.xtask(&["db-setup", "--server", "compose"]).path(&path).run().code(6).mentions(["docker"]);
-    workspace.xtask(&["db-setup"]).path(&path).run().code(0).mentions(["docker", "private cluster"]);
-    workspace.xtask(&["db-stop"]).path(&path).run().code(0);
-    eventually("the stand-in has ended", DEADLINE, || process::with_argument("623456").is_empty().then_some(()));
+    falls_through("no-plugin", &["compose plugin"]);
 }
 
 #[test]
 fn an_engine_that_does_not_run() {
-    needs!(Docker::Plugin);
+    falls_through("engine-off", &["isn't running", "Cannot connect to the Docker daemon"]);
+}
+
+#[test]
+fn an_engine_that_may_not_be_used() {
+    falls_through("no-permission", &["no permission"]);
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled() {
     let workspace = Workspace::generic().build();
-    let nowhere = format!("unix://{}", workspace.base().join("no.sock").display());
-    let chosen = workspace.xtask(&["db-setup", "--server", "compose"]).env("DOCKER_HOST", &nowhere);
-    Docker::Plugin.show(&workspace, chosen).run().code(6).mentions(["docker"]);
-    let auto = workspace.xtask(&["db-setup"]).env("DOCKER_HOST", &nowhere);
-    Docker::Plugin.show(&workspace, auto).run().code(0).mentions(["docker", "private cluster"]);
-    let stop = workspace.xtask(&["db-stop"]).env("DOCKER_HOST", &nowhere);
-    Docker::Plugin.show(&workspace, stop).run().code(0);
-    assert!(crate::local::pid_files(&workspace).is_empty());
+    let docker = StandIn::new(&workspace, "image-missing");
+    let image = "nowhere.invalid/none:1";
+    let run = |arguments: &[&str]| docker.show(workspace.xtask(arguments)).env("POSTGRES_IMAGE", image).run();
+    let parts = [image, "can't be pulled", "no such host"];
+    run(&["db-setup", "--server", "compose"]).code(6).says(parts);
+    // `auto` says so and tries the next provider.
+    run(&["db-setup"]).code(0).says(parts).says(["private cluster"]);
+    assert_eq!(pid_files(&workspace).len(), 1);
+    run(&["db-stop"]).code(0);
+    assert!(pid_files(&workspace).is_empty());
+}
+
+/// An engine that hangs never answers. The run waits no longer than the user wants.
+#[test]
+fn an_engine_that_does_not_answer() {
+    let (first, second) = (Workspace::generic().build(), Workspace::generic().build());
+    let start = |workspace: &Workspace| {
+        let folder = workspace.add_program("hangs", "docker", "#!/bin/sh\nsleep 623456\n");
+        workspace.add_program("hangs", "docker-compose", "#!/bin/sh\nsleep 623456\n");
+        [folder, workspace.base().join("bin"), "/usr/bin".into(), "/bin".into()]
+    };
+    let chosen = first.xtask(&["db-setup", "--server", "compose", "--timeout", "1"]).path(start(&first)).start();
+    // The private cluster may take as long to get ready.
+    let auto = second.xtask(&["db-setup", "--timeout", "3"]).path(start(&second)).run();
+    chosen.wait().code(6).says(["Docker doesn't answer", "within 1 s"]);
+    auto.code(0).says(["Docker doesn't answer", "within 3 s", "private cluster"]);
+    second.run(&["db-stop"]).code(0);
+    eventually("the stand-in has ended", DEADLINE, || process::with_argument("623456").is_empty().then_some(()));
 }
 
 /// Nothing is started on another machine just because a variable names it.
 #[test]
 fn an_engine_on_another_machine() {
-    needs!(Docker::Plugin);
     let workspace = Workspace::generic().build();
-    let remote = "tcp://docker.example.invalid:2375";
-    let chosen = workspace.xtask(&["db-setup", "--server", "compose"]).env("DOCKER_HOST", remote);
-    Docker::Plugin.show(&workspace, chosen).run().code(6).says(["docker.example.invalid"]);
-}
-
-/// The volume was made with an older password and keeps it. This is a common problem on a fresh clone.
-#[test]
-fn a_volume_with_another_password() {
-    needs!(Docker::Plugin);
-    let workspace = Workspace::generic().build();
-    run(Docker::Plugin, &workspace, &["db-setup", "--server", "compose"]).code(0);
-    containers(&workspace);
-    workspace.set_authority("127.0.0.1", workspace.port(), ROLE, "an0ther-Passw0rd");
-    workspace.write(".env", workspace.read(".env.ci"));
-    for arguments in [&["db-stop"][..], &["db-setup"]] {
-        let outcome = run(Docker::Plugin, &workspace, arguments);
-        if arguments == ["db-stop"] {
-            outcome.code(0);
-        } else {
-            outcome.code(6).mentions(["volume", "password", ROLE]);
-        }
+    let docker = StandIn::new(&workspace, "remote-context");
+    let config = workspace.base().join("docker-config");
+    std::fs::create_dir(&config).unwrap();
+    std::fs::write(config.join("config.json"), r#"{"currentContext": "far"}"#).unwrap();
+    let host = "docker.example.invalid";
+    let variables = [
+        ("DOCKER_HOST", format!("tcp://{host}:2375")),
+        // Docker takes it for TCP.
+        ("DOCKER_HOST", format!("{host}:2375")),
+        ("DOCKER_HOST", format!("ssh://somebody@{host}")),
+        ("DOCKER_CONTEXT", "far".to_owned()),
+        ("DOCKER_CONFIG", config.display().to_string()),
+    ];
+    for (name, value) in variables {
+        let chosen = docker.show(workspace.xtask(&["db-setup", "--server", "compose"])).env(name, &value);
+        chosen.run().code(6).says([host, "on another machine"]);
     }
-    // The server runs now and refuses the login. The answer is the same.
-    run(Docker::Plugin, &workspace, &["db-setup"]).code(6).mentions(["password", ROLE]);
-    run(Docker::Plugin, &workspace, &["db-setup", "--server", "compose"]).code(6).mentions(["volume", "password"]);
+    let auto = docker.show(workspace.xtask(&["db-setup"])).env("DOCKER_HOST", format!("{host}:2375"));
+    auto.run().code(0).says([host, "on another machine", "private cluster"]);
+    docker.run(&["db-stop"]).code(0);
+    assert_eq!(docker.asked(""), docker.asked("context inspect"));
+
+    // These are on this machine.
+    docker.is_now("nothing");
+    for local in ["unix:///nowhere.sock", "tcp://localhost:2375", "127.0.0.1:2375", ":2375"] {
+        let plan = docker.show(workspace.xtask(&["db-setup", "--server", "compose", "--dry-run"]));
+        plan.env("DOCKER_HOST", local).run().code(0).says(["docker compose up -d db"]);
+    }
 }
 
+/// The run finds another port for the `.env` that it has just made. It doesn't change an `.env` that was there.
 #[test]
 fn a_port_that_is_taken() {
-    needs!(Docker::Plugin);
     let listener = Listener::closes();
     let workspace = Workspace::generic().build();
     workspace.set_authority("127.0.0.1", listener.port, ROLE, PASSWORD);
     let contract = workspace.read(".env.ci");
-    run(Docker::Plugin, &workspace, &["db-setup", "--server", "compose", "--timeout", "60"]).code(0);
-    assert_container(&workspace, "running");
+    let docker = StandIn::new(&workspace, "port-taken");
+    workspace.write(".env", &contract);
+    docker.run(&["db-setup", "--server", "compose"]).code(6).says([&format!("Port {} is taken", listener.port)]);
+    assert_eq!(workspace.read(".env"), contract);
+
+    workspace.remove(".env");
+    docker.is_now("port-taken");
+    docker.run(&["db-setup", "--server", "compose"]).code(0).says([&format!("{} is taken", listener.port)]);
     assert_eq!(moved(&workspace, listener.port), contract);
-    run(Docker::Plugin, &workspace, &["db-setup"]).code(0);
+    docker.run(&["db-setup"]).code(0);
+    assert_eq!(docker.asked(" up -d db").len(), 3);
 }
 
 /// The error shows the last lines of the container's log.
 #[test]
 fn a_container_that_ends_at_once() {
-    needs!(Docker::Plugin);
     let workspace = Workspace::generic().build();
-    let compose = workspace.read("compose.yaml");
-    let broken = compose.replace("    ports:\n", "    command: [\"-c\", \"no_such_setting=1\"]\n    ports:\n");
-    workspace.write("compose.yaml", &broken);
-    let outcome = run(Docker::Plugin, &workspace, &["db-setup", "--server", "compose", "--timeout", "600"]).code(6);
-    outcome.says(["no_such_setting"]);
-    containers(&workspace);
-    workspace.write("compose.yaml", compose);
-    run(Docker::Plugin, &workspace, &["db-setup", "--server", "compose"]).code(0);
+    let docker = StandIn::new(&workspace, "ends");
+    docker.run(&["db-setup", "--server", "compose", "--timeout", "600"]).code(6).says(["ended", "no_such_setting"]);
+    docker.is_now("nothing");
+    docker.run(&["db-setup", "--server", "compose"]).code(0);
 }
 
 #[test]
 fn a_compose_file_that_cannot_be_read() {
-    needs!(Docker::Plugin);
     let workspace = Workspace::generic().build();
-    workspace.write("compose.yaml", "services: [\n");
-    run(Docker::Plugin, &workspace, &["db-setup", "--server", "compose"]).code(6).says(["compose.yaml"]);
+    let docker = StandIn::new(&workspace, "broken-file");
+    let outcome = docker.run(&["db-setup", "--server", "compose"]).code(6);
+    outcome.says(["compose.yaml", "did not find expected node content"]);
+}
+
+/// The container refuses the login. Only the server at the container's port is this checkout's, and docker is asked
+/// once in a run.
+#[test]
+fn a_container_that_refuses_the_login() {
+    let server = Server::start();
+    server.create_role(ROLE, "an0ther-Passw0rd", "CREATEDB");
+    let workspace = Workspace::generic().build();
+    workspace.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
+    workspace.write(".env", workspace.read(".env.ci"));
+    let docker = StandIn::new(&workspace, "running");
+    docker.run(&["db-setup", "--server", "compose"]).code(6).mentions(["volume", "password", ROLE]);
+    let asked = docker.asked("compose version").len();
+    docker.run(&["db-setup"]).code(6).mentions(["volume", "password", ROLE]);
+    assert_eq!(docker.asked("compose version").len(), asked + 1);
+    docker.publishes(format!("1{}", server.port));
+    docker.run(&["db-setup"]).code(6).lacks(["volume"]).says(["CREATE ROLE"]);
+}
+
+/// One of the runs starts the container. The others wait for it.
+#[test]
+fn four_runs_at_once() {
+    let workspace = Workspace::generic().build();
+    let docker = StandIn::new(&workspace, "nothing");
+    let started: Vec<_> = (0..4).map(|_| docker.show(workspace.xtask(&["db-setup"])).start()).collect();
+    for run in started {
+        run.wait().code(0);
+    }
+    assert_eq!(docker.asked(" up -d db").len(), 1);
+    assert_eq!(sql::applied(&workspace.login("library"), LIBRARY_HISTORY), [1, 2]);
+
+    docker.run(&["db-stop"]).code(0).says(["the container is stopped"]);
+    docker.run(&["db-stop"]).code(0).says(["no server of this checkout was running"]);
+    assert_eq!(docker.asked(" stop db").len(), 1);
 }
 
 #[test]
 fn ctrl_c_while_the_engine_is_asked() {
     let workspace = Workspace::generic().build();
     let asked = workspace.base().join("tmp/asked");
-    let folder = stand_ins(&workspace, &format!("#!/bin/sh\n: > '{}'\nsleep 634567\n", asked.display()));
+    let script = format!("#!/bin/sh\n: > '{}'\nsleep 634567\n", asked.display());
+    let folder = workspace.add_program("hangs", "docker", &script);
     let path = [folder, "/usr/bin".into(), "/bin".into()];
     let running = workspace.xtask(&["db-setup", "--server", "compose"]).path(path).start();
     eventually("the engine is asked", DEADLINE, || asked.exists().then_some(()));

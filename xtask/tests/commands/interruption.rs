@@ -1,58 +1,92 @@
 //! Runs that are killed or interrupted. A plain run afterwards repairs everything.
 
-use std::time::Duration;
-
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, ROLE};
 use crate::support::listener::Listener;
 use crate::support::server::binaries;
 use crate::support::sql::Session;
 use crate::support::{DEADLINE, Running, Server, Workspace, eventually, process, server_and_workspace, sql};
 
-/// Kills a run after some tenths of the time that a whole run took. The times only spread the ten points over the run.
-/// No test depends on the exact point.
-fn kill_after(running: Running<'_>, whole: Duration, tenths: u32) {
-    std::thread::sleep(whole * tenths / 10);
-    running.kill();
-    drop(running.wait());
+/// Kills runs in one checkout, one after the other. Each one is killed as soon as it has reached the next of some points.
+///
+/// Each run finds what the killed runs before it left, and gets further than they did. A run that ends by itself, because
+/// everything before its point is done, must have succeeded.
+fn kill_at_each_point(workspace: &Workspace, points: &[&dyn Fn(&Running<'_>) -> bool]) {
+    for (number, reached) in points.iter().enumerate() {
+        let mut run = workspace.xtask(&["db-setup", "--format", "json"]).own_cache().start();
+        eventually(&format!("point {number}"), DEADLINE, || (reached(&run) || run.has_ended()).then_some(()));
+        if !run.has_ended() {
+            run.kill();
+        }
+        let outcome = run.wait();
+        assert!(outcome.status.code().is_none_or(|code| code == 0), "point {number}: {outcome}");
+    }
+}
+
+/// Returns a point that a run reaches when it reports this event.
+fn event(part: &str) -> impl Fn(&Running<'_>) -> bool {
+    move |run| run.stdout_has(part)
 }
 
 #[test]
-fn killed_at_ten_points_on_a_running_server() {
+fn killed_at_points_of_a_run_on_a_running_server() {
     let (server, workspace) = server_and_workspace();
-    let whole = workspace.run(&["db-setup"]).code(0).duration;
-    for tenths in 1..=10 {
-        for database in ["library", "journal"] {
-            server.execute("postgres", &format!("DROP DATABASE {database} WITH (FORCE)"));
-        }
-        workspace.remove(".env");
-        kill_after(workspace.xtask(&["db-setup"]).start(), whole, tenths);
-        workspace.run(&["db-setup"]).code(0);
-        assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2], "{tenths}/10");
-        assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1], "{tenths}/10");
-        assert_eq!(workspace.read(".env"), workspace.read(".env.ci"), "{tenths}/10");
-    }
+    kill_at_each_point(
+        &workspace,
+        &[
+            &|_| true,
+            &event(r#""step":"settings","outcome""#),
+            &event(r#""step":"server","outcome""#),
+            &event("making "),
+            &event("migration 1 of 1"),
+            &event("migration 1 of 2"),
+            &event("migration 2 of 2"),
+            &event(r#""step":"journal","outcome""#),
+            &event(r#""step":"library","outcome""#),
+            &event(r#""event":"tables""#),
+        ],
+    );
+    workspace.run(&["db-setup"]).code(0);
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
+    assert_eq!(sql::applied(&server.admin("journal"), JOURNAL_HISTORY), [1]);
+    assert_eq!(workspace.read(".env"), workspace.read(".env.ci"));
     server.assert_only(&["journal", "library"]);
 }
 
 #[test]
-fn killed_at_ten_points_with_a_server_of_its_own() {
-    let whole = {
-        let workspace = Workspace::generic().build();
-        workspace.run(&["db-setup"]).code(0).duration
+fn killed_at_points_of_a_run_with_a_server_of_its_own() {
+    let workspace = Workspace::generic().build();
+    let postgres = workspace.root().join(".xtask/postgres");
+    let holds = |part: &str| {
+        let entries = std::fs::read_dir(&postgres).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(part)).count() > 0
     };
-    for tenths in 1..=10 {
-        let workspace = Workspace::generic().build();
-        kill_after(workspace.xtask(&["db-setup"]).start(), whole, tenths);
-        workspace.run(&["db-setup"]).code(0);
-        assert_eq!(workspace.read(".env"), workspace.read(".env.ci"), "{tenths}/10");
-        assert_eq!(sql::applied(&workspace.login("library"), LIBRARY_HISTORY), [1, 2], "{tenths}/10");
-        assert_eq!(sql::applied(&workspace.login("journal"), JOURNAL_HISTORY), [1], "{tenths}/10");
-        workspace.run(&["db-stop"]).code(0);
-        let base = workspace.base().display().to_string();
-        eventually(&format!("{tenths}/10: the processes of the run are gone"), DEADLINE, || {
-            process::with_argument(&base).iter().all(|line| line.contains("reaper")).then_some(())
-        });
-    }
+    let cached = || std::fs::read_dir(workspace.base().join("cache")).is_ok_and(|cache| cache.count() > 0);
+    kill_at_each_point(
+        &workspace,
+        &[
+            &event(r#""step":"settings","outcome""#),
+            // initdb works in this folder.
+            &|_| holds("data.new-"),
+            &|_| cached(),
+            &|_| postgres.join("data").exists(),
+            // The server is started, but its pid file isn't written yet.
+            &|_| holds("log"),
+            &|_| postgres.join("data/postmaster.pid").exists(),
+            &event(r#""step":"server","outcome""#),
+            &event("making "),
+            &event("migration 1 of 2"),
+            &event(r#""step":"library","outcome""#),
+        ],
+    );
+    workspace.run(&["db-setup"]).code(0);
+    assert_eq!(workspace.read(".env"), workspace.read(".env.ci"));
+    assert_eq!(sql::applied(&workspace.login("library"), LIBRARY_HISTORY), [1, 2]);
+    assert_eq!(sql::applied(&workspace.login("journal"), JOURNAL_HISTORY), [1]);
+    workspace.run(&["db-stop"]).code(0);
+    let base = workspace.base().display().to_string();
+    eventually("the processes of the runs are gone", DEADLINE, || {
+        process::with_argument(&base).iter().all(|line| line.contains("reaper")).then_some(())
+    });
 }
 
 #[test]
@@ -60,8 +94,12 @@ fn killed_while_the_schema_files_are_written() {
     let (server, workspace) = server_and_workspace();
     let before = workspace.read("schema/library.sql");
     let whole = workspace.run(&["db-verify", "--write"]).code(0).duration;
+    // No event shows when a file is written, so the kills are spread over the time of a whole run.
     for tenths in 1..=10 {
-        kill_after(workspace.xtask(&["db-verify", "--write"]).start(), whole, tenths);
+        let run = workspace.xtask(&["db-verify", "--write"]).start();
+        std::thread::sleep(whole * tenths / 10);
+        run.kill();
+        drop(run.wait());
         // The file is complete after each kill, never half written.
         assert_eq!(workspace.read("schema/library.sql"), before, "{tenths}/10");
     }

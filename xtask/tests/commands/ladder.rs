@@ -63,28 +63,34 @@ fn a_server_that_never_gets_ready_is_given_up_in_time() {
     let listener = Listener::starts_up(usize::MAX, server.port);
     workspace.set_authority("127.0.0.1", listener.port, ROLE, PASSWORD);
     workspace.write(".env", workspace.read(".env.ci"));
-    let outcome = workspace.run(&["db-setup", "--timeout", "2"]).code(6);
+    let outcome = workspace.run(&["db-setup", "--timeout", "1"]).code(6);
     outcome.says([listener.port.to_string().as_str(), "starting up"]);
 }
 
-/// A program that isn't PostgreSQL listens at the address.
-fn taken_port(listener: &Listener) {
+/// Makes a checkout whose URLs point to a listener. Returns the text of its `.env.ci` too.
+fn at(listener: &Listener) -> (Workspace, String) {
     let workspace = Workspace::generic().build();
-    let port = listener.port;
-    workspace.set_authority("127.0.0.1", port, ROLE, PASSWORD);
+    workspace.set_authority("127.0.0.1", listener.port, ROLE, PASSWORD);
     let contract = workspace.read(".env.ci");
+    (workspace, contract)
+}
 
-    // An `.env` that existed before belongs to the user, so the run fails and shows the ways out.
+/// An `.env` that existed before belongs to the user, so the run fails and shows the ways out.
+fn taken_port_of_the_users_own_file(listener: &Listener) {
+    let (workspace, contract) = at(listener);
     workspace.write(".env", &contract);
-    let outcome = workspace.run(&["db-setup", "--timeout", "3"]).code(6);
-    outcome.says([port.to_string()]);
+    let outcome = workspace.run(&["db-setup", "--timeout", "1"]).code(6);
+    outcome.says([listener.port.to_string()]);
     assert_eq!(workspace.read(".env"), contract);
+}
 
-    // A new `.env` may get another port.
-    workspace.remove(".env");
-    workspace.run(&["db-setup", "--timeout", "8"]).code(0).says([port.to_string()]);
+/// A new `.env` may get another port.
+fn taken_port_of_a_new_file(listener: &Listener) {
+    let (workspace, contract) = at(listener);
+    // The private cluster may take as long to get ready as the listener may take to answer.
+    workspace.run(&["db-setup", "--timeout", "3"]).code(0).says([listener.port.to_string()]);
     assert_eq!(workspace.read(".env.ci"), contract);
-    assert_eq!(moved(&workspace, port), contract);
+    assert_eq!(moved(&workspace, listener.port), contract);
     workspace.run(&["db-setup", "--timeout", "20"]).code(0);
     workspace.run(&["db-stop"]).code(0);
 }
@@ -99,14 +105,17 @@ pub(crate) fn moved(workspace: &Workspace, from: u16) -> String {
     text.replace(&format!(":{port}/"), &format!(":{from}/"))
 }
 
+/// A program that isn't PostgreSQL listens at the address. One is silent and the other one hangs up. The runs mostly wait,
+/// so all of them are started at the same time.
 #[test]
-fn a_port_taken_by_something_silent() {
-    taken_port(&Listener::silent());
-}
-
-#[test]
-fn a_port_taken_by_something_that_hangs_up() {
-    taken_port(&Listener::closes());
+fn a_port_taken_by_another_program() {
+    let listeners = [Listener::silent(), Listener::closes()];
+    std::thread::scope(|scope| {
+        for listener in &listeners {
+            scope.spawn(|| taken_port_of_the_users_own_file(listener));
+            scope.spawn(|| taken_port_of_a_new_file(listener));
+        }
+    });
 }
 
 #[test]

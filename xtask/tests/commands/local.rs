@@ -174,6 +174,37 @@ fn a_server_that_was_killed_is_started_again() {
     workspace.run(&["db-stop"]).code(0);
 }
 
+/// A killed run had just started the server, which had no pid file when the next run looked. So the next run starts
+/// another server, which gives way to the first one.
+#[test]
+fn a_server_that_a_killed_run_had_just_started_is_used() {
+    let workspace = Workspace::generic().build();
+    let tmp = workspace.base().join("tmp");
+    // The first server waits for the second one. The second one ends as soon as the first one has a pid file.
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' -V '*|*--version*|*--boot*|*--check*|*--single*) exec {real} \"$@\" ;; esac\n\
+         if mkdir {tmp}/first; then until [ -e {tmp}/second ]; do sleep 0.01; done\n\
+         else : > {tmp}/second; until [ -s \"$2/postmaster.pid\" ]; do :; done; exit 1; fi\n\
+         exec {real} \"$@\"\n",
+        real = binaries().join("postgres").display(),
+        tmp = tmp.display(),
+    );
+    let folder = workspace.add_program("slow", "postgres", &script);
+    std::os::unix::fs::symlink(binaries().join("initdb"), folder.join("initdb")).unwrap();
+    let setup = || {
+        let run = workspace.xtask(&["db-setup", "--server", "local"]).own_cache().env("XTASK_PG_BINDIR", &folder);
+        run.path([folder.as_path(), "/usr/bin".as_ref(), "/bin".as_ref()])
+    };
+    let killed = setup().start();
+    eventually("the first server is started", DEADLINE, || tmp.join("first").exists().then_some(()));
+    killed.kill();
+    setup().run().code(0);
+    assert!(tmp.join("second").exists());
+    assert_eq!(sql::applied(&workspace.login("library"), LIBRARY_HISTORY), [1, 2]);
+    workspace.run(&["db-stop"]).code(0);
+    drop(killed.wait());
+}
+
 /// The system can give the same pid to another process, so a pid file alone is no reason to signal a process.
 #[test]
 fn another_process_with_the_servers_pid_is_not_signalled() {
@@ -260,8 +291,8 @@ fn a_server_that_ends_at_once_is_reported_with_its_log() {
     );
     let folder = workspace.add_program("failing", "postgres", &script);
     std::os::unix::fs::symlink(binaries().join("initdb"), folder.join("initdb")).unwrap();
-    let run = workspace.xtask(&["db-setup", "--timeout", "600"]).env("XTASK_PG_BINDIR", &folder).path([&folder]);
-    run.run().code(6).says(["the moon is too near"]);
+    let run = workspace.xtask(&["db-setup", "--timeout", "600"]).own_cache();
+    run.env("XTASK_PG_BINDIR", &folder).path([&folder]).run().code(6).says(["the moon is too near"]);
     assert_eq!(pid_files(&workspace), Vec::<PathBuf>::new());
 }
 

@@ -10,6 +10,7 @@ mod ci;
 mod compose;
 mod compose_failures;
 mod concurrency;
+mod docker_recordings;
 mod env_file;
 mod history;
 mod hooks;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::process;
+use super::{docker, process};
 
 /// Returns the script that runs before a checkout is deleted. `suffix` is the unique part of the checkout's name.
 pub(super) fn script(suffix: &str) -> String {
-    SCRIPT.replace("SUFFIX", suffix)
+    format!("{SCRIPT}{}", docker::CLEANUP).replace("SUFFIX", suffix)
 }
 
 /// Returns whether anything is left for the script: a cluster, a process, or perhaps a container.
@@ -51,19 +51,4 @@ for process in $(grep -slFe "$1/" /proc/[0-9]*/cmdline); do
     grep -qzx reaper "$process" || { process=${process%/cmdline}; kill -KILL "${process#/proc/}"; }
 done
 rm -rf /var/lib/xtask/*SUFFIX*
-if [ -e "$1/uses-docker" ]; then
-    for id in $(docker ps -aq); do
-        docker inspect "$id" | grep -q SUFFIX && docker rm -f -v "$id"
-    done
-    for id in $(docker volume ls -q); do
-        case $id in *SUFFIX*) docker volume rm -f "$id" ;; esac
-    done
-    for id in $(docker network ls --format '{{.Name}}'); do
-        case $id in *SUFFIX*) docker network rm "$id" ;; esac
-    done
-    while read -r project; do
-        docker volume ls -q --filter "label=com.docker.compose.project=$project" | xargs -r docker volume rm -f
-        docker network ls -q --filter "label=com.docker.compose.project=$project" | xargs -r docker network rm
-    done < "$1/uses-docker"
-fi
 "#;

@@ -36,7 +36,7 @@ impl<'a> Invocation<'a> {
             .env("PATH", workspace.base().join("bin"))
             .env("HOME", workspace.home())
             .env("TMPDIR", workspace.base().join("tmp"))
-            .env("XTASK_CACHE_DIR", workspace.base().join("cache"));
+            .env("XTASK_CACHE_DIR", shared_cache(workspace));
         if let Some(owner) = workspace.owner().filter(|_| is_root()) {
             become_user(&mut command, &user(owner).unwrap());
         }
@@ -51,6 +51,12 @@ impl<'a> Invocation<'a> {
     pub(crate) fn unset(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
+    }
+
+    /// Gives the checkout a cache of its own, which is empty at first. So its first cluster is made by initdb.
+    pub(crate) fn own_cache(self) -> Self {
+        let cache = own_cache(self.workspace);
+        self.env("XTASK_CACHE_DIR", cache)
     }
 
     /// Sets the folders in which the run looks for programs.
@@ -342,6 +348,19 @@ fn program(workspace: &Workspace) -> PathBuf {
         set_mode(&copy, 0o755);
     }
     copy
+}
+
+/// Returns the cache of initdb's result. The runs of all tests share it, because initdb takes longer than most tests.
+/// If a checkout has an owner, who can't write there, it has a cache of its own.
+fn shared_cache(workspace: &Workspace) -> PathBuf {
+    if workspace.owner().is_some() {
+        return own_cache(workspace);
+    }
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("xtask-cache-{}", nix::unistd::geteuid()))
+}
+
+fn own_cache(workspace: &Workspace) -> PathBuf {
+    workspace.base().join("cache")
 }
 
 /// Returns the target folder that this program was compiled in.

@@ -41,6 +41,11 @@ impl Server {
         panic!("PostgreSQL did not start");
     }
 
+    /// Starts a server on this port and waits until it answers. Returns `None` if the port is taken.
+    pub(crate) fn start_at(port: u16) -> Option<Self> {
+        Self::try_start(&template::cluster(), port)
+    }
+
     fn try_start(archive: &Path, port: u16) -> Option<Self> {
         // If this process is killed, both reapers begin at once. The log is deleted when the server has ended, so the
         // reaper of the files waits for that.

@@ -152,7 +152,7 @@ impl Cluster {
             self.files.create(binaries, &self.account, interrupt)?;
         }
         if !port_is_free(address) {
-            return Err(StartError::PortTaken);
+            return self.is_up_already(address, patience, interrupt).await?.ok_or(StartError::PortTaken);
         }
         let mut server = self.spawn(binaries, address)?;
         let alive = async || {
@@ -162,13 +162,31 @@ impl Cluster {
                 _ => Err(Problem::unavailable("PostgreSQL ended while it was starting.").into()),
             }
         };
-        self.ready(address, Instant::now() + patience, alive).await.map_err(|error| match error {
-            // Another program took the port first.
-            StartError::Failed(_) if !port_is_free(address) && !matches!(server.try_wait(), Ok(None)) => {
-                StartError::PortTaken
-            }
-            error => error,
-        })
+        let ended = self.ready(address, Instant::now() + patience, alive).await;
+        if !matches!(ended, Err(StartError::Failed(_))) || matches!(server.try_wait(), Ok(None)) {
+            return ended;
+        }
+        // The server has ended. Another one may have been first.
+        match self.is_up_already(address, patience, interrupt).await? {
+            Some(version) => Ok(version),
+            None if !port_is_free(address) => Err(StartError::PortTaken),
+            None => ended,
+        }
+    }
+
+    /// Waits for a server of this cluster that a killed run started at this address, and that had no pid file yet when
+    /// this run looked first. Returns its version, or `None` if there is no such server.
+    async fn is_up_already(
+        &self,
+        address: &Address,
+        patience: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Option<String>, StartError> {
+        interrupt.check()?;
+        if self.running().await?.is_none_or(|running| running.port != address.port) {
+            return Ok(None);
+        }
+        self.ready(address, Instant::now() + patience, async || Ok(interrupt.check()?)).await.map(Some)
     }
 
     async fn ready(
