@@ -80,7 +80,7 @@ fn are_named(changes: &[Change]) {
     let Some((server, workspace)) = every_kind() else {
         skip!("PostgreSQL's contributed extensions are not installed")
     };
-    // The statements share a session, because each session costs as much as dozens of statements.
+    // The statements share a session, because the server starts a process for each session.
     let mut session = Session::open(&server.admin("library")).unwrap();
     let mut execute = |statements: &str, what: &str| {
         session.execute(statements).unwrap_or_else(|error| panic!("{what}: {error}"));

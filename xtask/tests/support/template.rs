@@ -22,8 +22,8 @@ use super::{DEADLINE, Workspace, eventually, is_root, process, set_mode, tempora
 /// The folder of all templates.
 const KEPT: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// The size of the blocks that tar reads and writes, in units of 512 bytes. With tar's own, ten times as many reads and
-/// writes are needed.
+/// The size of the blocks that tar reads and writes, in units of 512 bytes. With tar's own size of 20, unpacking a data
+/// folder took about a tenth longer.
 const BLOCK: &str = "256";
 
 /// The flags of initdb. Small WAL files make the copies small.
