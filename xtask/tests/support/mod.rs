@@ -16,6 +16,7 @@ pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod snapshot;
 pub(crate) mod sql;
+pub(crate) mod stand_in;
 pub(crate) mod temporary;
 pub(crate) mod workspace;
 
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 pub(crate) use pipeline::Pipeline;
 pub(crate) use run::{Outcome, Running};
 pub(crate) use server::Server;
+pub(crate) use stand_in::StandIn;
 pub(crate) use workspace::Workspace;
 
 /// A time that is long enough for everything that ends at all, even on a busy machine.

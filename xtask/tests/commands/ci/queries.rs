@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::interruption::{endless_build, no_process_is_left};
-use super::{WITH_BUILD, ci, json_of, make_whole};
+use super::{WITH_BUILD, json_of, make_whole, real_ci};
 use crate::support::run::Invocation;
 use crate::support::{Pipeline, Server, Workspace, eventually, server_and_workspace};
 
@@ -82,7 +82,7 @@ impl Queries {
 
     #[track_caller]
     fn check(&self) -> Pipeline {
-        json_of(here(ci(&self.workspace, &["--format", "json", "--only", "format,queries"])))
+        json_of(here(real_ci(&self.workspace, &["--format", "json", "--only", "format,queries"])))
     }
 
     /// Returns the data files of a crate. The key is the query that a file belongs to.
@@ -267,7 +267,7 @@ fn ended_while_the_queries_are_compiled() {
     let file = workspace.base().join("tmp/begun");
     workspace.write("crates/library/build.rs", endless_build(&file));
     let before = queries.sources();
-    let run = here(ci(workspace, &["--format", "json", "--only", "queries"])).start();
+    let run = here(real_ci(workspace, &["--format", "json", "--only", "queries"])).start();
     eventually("the queries are compiled", WITH_BUILD, || file.exists().then_some(()));
     assert_eq!(server.databases().len(), 2);
     run.interrupt();
@@ -308,8 +308,8 @@ fn a_source_that_is_edited_during_the_run() {
     let folder = queries.workspace.add_program("editing", "cargo", &script);
     let modified = || std::fs::metadata(&source).unwrap().modified().unwrap();
     let (before, started) = (modified(), SystemTime::now());
-    let run =
-        here(ci(&queries.workspace, &["--format", "json", "--only", "queries"])).env("CARGO", folder.join("cargo"));
+    let run = here(real_ci(&queries.workspace, &["--format", "json", "--only", "queries"]))
+        .env("CARGO", folder.join("cargo"));
     json_of(run).passes_but(&[]);
     assert!(modified() > before && modified() >= started, "the modification time of the edit is lost");
 }
