@@ -98,8 +98,9 @@ impl<'a> StandIn<'a> {
     pub(crate) fn answers(&self, state: &str) {
         for name in RECORDED {
             if let Ok(text) = std::fs::read_to_string(recording(state, name)) {
-                let text = text.replace("<checkout>", &self.workspace.root().display().to_string());
-                let text = text.replace("<base>", &self.workspace.base().display().to_string());
+                let fill =
+                    |text: String, (place, path): (&str, &Path)| text.replace(place, &path.display().to_string());
+                let text = self.places().into_iter().fold(text, fill);
                 let (code, text) = text.split_once("\n--- stdout\n").unwrap();
                 let (stdout, stderr) = text.split_once("--- stderr\n").unwrap();
                 self.answer(name, stdout, stderr, code.rsplit(' ').next().unwrap().parse().unwrap());
@@ -186,12 +187,18 @@ impl<'a> StandIn<'a> {
         for name in names {
             let [code, stdout, stderr] = ["code", "stdout", "stderr"].map(|end| self.read(&format!("{name}.{end}")));
             let text = format!("exit code {}\n--- stdout\n{stdout}--- stderr\n{stderr}", code.trim());
-            let text = text.replace(&self.workspace.root().display().to_string(), "<checkout>");
-            let text = text.replace(&self.workspace.base().display().to_string(), "<base>");
+            let empty = |text: String, (place, path): (&str, &Path)| text.replace(&path.display().to_string(), place);
+            let text = self.places().into_iter().fold(text, empty);
             let file = recording(state, name);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, text).unwrap();
         }
+    }
+
+    /// The paths that differ from machine to machine, with what stands for them in a recording.
+    fn places(&self) -> [(&'static str, &Path); 3] {
+        let toolchain = Path::new(env!("CARGO")).ancestors().nth(2).unwrap();
+        [("<checkout>", self.workspace.root()), ("<base>", self.workspace.base()), ("<toolchain>", toolchain)]
     }
 
     fn folder(&self) -> PathBuf {

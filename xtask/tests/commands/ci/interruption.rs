@@ -28,9 +28,13 @@ fn sleeps() {
 }
 ";
 
-/// Waits until a file names processes that have begun.
-fn begun<const N: usize>(file: &Path) -> [Pid; N] {
-    let text = eventually("it has begun", super::WITH_BUILD, || std::fs::read_to_string(file).ok());
+/// Waits until a file names processes that a run has started.
+#[track_caller]
+fn begun<const N: usize>(run: &mut Running<'_>, file: &Path) -> [Pid; N] {
+    let text = eventually("it has begun", super::WITH_BUILD, || {
+        assert!(!run.has_ended(), "the run ended before it began");
+        std::fs::read_to_string(file).ok()
+    });
     let pids: Vec<_> = text.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect();
     pids.try_into().unwrap()
 }
@@ -65,8 +69,8 @@ const JSON: [&str; 2] = ["--format", "json"];
 fn while_a_test_runs() {
     let (server, workspace) = checkout();
     let file = StandIn::of(&workspace).never_ends("nextest");
-    let run = ci(&workspace, &[&JSON[..], &["--only", "db-setup,build", "--only", TESTS]].concat()).start();
-    let pids: [Pid; 2] = begun(&file);
+    let mut run = ci(&workspace, &[&JSON[..], &["--only", "db-setup,build", "--only", TESTS]].concat()).start();
+    let pids: [Pid; 2] = begun(&mut run, &file);
     let ended = "{\"event\":\"ended\",\"step\":\"db-setup\"";
     eventually("the databases are set up", DEADLINE, || run.stdout_has(ended).then_some(()));
     run.interrupt();
@@ -90,16 +94,16 @@ fn while_tests_run_that_ignore_signals() {
     });
     let stand_in = StandIn::of(&own);
     let own_file = stand_in.ignores_signals("test");
-    let own_run = ci(&own, &[&JSON[..], &["--only", TESTS]].concat()).without("cargo-nextest").start();
-    let own_pids: [Pid; 2] = begun(&own_file);
+    let mut own_run = ci(&own, &[&JSON[..], &["--only", TESTS]].concat()).without("cargo-nextest").start();
+    let own_pids: [Pid; 2] = begun(&mut own_run, &own_file);
     own_run.terminate();
     let real = has_nextest().then(|| {
         let file = nextest.base().join("tmp/begun");
         nextest.write("Cargo.toml", nextest.read("Cargo.toml").replace("crates/*", "crates/tools"));
         nextest
             .write("crates/tools/tests/it.rs", SLEEPER.replace("FILE", &format!("{:?}", file.display().to_string())));
-        let run = real_ci(&nextest, &[&JSON[..], &["--only", TESTS]].concat()).start();
-        let pids: [Pid; 2] = begun(&file);
+        let mut run = real_ci(&nextest, &[&JSON[..], &["--only", TESTS]].concat()).start();
+        let pids: [Pid; 2] = begun(&mut run, &file);
         run.interrupt();
         (run, pids)
     });
@@ -126,8 +130,8 @@ fn while_something_is_compiled() {
     let workspace = Workspace::generic().build();
     let file = StandIn::of(&workspace).never_ends("build");
     let steps = ["build", "lint", "docs", TESTS, "env"];
-    let run = ci(&workspace, &[&JSON[..], &["--only", &steps.join(",")]].concat()).start();
-    let pids: [Pid; 2] = begun(&file);
+    let mut run = ci(&workspace, &[&JSON[..], &["--only", &steps.join(",")]].concat()).start();
+    let pids: [Pid; 2] = begun(&mut run, &file);
     run.interrupt();
     let pipeline = interrupted(run, &steps);
     assert_eq!(pipeline.step("build").what, "ended before it was done");

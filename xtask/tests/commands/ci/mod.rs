@@ -63,6 +63,15 @@ fn make_whole(workspace: &Workspace) {
     // Nobody debugs these programs, and each of them is compiled once.
     let profile = "[profile.dev]\ndebug = false\nincremental = false\n";
     workspace.write("Cargo.toml", format!("{manifest}\n{check}\n{profile}"));
+    // Each target with tests is a program to link, and these have none.
+    let manifest = |name: &str| format!("crates/{name}/Cargo.toml");
+    let more = [
+        ("journal", "[lib]\ntest = false\ndoctest = false\n"),
+        ("tools", "[[bin]]\nname = \"tools\"\npath = \"src/main.rs\"\ntest = false\n"),
+    ];
+    for (name, more) in more {
+        workspace.write(&manifest(name), format!("{}\n{more}", workspace.read(&manifest(name))));
+    }
     workspace.write("crates/tools/src/main.rs", SETTINGS_CHECK);
     workspace.write("crates/tools/src/lib.rs", TEST);
     git(workspace, &["init", "--quiet"]);

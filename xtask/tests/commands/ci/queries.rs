@@ -67,9 +67,7 @@ impl Queries {
             let own_name =
                 |text: &str| text.replace(&format!("\"{name}\""), &format!("\"{}\"", unique(&workspace, name)));
             let manifest = own_name(&workspace.read(&file));
-            // One package with queries in its tests is enough, and each crate is compiled in each run.
-            let tests = if name == "journal" { "[lib]\ntest = false\n" } else { "" };
-            workspace.write(&file, format!("{manifest}{tests}\n[dependencies]\nsqlx.workspace = true\n"));
+            workspace.write(&file, manifest + "\n[dependencies]\nsqlx.workspace = true\n");
             workspace.write(&format!("crates/{name}/src/lib.rs"), text);
         }
         Self { server, workspace }

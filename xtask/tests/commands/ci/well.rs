@@ -2,6 +2,7 @@
 
 use super::{WITHOUT_TOOLS, checkout, ci, has_nextest, json, json_of, real_json};
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
+use crate::support::pipeline::TESTS;
 use crate::support::{StandIn, Workspace, server_and_workspace, sql};
 
 /// The real programs run. A run with recorded answers reports the same.
@@ -22,13 +23,12 @@ fn all_steps_pass() {
     server.assert_only(&["journal", "library"]);
 
     // A second run, with everything in place, has the same result.
-    real_json(&workspace, &WITHOUT_TOOLS).same_as(&pipeline);
-    // Alone, the check of the settings asks cargo for the program.
-    real_json(&workspace, &["--only", "env"]).passes_but(&[]);
     if has_nextest() {
         StandIn::of(&workspace).answers("passing");
         json(&workspace, &WITHOUT_TOOLS).same_as(&pipeline);
     }
+    let pipeline = real_json(&workspace, &["--only", "build,env,lint", "--only", TESTS]).passes_but(&[]);
+    assert_eq!(pipeline.tests().what, "1 passed, 0 failed, 0 skipped");
     server.assert_only(&["journal", "library"]);
 }
 
