@@ -5,13 +5,13 @@ use crate::ladder::moved;
 use crate::local::pid_files;
 use crate::support::fixture::{LIBRARY_HISTORY, PASSWORD, ROLE};
 use crate::support::listener::Listener;
-use crate::support::stand_in::StandIn;
+use crate::support::stand_in_docker::StandInDocker;
 use crate::support::{DEADLINE, Server, Workspace, eventually, process, sql};
 
 /// Docker can't be used. `--server compose` fails, and `auto` says why and starts a private cluster.
 fn falls_through(situation: &str, parts: &[&str]) {
     let workspace = Workspace::generic().build();
-    let docker = StandIn::new(&workspace, situation);
+    let docker = StandInDocker::new(&workspace, situation);
     docker.run(&["db-setup", "--server", "compose"]).code(6).mentions(parts);
     docker.run(&["db-setup"]).code(0).mentions(parts).says(["private cluster"]);
     assert_eq!(pid_files(&workspace).len(), 1);
@@ -38,7 +38,7 @@ fn an_engine_that_may_not_be_used() {
 #[test]
 fn an_image_that_cannot_be_pulled() {
     let workspace = Workspace::generic().build();
-    let docker = StandIn::new(&workspace, "image-missing");
+    let docker = StandInDocker::new(&workspace, "image-missing");
     let image = "nowhere.invalid/none:1";
     let run = |arguments: &[&str]| docker.show(workspace.xtask(arguments)).env("POSTGRES_IMAGE", image).run();
     let parts = [image, "can't be pulled", "no such host"];
@@ -72,7 +72,7 @@ fn an_engine_that_does_not_answer() {
 #[test]
 fn an_engine_on_another_machine() {
     let workspace = Workspace::generic().build();
-    let docker = StandIn::new(&workspace, "remote-context");
+    let docker = StandInDocker::new(&workspace, "remote-context");
     let config = workspace.base().join("docker-config");
     std::fs::create_dir(&config).unwrap();
     std::fs::write(config.join("config.json"), r#"{"currentContext": "far"}"#).unwrap();
@@ -109,7 +109,7 @@ fn a_port_that_is_taken() {
     let workspace = Workspace::generic().build();
     workspace.set_authority("127.0.0.1", listener.port, ROLE, PASSWORD);
     let contract = workspace.read(".env.ci");
-    let docker = StandIn::new(&workspace, "port-taken");
+    let docker = StandInDocker::new(&workspace, "port-taken");
     workspace.write(".env", &contract);
     docker.run(&["db-setup", "--server", "compose"]).code(6).says([&format!("Port {} is taken", listener.port)]);
     assert_eq!(workspace.read(".env"), contract);
@@ -126,7 +126,7 @@ fn a_port_that_is_taken() {
 #[test]
 fn a_container_that_ends_at_once() {
     let workspace = Workspace::generic().build();
-    let docker = StandIn::new(&workspace, "ends");
+    let docker = StandInDocker::new(&workspace, "ends");
     docker.run(&["db-setup", "--server", "compose", "--timeout", "600"]).code(6).says(["ended", "no_such_setting"]);
     docker.is_now("nothing");
     docker.run(&["db-setup", "--server", "compose"]).code(0);
@@ -135,7 +135,7 @@ fn a_container_that_ends_at_once() {
 #[test]
 fn a_compose_file_that_cannot_be_read() {
     let workspace = Workspace::generic().build();
-    let docker = StandIn::new(&workspace, "broken-file");
+    let docker = StandInDocker::new(&workspace, "broken-file");
     let outcome = docker.run(&["db-setup", "--server", "compose"]).code(6);
     outcome.says(["compose.yaml", "did not find expected node content"]);
 }
@@ -149,7 +149,7 @@ fn a_container_that_refuses_the_login() {
     let workspace = Workspace::generic().build();
     workspace.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
     workspace.write(".env", workspace.read(".env.ci"));
-    let docker = StandIn::new(&workspace, "running");
+    let docker = StandInDocker::new(&workspace, "running");
     docker.run(&["db-setup", "--server", "compose"]).code(6).mentions(["volume", "password", ROLE]);
     let asked = docker.asked("compose version").len();
     docker.run(&["db-setup"]).code(6).mentions(["volume", "password", ROLE]);
@@ -162,7 +162,7 @@ fn a_container_that_refuses_the_login() {
 #[test]
 fn four_runs_at_once() {
     let workspace = Workspace::generic().build();
-    let docker = StandIn::new(&workspace, "nothing");
+    let docker = StandInDocker::new(&workspace, "nothing");
     let started: Vec<_> = (0..4).map(|_| docker.show(workspace.xtask(&["db-setup"])).start()).collect();
     for run in started {
         run.wait().code(0);

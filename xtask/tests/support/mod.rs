@@ -18,7 +18,8 @@ pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod snapshot;
 pub(crate) mod sql;
-pub(crate) mod stand_in;
+pub(crate) mod stand_in_cargo;
+pub(crate) mod stand_in_docker;
 pub(crate) mod template;
 pub(crate) mod temporary;
 pub(crate) mod trace;
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 pub(crate) use pipeline::Pipeline;
 pub(crate) use run::{Outcome, Running};
 pub(crate) use server::Server;
+pub(crate) use stand_in_cargo::StandInCargo;
 pub(crate) use workspace::Workspace;
 
 /// A time that is long enough for everything that ends at all, even on a busy machine.

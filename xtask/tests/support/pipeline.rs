@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use super::Outcome;
 
+/// The step that runs the tests, as it is called after `--only` and in the table.
+pub(crate) const TESTS: &str = "test";
+
 /// A run that has ended.
 pub(crate) struct Pipeline {
     outcome: Outcome,
@@ -90,6 +93,32 @@ impl Pipeline {
     #[track_caller]
     pub(crate) fn step(&self, name: &str) -> &Step {
         self.steps.iter().find(|step| step.name == name).unwrap_or_else(|| panic!("no step {name}: {}", self.outcome))
+    }
+
+    /// Returns the step that ran the tests.
+    #[track_caller]
+    pub(crate) fn tests(&self) -> &Step {
+        self.step(TESTS)
+    }
+
+    /// Fails unless tests failed at exactly these places. Returns the texts of the problems, as [`Pipeline::at`] does.
+    #[track_caller]
+    pub(crate) fn tests_at(&self, places: &[&str]) -> Vec<String> {
+        self.at(TESTS, places)
+    }
+
+    /// Fails unless another run had the same results, and found the same problems.
+    #[track_caller]
+    pub(crate) fn same_as(&self, other: &Self) {
+        for (step, expected) in self.steps.iter().zip(&other.steps) {
+            let [found, expected] = [step, expected].map(|step| {
+                let mut problems: Vec<_> = step.problems.iter().map(Value::to_string).collect();
+                problems.sort();
+                format!("{} {}: {}\n{}", step.outcome, step.name, step.what, problems.join("\n"))
+            });
+            assert!(found == expected, "{found}\n--- and not ---\n{expected}\n{}\n{}", self.outcome, other.outcome);
+        }
+        assert_eq!(self.steps.len(), other.steps.len(), "{}\n{}", self.outcome, other.outcome);
     }
 
     /// Fails unless a step's problems are at exactly these places. A place is `file:line:column`, or `file:line`, or an

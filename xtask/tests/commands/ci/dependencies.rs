@@ -1,6 +1,6 @@
 //! The step `deps`: `Cargo.lock`, and cargo-deny where it is installed.
 
-use super::{ci, json, make_whole};
+use super::{ci, make_whole, real_ci, real_json};
 use crate::support::pipeline::Pipeline;
 use crate::support::run::Invocation;
 use crate::support::{Outcome, Workspace};
@@ -22,7 +22,7 @@ fn a_lock_file_that_is_out_of_date() {
     let workspace = plain();
     add_dependency(&workspace);
     let before = workspace.read("Cargo.lock");
-    let pipeline = json(&workspace, &["--only", "deps,format"]).code(1).fails(&["deps"], &[]);
+    let pipeline = real_json(&workspace, &["--only", "deps,format"]).code(1).fails(&["deps"], &[]);
     let text = pipeline.at("deps", &["Cargo.lock:1"]).concat();
     assert!(text.contains("cargo update --workspace"), "{text}");
     assert_eq!(workspace.read("Cargo.lock"), before);
@@ -36,11 +36,12 @@ fn a_lock_file_that_other_steps_update() {
     let cargo = env!("CARGO");
     let script = format!("#!/bin/sh\n'{cargo}' update --quiet --workspace --offline\nexec '{cargo}' \"$@\"\n");
     let folder = workspace.add_program("updating", "cargo", &script);
-    let run = ci(&workspace, &["--format", "json", "--only", "deps,format"]).env("CARGO", folder.join("cargo")).run();
+    let run =
+        real_ci(&workspace, &["--format", "json", "--only", "deps,format"]).env("CARGO", folder.join("cargo")).run();
     Pipeline::of(run).code(1).fails(&["deps"], &[]).at("deps", &["Cargo.lock:1"]);
     assert!(workspace.read("Cargo.lock").contains("dependencies"));
     // The next run finds nothing wrong with it.
-    json(&workspace, &["--only", "deps,format"]).passes_but(&["deps"]);
+    real_json(&workspace, &["--only", "deps,format"]).passes_but(&["deps"]);
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn findings_of_cargo_deny() {
     workspace.write("deny.toml", "[licenses]\n");
     let run = |script: &str| -> Outcome {
         let folder = workspace.add_program("deny", "cargo-deny", &format!("#!/bin/sh\n{script}\n"));
-        ci(&workspace, &["--format", "json", "--only", "deps"]).path_first(folder).run()
+        real_ci(&workspace, &["--format", "json", "--only", "deps"]).path_first(folder).run()
     };
     let seen = workspace.base().join("tmp/seen");
     let pipeline = Pipeline::of(run(&format!("echo \"$@\" > '{}'; echo well >&2", seen.display()))).passes_but(&[]);

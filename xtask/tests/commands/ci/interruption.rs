@@ -1,39 +1,42 @@
 //! Runs that are interrupted or killed leave nothing behind.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::unistd::Pid;
 
-use super::{checkout, ci, json};
-use crate::support::{DEADLINE, Pipeline, Running, Server, Workspace, eventually, process};
+use super::{checkout, ci, has_nextest, json, make_whole, real_ci};
+use crate::support::pipeline::TESTS;
+use crate::support::{DEADLINE, Pipeline, Running, Server, StandInCargo, Workspace, eventually, process};
 
-/// A test that reports its start, and then waits for a shell that doesn't end by itself.
+/// A test that ignores signals, reports its start, and then waits for a shell that doesn't end by itself.
 const SLEEPER: &str = "\
 //! Sleeps.
+
+unsafe extern \"C\" {
+    fn signal(number: i32, handler: usize) -> usize;
+}
+
 #[test]
 fn sleeps() {
-    let mut child = std::process::Command::new(\"/bin/sh\").args([\"-c\", SCRIPT, FILE]).spawn().unwrap();
+    // SIG_IGN for SIGHUP, SIGINT and SIGTERM.
+    [1, 2, 15].map(|number| unsafe { signal(number, 1) });
+    let script = \"while :; do sleep 1; done\";
+    let mut child = std::process::Command::new(\"/bin/sh\").args([\"-c\", script, FILE]).spawn().unwrap();
     std::fs::write(FILE.to_owned() + \".tmp\", format!(\"{} {}\", std::process::id(), child.id())).unwrap();
     std::fs::rename(FILE.to_owned() + \".tmp\", FILE).unwrap();
     child.wait().unwrap();
 }
 ";
 
-/// Waits until the test has begun. Returns its process and its shell's process.
-fn sleeping(file: &Path) -> [Pid; 2] {
-    let text = eventually("the test has begun", super::WITH_BUILD, || std::fs::read_to_string(file).ok());
-    let (test, shell) = text.split_once(' ').unwrap();
-    [test, shell].map(|pid| Pid::from_raw(pid.parse().unwrap()))
-}
-
-/// Makes a checkout whose slow test starts a shell with this script. The test writes the returned file when it has
-/// begun.
-fn with_sleeper(script: &str) -> (Server, Workspace, PathBuf) {
-    let (server, workspace) = checkout();
-    let file = workspace.base().join("tmp/begun");
-    let constants = format!("const FILE: &str = {:?};\nconst SCRIPT: &str = {script:?};\n", file.display().to_string());
-    workspace.write("crates/tools/tests/it.rs", SLEEPER.to_owned() + &constants);
-    (server, workspace, file)
+/// Waits until a file names processes that a run has started.
+#[track_caller]
+fn begun<const N: usize>(run: &mut Running<'_>, file: &Path) -> [Pid; N] {
+    let text = eventually("it has begun", super::WITH_BUILD, || {
+        assert!(!run.has_ended(), "the run ended before it began");
+        std::fs::read_to_string(file).ok()
+    });
+    let pids: Vec<_> = text.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect();
+    pids.try_into().unwrap()
 }
 
 /// Waits for an interrupted run. Fails unless it ends with the table, and exactly these steps were not run.
@@ -46,18 +49,16 @@ fn interrupted(run: Running<'_>, not_run: &[&str]) -> Pipeline {
 }
 
 #[track_caller]
-fn no_test_is_left(workspace: &Workspace, pids: &[Pid]) {
-    eventually("the test and its shell are gone", DEADLINE, || {
-        pids.iter().all(|pid| !process::runs(*pid)).then_some(())
-    });
+fn are_gone(workspace: &Workspace, pids: &[Pid]) {
+    eventually("the processes are gone", DEADLINE, || pids.iter().all(|pid| !process::runs(*pid)).then_some(()));
     no_process_is_left(workspace);
 }
 
-/// Fails unless every process ends that has the checkout's name in its command line.
+/// Fails unless every process ends that has a path below the checkout's folders in its command line.
 #[track_caller]
 pub(super) fn no_process_is_left(workspace: &Workspace) {
     eventually("the processes are gone", DEADLINE, || {
-        let left = process::with_argument(workspace.suffix());
+        let left = process::with_argument(&workspace.base().display().to_string());
         left.iter().all(|line| line.contains("reaper")).then_some(())
     });
 }
@@ -66,44 +67,52 @@ const JSON: [&str; 2] = ["--format", "json"];
 
 #[test]
 fn while_a_test_runs() {
-    let (server, workspace, file) = with_sleeper("while :; do sleep 1; done");
-    let run = ci(&workspace, &[&JSON[..], &["--only", "db-setup,build,test"]].concat()).start();
-    let pids = sleeping(&file);
+    let (server, workspace) = checkout();
+    let file = StandInCargo::of(&workspace).never_ends("nextest");
+    let mut run = ci(&workspace, &[&JSON[..], &["--only", "db-setup,build", "--only", TESTS]].concat()).start();
+    let pids: [Pid; 2] = begun(&mut run, &file);
+    let ended = "{\"event\":\"ended\",\"step\":\"db-setup\"";
+    eventually("the databases are set up", DEADLINE, || run.stdout_has(ended).then_some(()));
     run.interrupt();
-    let pipeline = interrupted(run, &["test"]);
-    assert_eq!(pipeline.step("test").what, "ended before it was done");
+    let pipeline = interrupted(run, &[TESTS]);
+    assert_eq!(pipeline.tests().what, "ended before it was done");
     assert_eq!(pipeline.step("db-setup").outcome, "done");
-    no_test_is_left(&workspace, &pids);
+    are_gone(&workspace, &pids);
     server.assert_only(&["journal", "library"]);
 }
 
-/// Cargo's own runner runs the test, and the test's shell ignores the signals that ask it to end.
+/// Tests ignore the signals that ask them to end. nextest gives each test its own process group, which only nextest can
+/// kill. Below cargo's own runner, for which recorded answers stand in, a test belongs to the runner's group.
+///
+/// Both runs wait for their tests before these are killed, so they do it at the same time.
 #[test]
-fn while_cargos_own_runner_runs_a_test() {
-    let (_server, workspace, file) = with_sleeper("trap '' TERM INT HUP; while :; do sleep 1; done");
-    let run = ci(&workspace, &[&JSON[..], &["--only", "test"]].concat()).without("cargo-nextest").start();
-    let pids = sleeping(&file);
-    run.terminate();
-    interrupted(run, &["test"]);
-    no_test_is_left(&workspace, &pids);
-}
-
-/// The test ignores the signals that ask it to end. nextest gives each test its own process group, which only nextest
-/// can kill.
-#[test]
-fn while_a_test_runs_that_ignores_signals() {
-    let (_server, workspace, file) = with_sleeper("while :; do sleep 1; done");
-    let deaf = "unsafe extern \"C\" {\n    fn signal(number: i32, handler: usize) -> usize;\n}\n";
-    let ignore =
-        "    // SIG_IGN for SIGHUP, SIGINT and SIGTERM.\n    [1, 2, 15].map(|number| unsafe { signal(number, 1) });\n";
-    let test =
-        workspace.read("crates/tools/tests/it.rs").replace("fn sleeps() {\n", &format!("fn sleeps() {{\n{ignore}"));
-    workspace.write("crates/tools/tests/it.rs", test + deaf);
-    let run = ci(&workspace, &[&JSON[..], &["--only", "test"]].concat()).start();
-    let pids = sleeping(&file);
-    run.interrupt();
-    interrupted(run, &["test"]);
-    no_test_is_left(&workspace, &pids);
+fn while_tests_run_that_ignore_signals() {
+    let [nextest, own] = [(); 2].map(|()| {
+        let workspace = Workspace::generic().build();
+        make_whole(&workspace);
+        workspace
+    });
+    let stand_in = StandInCargo::of(&own);
+    let own_file = stand_in.ignores_signals("test");
+    let mut own_run = ci(&own, &[&JSON[..], &["--only", TESTS]].concat()).without("cargo-nextest").start();
+    let own_pids: [Pid; 2] = begun(&mut own_run, &own_file);
+    own_run.terminate();
+    let real = has_nextest().then(|| {
+        let file = nextest.base().join("tmp/begun");
+        nextest.write("Cargo.toml", nextest.read("Cargo.toml").replace("crates/*", "crates/tools"));
+        nextest
+            .write("crates/tools/tests/it.rs", SLEEPER.replace("FILE", &format!("{:?}", file.display().to_string())));
+        let mut run = real_ci(&nextest, &[&JSON[..], &["--only", TESTS]].concat()).start();
+        let pids: [Pid; 2] = begun(&mut run, &file);
+        run.interrupt();
+        (run, pids)
+    });
+    if let Some((run, pids)) = real {
+        interrupted(run, &[TESTS]);
+        are_gone(&nextest, &pids);
+    }
+    interrupted(own_run, &[TESTS]);
+    are_gone(&own, &own_pids);
 }
 
 /// Returns a build script that writes a file, and runs for as long as the file exists.
@@ -118,19 +127,18 @@ pub(super) fn endless_build(file: &Path) -> String {
 /// The table tells the steps that were running from the steps that had not begun.
 #[test]
 fn while_something_is_compiled() {
-    let (_server, workspace) = checkout();
-    let file = workspace.base().join("tmp/begun");
-    workspace.write("crates/library/build.rs", endless_build(&file));
-    let steps = ["build", "lint", "docs", "test", "env"];
-    let run = ci(&workspace, &[&JSON[..], &["--only", &steps.join(",")]].concat()).start();
-    eventually("the compilation has begun", super::WITH_BUILD, || file.exists().then_some(()));
+    let workspace = Workspace::generic().build();
+    let file = StandInCargo::of(&workspace).never_ends("build");
+    let steps = ["build", "lint", "docs", TESTS, "env"];
+    let mut run = ci(&workspace, &[&JSON[..], &["--only", &steps.join(",")]].concat()).start();
+    let pids: [Pid; 2] = begun(&mut run, &file);
     run.interrupt();
     let pipeline = interrupted(run, &steps);
     assert_eq!(pipeline.step("build").what, "ended before it was done");
     for step in &steps[1..] {
         assert_eq!(pipeline.step(step).what, "the run was ended before", "{step}");
     }
-    no_process_is_left(&workspace);
+    are_gone(&workspace, &pids);
 }
 
 /// Makes a checkout in which the last migration of each database takes an hour.

@@ -8,6 +8,7 @@ mod interruption;
 mod output;
 mod queries;
 mod reads;
+mod schedule;
 mod selection;
 mod settings;
 mod snapshots;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use crate::support::pipeline::Pipeline;
 use crate::support::run::{Invocation, whole_path};
-use crate::support::{Outcome, Server, Workspace, server_and_workspace};
+use crate::support::{Outcome, Server, StandInCargo, Workspace, server_and_workspace};
 
 /// The deadline of a run that compiles. It may also have to wait for another cargo that uses the target folder.
 const WITH_BUILD: Duration = Duration::from_secs(20 * 60);
@@ -60,7 +61,19 @@ fn make_whole(workspace: &Workspace) {
     workspace.write(".gitignore", "/target\n/.env\n/.xtask\n");
     workspace.write("Cargo.lock", LOCK);
     let manifest = workspace.read("Cargo.toml");
-    workspace.write("Cargo.toml", manifest + "\n[workspace.metadata.xtask]\nenv-check = \"tools settings\"\n");
+    let check = "[workspace.metadata.xtask]\nenv-check = \"tools settings\"\n";
+    // Nobody debugs these programs, and each of them is compiled once.
+    let profile = "[profile.dev]\ndebug = false\nincremental = false\n";
+    workspace.write("Cargo.toml", format!("{manifest}\n{check}\n{profile}"));
+    // Each target with tests is a program to link, and these have none.
+    let manifest = |name: &str| format!("crates/{name}/Cargo.toml");
+    let more = [
+        ("journal", "[lib]\ntest = false\ndoctest = false\n"),
+        ("tools", "[[bin]]\nname = \"tools\"\npath = \"src/main.rs\"\ntest = false\n"),
+    ];
+    for (name, more) in more {
+        workspace.write(&manifest(name), format!("{}\n{more}", workspace.read(&manifest(name))));
+    }
     workspace.write("crates/tools/src/main.rs", SETTINGS_CHECK);
     workspace.write("crates/tools/src/lib.rs", TEST);
     git(workspace, &["init", "--quiet"]);
@@ -104,15 +117,26 @@ fn git(workspace: &Workspace, arguments: &[&str]) -> Outcome {
     Invocation::of(workspace, "git", arguments).with_cargo().run().code(0)
 }
 
-/// Prepares a run of the pipeline.
+/// Prepares a run of the pipeline, in which recorded answers take the place of cargo (see [`StandInCargo`]).
 fn ci<'a>(workspace: &'a Workspace, arguments: &[&str]) -> Invocation<'a> {
-    workspace.xtask(&[&["ci"], arguments].concat()).with_cargo().deadline(WITH_BUILD)
+    StandInCargo::of(workspace).serves(workspace.xtask(&[&["ci"], arguments].concat()))
 }
 
-/// Runs the pipeline and returns its events.
+/// Runs the pipeline with the recorded answers, and returns its events.
 #[track_caller]
 fn json(workspace: &Workspace, arguments: &[&str]) -> Pipeline {
     json_of(ci(workspace, &[&["--format", "json"], arguments].concat()))
+}
+
+/// Prepares a run of the pipeline with the real cargo.
+fn real_ci<'a>(workspace: &'a Workspace, arguments: &[&str]) -> Invocation<'a> {
+    workspace.xtask(&[&["ci"], arguments].concat()).with_cargo().deadline(WITH_BUILD)
+}
+
+/// Runs the pipeline with the real cargo, and returns its events.
+#[track_caller]
+fn real_json(workspace: &Workspace, arguments: &[&str]) -> Pipeline {
+    json_of(real_ci(workspace, &[&["--format", "json"], arguments].concat()))
 }
 
 /// Starts a run that asks for events, and returns them. Fails if the run prints anything else.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::interruption::{endless_build, no_process_is_left};
-use super::{WITH_BUILD, ci, json_of, make_whole};
+use super::{WITH_BUILD, json_of, make_whole, real_ci};
 use crate::support::run::Invocation;
 use crate::support::{Pipeline, Server, Workspace, eventually, server_and_workspace};
 
@@ -59,7 +59,6 @@ impl Queries {
         let (server, workspace) = server_and_workspace();
         make_whole(&workspace);
         workspace.write("Cargo.toml", manifest());
-        workspace.write("rustfmt.toml", "max_width = 120\nuse_small_heuristics = \"Max\"\n");
         workspace.write("Cargo.lock", std::fs::read(repository().join("Cargo.lock")).unwrap());
         workspace.write(".cargo/config.toml", "[env]\nSQLX_OFFLINE = \"true\"\n");
         for (name, text) in [("library", LIBRARY), ("journal", JOURNAL)] {
@@ -80,9 +79,14 @@ impl Queries {
         here(self.workspace.xtask(&["db-prepare"]).with_cargo()).run().code(0);
     }
 
+    /// Prepares a run of the step.
+    fn checking(&self) -> Invocation<'_> {
+        here(real_ci(&self.workspace, &["--format", "json", "--only", "queries"]))
+    }
+
     #[track_caller]
     fn check(&self) -> Pipeline {
-        json_of(here(ci(&self.workspace, &["--format", "json", "--only", "format,queries"])))
+        json_of(self.checking())
     }
 
     /// Returns the data files of a crate. The key is the query that a file belongs to.
@@ -153,6 +157,7 @@ fn manifest() -> String {
 #[test]
 fn made_checked_and_used() {
     let queries = Queries::new();
+    let Queries { server, workspace } = &queries;
     let missing = queries.check().code(1).fails(&["queries"], &[]);
     let places = [
         "crates/journal/src/lib.rs:5",
@@ -167,6 +172,7 @@ fn made_checked_and_used() {
     let before = queries.sources();
     queries.prepare();
     queries.nothing_is_left();
+    assert_eq!(queries.sources(), before);
     let (library, journal) = (queries.data("library"), queries.data("journal"));
     let names = |data: &BTreeMap<String, String>| data.keys().cloned().collect::<Vec<_>>();
     assert_eq!(
@@ -174,21 +180,32 @@ fn made_checked_and_used() {
         ["SELECT count(*) FROM books", "SELECT name FROM authors WHERE id = $1", "SELECT title FROM books"]
     );
     assert_eq!(names(&journal), ["INSERT INTO entries (entry) VALUES ($1) RETURNING id"]);
-    let pipeline = queries.check().passes_but(&[]);
+
+    // The modification times of the sources are restored. A source that is edited during the run keeps its new time,
+    // because cargo would overlook the edit otherwise.
+    let edited = workspace.root().join("crates/library/src/lib.rs");
+    let others = || queries.sources().into_iter().filter(|(path, _)| *path != edited).collect::<Vec<_>>();
+    let modified = || std::fs::metadata(&edited).unwrap().modified().unwrap();
+    let (others_before, modified_before, started) = (others(), modified(), SystemTime::now());
+    let pipeline = json_of(queries.checking().env("CARGO", editing(workspace, &edited))).passes_but(&[]);
     assert_eq!(pipeline.step("queries").what, "the data of 4 queries in 2 packages is current");
-    assert_eq!(queries.sources(), before);
+    assert!(modified() > modified_before && modified() >= started, "the modification time of the edit is lost");
+    assert_eq!(others(), others_before);
     queries.nothing_is_left();
     // Neither the databases nor the settings were needed or made.
-    assert!(!queries.workspace.root().join(".env").exists());
+    assert!(!workspace.root().join(".env").exists());
 
-    // A second run changes nothing.
-    let files = queries.workspace.files();
-    let again = here(queries.workspace.xtask(&["db-prepare"]).with_cargo()).run().code(0);
-    again.says(["the data of every query is current"]).lacks(["Next:"]);
-    assert_eq!(queries.workspace.files(), files);
+    // Further runs change nothing. Runs in one checkout take turns, and each run compiles all queries. Otherwise it would
+    // take the data of the queries that it didn't compile for left over.
+    let files = workspace.files();
+    let runs: Vec<_> = (0..2).map(|_| here(workspace.xtask(&["db-prepare"]).with_cargo()).start()).collect();
+    for run in runs {
+        run.wait().code(0).says(["the data of every query is current"]).lacks(["Next:"]);
+    }
+    assert_eq!(workspace.files(), files);
+    queries.nothing_is_left();
 
     // The crates compile without any server, from the data alone.
-    let Queries { server, workspace } = &queries;
     workspace.write("crates/library/src/lib.rs", LIBRARY.replace("//! Books.", "//! Many books."));
     server.execute("postgres", "ALTER ROLE keeper NOLOGIN");
     let [of_library, of_journal] = ["library", "journal"].map(|name| unique(workspace, name));
@@ -199,13 +216,27 @@ fn made_checked_and_used() {
     here(Invocation::of(workspace, env!("CARGO"), &check).with_cargo()).run().code(101).says(["SQLX_OFFLINE"]);
 }
 
-/// The step reports each stale file at its place, with the difference.
+/// Returns a cargo that adds a line to a source after it has compiled.
+fn editing(workspace: &Workspace, source: &Path) -> PathBuf {
+    let script = format!(
+        "#!/bin/sh\n'{cargo}' \"$@\" || exit\ncase $1 in check) echo '// Edited.' >> '{source}' ;; esac\n",
+        cargo = env!("CARGO"),
+        source = source.display()
+    );
+    workspace.add_program("editing", "cargo", &script).join("cargo")
+}
+
+/// The step reports each stale file at its place, with the difference. A new migration can make the data of a query
+/// stale, or make the query impossible.
 #[test]
 fn data_that_is_stale() {
     let queries = Queries::new();
     queries.prepare();
     let workspace = &queries.workspace;
     let (library, journal) = (queries.data("library"), queries.data("journal"));
+    let committed =
+        || [&library, &journal].map(|data| data.values().map(|file| workspace.read(file)).collect::<Vec<_>>());
+    let current = committed();
     let edit = |file: &str, from: &str, to: &str| {
         let text = workspace.read(file);
         assert!(text.contains(from), "{text}");
@@ -226,20 +257,12 @@ fn data_that_is_stale() {
     assert!(texts[2].contains("FROM others"), "{}", texts[2]);
     queries.nothing_is_left();
 
-    // `db-prepare` says which files it changed. The step passes after that.
+    // `db-prepare` says which files it changed. After that, the files are the same as before.
     let run = here(workspace.xtask(&["db-prepare"]).with_cargo()).run().code(0);
     run.says([format!("written: {stale}"), format!("written: {entry}"), format!("deleted: {left_over}")]);
-    queries.check().passes_but(&[]);
-    assert_eq!((queries.data("library"), queries.data("journal")), (library, journal));
-}
+    assert_eq!((queries.data("library"), queries.data("journal")), (library.clone(), journal.clone()));
+    assert_eq!(committed(), current);
 
-/// A new migration can make the data of a query stale, or make the query impossible.
-#[test]
-fn a_migration_that_affects_queries() {
-    let queries = Queries::new();
-    queries.prepare();
-    let workspace = &queries.workspace;
-    let stale = queries.data("library")["SELECT name FROM authors WHERE id = $1"].clone();
     workspace.add_migration("library", "003_anonymous", "ALTER TABLE authors ALTER COLUMN name DROP NOT NULL;\n");
     // The value that the query returns may be NULL now.
     let pipeline = queries.check().code(1).fails(&["queries"], &[]);
@@ -247,7 +270,6 @@ fn a_migration_that_affects_queries() {
     assert!(text.contains("E0308"), "{text}");
     workspace.write("crates/library/src/lib.rs", LIBRARY.replacen("Result<String>", "Result<Option<String>>", 1));
     let pipeline = queries.check().code(1).fails(&["queries"], &[]);
-    let line = 1 + workspace.read(&stale).lines().position(|line| line.trim() == "false").unwrap();
     pipeline.at("queries", &[&format!("{stale}:{line}")]);
 
     workspace.add_migration("library", "003_anonymous", "ALTER TABLE authors RENAME COLUMN name TO called;\n");
@@ -267,7 +289,7 @@ fn ended_while_the_queries_are_compiled() {
     let file = workspace.base().join("tmp/begun");
     workspace.write("crates/library/build.rs", endless_build(&file));
     let before = queries.sources();
-    let run = here(ci(workspace, &["--format", "json", "--only", "queries"])).start();
+    let run = queries.checking().start();
     eventually("the queries are compiled", WITH_BUILD, || file.exists().then_some(()));
     assert_eq!(server.databases().len(), 2);
     run.interrupt();
@@ -275,41 +297,4 @@ fn ended_while_the_queries_are_compiled() {
     assert_eq!(queries.sources(), before);
     queries.nothing_is_left();
     no_process_is_left(workspace);
-}
-
-/// Runs in one checkout take turns. Each run compiles all queries. Otherwise it would take the data of the queries that
-/// it didn't compile for left over.
-#[test]
-fn at_once_in_one_checkout() {
-    let queries = Queries::new();
-    queries.prepare();
-    let (before, files) = (queries.sources(), queries.workspace.files());
-    let runs: Vec<_> = (0..3).map(|_| here(queries.workspace.xtask(&["db-prepare"]).with_cargo()).start()).collect();
-    for run in runs {
-        run.wait().code(0).says(["the data of every query is current"]);
-    }
-    assert_eq!(queries.workspace.files(), files);
-    assert_eq!(queries.sources(), before);
-    queries.nothing_is_left();
-}
-
-/// The modification times of the sources are restored. A source that was edited during the run keeps its new time,
-/// because cargo would overlook the edit otherwise.
-#[test]
-fn a_source_that_is_edited_during_the_run() {
-    let queries = Queries::new();
-    queries.prepare();
-    let source = queries.workspace.root().join("crates/library/src/lib.rs");
-    let script = format!(
-        "#!/bin/sh\n'{cargo}' \"$@\" || exit\ncase $1 in check) echo '// Edited.' >> '{source}' ;; esac\n",
-        cargo = env!("CARGO"),
-        source = source.display()
-    );
-    let folder = queries.workspace.add_program("editing", "cargo", &script);
-    let modified = || std::fs::metadata(&source).unwrap().modified().unwrap();
-    let (before, started) = (modified(), SystemTime::now());
-    let run =
-        here(ci(&queries.workspace, &["--format", "json", "--only", "queries"])).env("CARGO", folder.join("cargo"));
-    json_of(run).passes_but(&[]);
-    assert!(modified() > before && modified() >= started, "the modification time of the edit is lost");
 }

@@ -1,12 +1,16 @@
 //! The list of the steps, and the selection of the steps that run.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::{WITH_BUILD, WITHOUT_TOOLS, checkout, ci, json};
+use super::interruption::no_process_is_left;
+use super::{WITHOUT_TOOLS, checkout, ci, json};
 use crate::support::fixture::ROLE;
 use crate::support::listener::Listener;
+use crate::support::pipeline::TESTS;
 use crate::support::run::Invocation;
-use crate::support::{DEADLINE, Pipeline, Workspace, eventually, process};
+use crate::support::{Pipeline, StandInCargo, Workspace};
 
 /// The steps, in their order.
 const STEPS: [&str; 14] = [
@@ -17,7 +21,7 @@ const STEPS: [&str; 14] = [
     "env",
     "migrations",
     "schema",
-    "test",
+    TESTS,
     "lint",
     "queries",
     "docs",
@@ -83,22 +87,35 @@ fn an_explanation_runs_nothing() {
     assert_eq!(listener.connections(), 0);
 }
 
-/// The explanation is true: a shell that runs it line by line does the same as the pipeline.
+/// The explanation is true: a shell that runs it line by line calls cargo as the pipeline does, and with the same files.
 #[test]
 fn an_explanation_can_be_pasted_into_a_shell() {
     let (server, workspace) = checkout();
+    let stand_in = StandInCargo::of(&workspace);
+    let list = "target/xtask/tests-all.json";
+    ci(&workspace, &WITHOUT_TOOLS).run().code(0);
+    let (expected, listed) = (calls(&stand_in), workspace.read(list));
+    assert!(expected.len() >= 10, "{expected:?}");
+    workspace.remove(list);
+    stand_in.forget_calls();
+
     let script = ci(&workspace, &[&["--explain"], &WITHOUT_TOOLS[..]].concat()).run().code(0).stdout;
-    // This program stands in for the alias in a repository's .cargo/config.toml.
-    let alias = format!("#!/bin/sh\nshift\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_xtask"));
-    let folder = workspace.add_program("alias", "cargo-xtask", &alias);
-    let shell = Invocation::of(&workspace, "/bin/sh", &["-ec", &script]).with_cargo().path_first(folder);
-    shell.deadline(WITH_BUILD).run().code(0).says(["1 passed", "Done: ci took", "Done: db-setup took"]);
+    let shell = || stand_in.serves(Invocation::of(&workspace, "/bin/sh", &["-ec", &script]));
+    shell().run().code(0).says(["1 passed", "Done: ci took", "Done: db-setup took"]);
+    assert_eq!(calls(&stand_in), expected);
+    assert_eq!(workspace.read(list), listed);
     server.assert_only(&["journal", "library"]);
 
     // The explanation of a step that fails also fails.
-    workspace.write("crates/tools/src/lib.rs", "//! Bad.\n  fn f() {}\n");
-    let script = ci(&workspace, &["--explain", "--only", "format"]).run().code(0).stdout;
-    Invocation::of(&workspace, "/bin/sh", &["-ec", &script]).with_cargo().run().code(1);
+    stand_in.answers("mistakes");
+    shell().run().code(1);
+}
+
+/// Returns the different calls that were made, without the arguments that only make the output machine-readable.
+fn calls(stand_in: &StandInCargo<'_>) -> BTreeSet<String> {
+    let for_reading = [" --message-format json", " --message-format libtest-json-plus", " -- --color never"];
+    let plain = |call: &String| for_reading.iter().fold(call.clone(), |call, words| call.replace(words, ""));
+    stand_in.calls().iter().filter(|call| call.starts_with("begins ")).map(plain).collect()
 }
 
 #[test]
@@ -140,20 +157,19 @@ fn names_that_no_step_has() {
 #[test]
 fn fail_fast() {
     let workspace = Workspace::generic().build();
-    workspace.write("crates/tools/src/lib.rs", "//! Not formatted.\n  fn f()  {}\n");
-    // The build still runs when `format` ends.
-    workspace.write("crates/library/build.rs", "fn main() {\n    std::thread::sleep(std::time::Duration::MAX);\n}\n");
-    let all = ["--only", "format,build,test,lint,docs", "--fail-fast"];
-    let pipeline = json(&workspace, &all).code(1).fails(&["format"], &["build", "test", "lint", "docs"]);
-    pipeline.at("format", &["crates/tools/src/lib.rs:2"]);
+    let stand_in = StandInCargo::of(&workspace);
+    stand_in.answers("mistakes");
+    // The build runs when `format` ends.
+    let building = stand_in.never_ends("build");
+    stand_in.does("fmt", &format!("while [ ! -e '{}' ]; do sleep 0.01; done", building.display()));
+    let all = ["--only", "format,build,lint,docs", "--only", TESTS, "--fail-fast"];
+    let pipeline = json(&workspace, &all).code(1).fails(&["format"], &["build", TESTS, "lint", "docs"]);
+    pipeline.at("format", &["crates/tools/src/unformatted.rs:4"]);
     assert_eq!(pipeline.step("build").what, "ended before it was done");
-    for step in ["test", "lint", "docs"] {
+    for step in [TESTS, "lint", "docs"] {
         assert_eq!(pipeline.step(step).what, "another step failed before", "{step}");
     }
-    eventually("the processes of the run are gone", DEADLINE, || {
-        let left = process::with_argument(workspace.suffix());
-        left.iter().all(|line| line.contains("reaper")).then_some(())
-    });
+    no_process_is_left(&workspace);
     let finished: Value = pipeline.outcome().events().pop().unwrap();
     assert_eq!(finished["exit_code"], 1, "{finished}");
 }

@@ -2,7 +2,7 @@
 
 use super::{checkout, git, json, make_whole};
 use crate::support::fixture::{PASSWORD, ROLE};
-use crate::support::{Pipeline, Workspace};
+use crate::support::{Pipeline, StandInCargo, Workspace};
 
 /// Runs the step `env` and two quick ones. They need no server.
 fn quick(workspace: &Workspace) -> Pipeline {
@@ -103,16 +103,22 @@ fn settings_that_the_program_rejects() {
     let workspace = Workspace::generic().build();
     make_whole(&workspace);
     workspace.write(".env.ci", workspace.read(".env.ci").replace("GREETING", "GREETNIG"));
+    let stand_in = StandInCargo::of(&workspace);
+    let asks_cargo = || stand_in.calls().iter().any(|call| call.starts_with("begins run: "));
+    // The program that `build` has built is run as it is.
+    stand_in.builds("build", "tools", &stand_in.settings_check());
     let pipeline = json(&workspace, &["--only", "build,env"]).code(1).fails(&["env"], &[]);
+    assert!(!asks_cargo(), "{:?}", stand_in.calls());
     let text = pipeline.at("env", &[".env.ci:1"]).concat();
     assert!(text.contains("GREETING is nowhere to be found"), "{text}");
     assert!(text.contains("`cargo run --quiet --bin tools -- settings .env.ci` says the same"), "{text}");
     // The result is the same without the step `build`.
     json(&workspace, &["--only", "env"]).code(1).fails(&["env"], &[]).at("env", &[".env.ci:1"]);
+    assert!(asks_cargo(), "{:?}", stand_in.calls());
     // A program that doesn't compile isn't run, because the settings may be right.
-    workspace.write("crates/tools/src/main.rs", "fn main() { missing() }\n");
+    stand_in.answers("uncompilable");
     let pipeline = json(&workspace, &["--only", "build,env"]).code(1).fails(&["build"], &["env"]);
-    pipeline.at("build", &["crates/tools/src/main.rs:1:13"]);
+    pipeline.at("build", &["crates/library/src/lib.rs:5:5"]);
     // The key `env-check` is misspelled.
     workspace.write("Cargo.toml", workspace.read("Cargo.toml").replace("env-check", "env-chekc"));
     let outcome = super::ci(&workspace, &["--list"]).run().fails();

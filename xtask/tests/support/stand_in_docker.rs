@@ -15,7 +15,7 @@ use super::{Server, Workspace};
 ///
 /// When this value is dropped, the test fails if the program asked a question that isn't recorded, or if a password was
 /// on a command line.
-pub(crate) struct StandIn<'w> {
+pub(crate) struct StandInDocker<'w> {
     workspace: &'w Workspace,
     folder: PathBuf,
     servers: Arc<Mutex<Vec<Server>>>,
@@ -47,7 +47,7 @@ done
 exit 99
 "#;
 
-impl<'w> StandIn<'w> {
+impl<'w> StandInDocker<'w> {
     /// Makes the stand-in, in a situation that is recorded.
     pub(crate) fn new(workspace: &'w Workspace, situation: &str) -> Self {
         let folder = workspace.add_program("docker", "docker", SCRIPT);
@@ -104,7 +104,7 @@ impl<'w> StandIn<'w> {
     }
 }
 
-impl Drop for StandIn<'_> {
+impl Drop for StandInDocker<'_> {
     fn drop(&mut self) {
         self.servers.lock().unwrap().clear();
         if !std::thread::panicking() {
