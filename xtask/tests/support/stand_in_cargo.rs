@@ -3,7 +3,7 @@
 //!
 //! The recordings are in `tests/fixtures/cargo/`, a folder for each state of the checkout. The tests in `ci::code` and
 //! `ci::well` hold them against the real programs: the pipeline has to report the same with both. To write them anew:
-//! `UPDATE_EXPECT=1 cargo nextest run -p xtask -E 'test(ci::code) | test(ci::well)'`.
+//! `UPDATE_EXPECT=1 cargo nextest run -p xtask -j 1 -E 'test(ci::code) | test(ci::well)'`.
 
 use std::path::{Path, PathBuf};
 
@@ -114,6 +114,7 @@ impl<'a> StandInCargo<'a> {
     /// From now on, the answers are those that the real programs gave in this state of the checkout. An answer that has no
     /// recording in this state stays as it is.
     pub(crate) fn answers(&self, state: &str) {
+        assert!(recording(state, "").parent().unwrap().exists() || is_recording(), "nothing is recorded of {state}");
         for name in RECORDED {
             if let Ok(text) = std::fs::read_to_string(recording(state, name)) {
                 let fill =
@@ -187,7 +188,7 @@ impl<'a> StandInCargo<'a> {
     /// Records what the real programs print while `run` runs the pipeline with this stand-in, if the recordings are to be
     /// written anew.
     pub(crate) fn record(&self, state: &str, names: &[&str], run: impl FnOnce()) {
-        if std::env::var_os("UPDATE_EXPECT").is_none() {
+        if !is_recording() {
             return;
         }
         let scripts = RECORDED.map(|name| (name, self.folder().join(format!("{name}.sh"))));
@@ -230,6 +231,11 @@ impl<'a> StandInCargo<'a> {
     fn write(&self, file: &str, text: &str) {
         std::fs::write(self.folder().join(file), text).unwrap();
     }
+}
+
+/// Returns whether the recordings are to be written anew.
+fn is_recording() -> bool {
+    std::env::var_os("UPDATE_EXPECT").is_some()
 }
 
 /// Returns the file with the recorded output of a call.
