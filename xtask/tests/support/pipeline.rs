@@ -1,5 +1,7 @@
 //! The events of a run of `ci --format json`: the outcome of each step, and the problems that were found in it.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
 
 use super::Outcome;
@@ -27,25 +29,30 @@ pub(crate) struct Step {
 
 impl Pipeline {
     /// Reads the events of a run. The event `pipeline` is the table of the results. Output and problems name their
-    /// step.
+    /// step. The steps with the tests of the packages count as one step, [`TESTS`].
     #[track_caller]
     pub(crate) fn of(outcome: Outcome) -> Self {
         let events = outcome.events();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let table = events.iter().find(|event| event["event"] == "pipeline");
         let table = table.unwrap_or_else(|| panic!("no event \"pipeline\": {outcome}"));
-        let rows = table["steps"].as_array().unwrap().iter();
-        let mut steps: Vec<Step> = rows
-            .map(|row| Step {
-                name: text(&row["step"]),
+        let mut steps: Vec<Step> = Vec::new();
+        for row in table["steps"].as_array().unwrap() {
+            let row = Step {
+                name: group(&text(&row["step"])).to_owned(),
                 outcome: text(&row["outcome"]),
                 what: text(&row["what"]),
                 output: String::new(),
                 problems: Vec::new(),
-            })
-            .collect();
+            };
+            match steps.iter_mut().find(|step| step.name == row.name) {
+                Some(step) => step.add(row),
+                None => steps.push(row),
+            }
+        }
         for event in &events {
-            let Some(step) = steps.iter_mut().find(|step| event["step"] == step.name.as_str()) else { continue };
+            let name = group(event["step"].as_str().unwrap_or_default());
+            let Some(step) = steps.iter_mut().find(|step| step.name == name) else { continue };
             match event["event"].as_str() {
                 Some("output") => step.output.push_str(&text(&event["text"])),
                 Some("problem") => step.problems.push(event.clone()),
@@ -140,6 +147,35 @@ impl Pipeline {
     pub(crate) fn outcome(&self) -> &Outcome {
         &self.outcome
     }
+}
+
+/// Returns the name of a step, which is [`TESTS`] for the tests of every package.
+pub(crate) fn group(step: &str) -> &str {
+    step.split(':').next().unwrap_or_default()
+}
+
+impl Step {
+    /// Adds the row of another package's tests. The worse of two outcomes counts.
+    fn add(&mut self, other: Self) {
+        let worst = ["failed", "not-run", "done", "skipped", "unchanged"];
+        let rank = |step: &Self| worst.iter().position(|outcome| *outcome == step.outcome);
+        match rank(&other).cmp(&rank(self)) {
+            Ordering::Less => *self = other,
+            Ordering::Greater => {}
+            Ordering::Equal => {
+                if let (Some(own), Some(others)) = (totals(&self.what), totals(&other.what)) {
+                    let [passed, failed, skipped] = [0, 1, 2].map(|index| own[index] + others[index]);
+                    self.what = format!("{passed} passed, {failed} failed, {skipped} skipped");
+                }
+            }
+        }
+    }
+}
+
+/// Reads the numbers of tests that passed, failed and were skipped.
+fn totals(what: &str) -> Option<[u32; 3]> {
+    let mut numbers = what.split(", ").map(|part| part.split(' ').next()?.parse().ok());
+    Some([numbers.next()??, numbers.next()??, numbers.next()??])
 }
 
 fn place(problem: &Value) -> String {

@@ -203,7 +203,9 @@ impl<'a> StandInCargo<'a> {
                 None => std::fs::remove_file(file).unwrap(),
             }
         }
-        for name in names {
+        let is_wanted = |name: &str| names.contains(&name.split('-').next().unwrap_or_default());
+        let is_there = |name: &str| self.folder().join(format!("{name}.code")).exists();
+        for name in RECORDED.into_iter().filter(|name| is_wanted(name) && is_there(name)) {
             let [code, stdout, stderr] = ["code", "stdout", "stderr"].map(|end| self.read(&format!("{name}.{end}")));
             let text = format!("exit code {}\n--- stdout\n{stdout}--- stderr\n{stderr}", code.trim());
             let empty = |text: String, (place, path): (&str, &Path)| text.replace(&path.display().to_string(), place);

@@ -84,8 +84,6 @@ fn format_lint_test_and_docs() {
     workspace.write("crates/tools/src/linked.rs", BROKEN_LINK.replace("pub fn", "pub(crate) fn"));
     workspace.write("crates/library/src/lib.rs", LINTED);
     workspace.write("crates/journal/src/lib.rs", TEST.replace("println!(", "assert_eq!(1, 2, "));
-    workspace
-        .write("crates/journal/Cargo.toml", workspace.read("crates/journal/Cargo.toml").replace("\ntest = false", ""));
     let may_end = workspace.base().join("tmp/may-end");
     let constant = format!("\nconst MAY_END: &str = {:?};\n", may_end.display().to_string());
     workspace.write("crates/journal/tests/it.rs", TESTS_OF_EVERY_KIND.to_owned() + &constant);

@@ -68,7 +68,7 @@ fn make_whole(workspace: &Workspace) {
     // Each target with tests is a program to link, and these have none.
     let manifest = |name: &str| format!("crates/{name}/Cargo.toml");
     let more = [
-        ("journal", "[lib]\ntest = false\ndoctest = false\n"),
+        ("journal", "[lib]\ndoctest = false\n"),
         ("tools", "[[bin]]\nname = \"tools\"\npath = \"src/main.rs\"\ntest = false\n"),
     ];
     for (name, more) in more {

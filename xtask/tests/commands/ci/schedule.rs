@@ -1,7 +1,7 @@
 //! The order of the steps: which ones wait for each other, and which ones run side by side.
 
 use super::{WITHOUT_TOOLS, ci, json, json_of, make_whole};
-use crate::support::pipeline::TESTS;
+use crate::support::pipeline::{TESTS, group};
 use crate::support::{Pipeline, StandInCargo, Workspace};
 
 /// Steps that work in cargo's target folder. The tests do so if the step `tools` isn't part of the run.
@@ -16,10 +16,12 @@ fn whole() -> Workspace {
 /// Returns the numbers of the events with which a step began and ended.
 fn time_of(pipeline: &Pipeline, step: &str) -> [usize; 2] {
     let events = pipeline.outcome().events();
-    ["started", "ended"].map(|name| {
-        let is_it = |event: &serde_json::Value| event["event"] == name && event["step"] == step;
-        events.iter().position(is_it).unwrap_or_else(|| panic!("no event {name} of {step}: {}", pipeline.outcome()))
-    })
+    let is_it = |name: &str, event: &serde_json::Value| {
+        event["event"] == name && event["step"].as_str().is_some_and(|found| group(found) == step)
+    };
+    let begun = events.iter().position(|event| is_it("started", event));
+    let ended = events.iter().rposition(|event| is_it("ended", event));
+    [begun, ended].map(|found| found.unwrap_or_else(|| panic!("no event of {step}: {}", pipeline.outcome())))
 }
 
 /// Steps that compile would wait for cargo's lock, each with its time running. All others begin as soon as they can.
