@@ -18,8 +18,8 @@ use crate::account::Account;
 use crate::interrupt::Interrupt;
 use crate::problem::Problem;
 
-/// How long a child that was asked to end may take before it is killed.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a child that was asked to end may take before it is asked again, and then before it is killed.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The pause between two looks at a child. It begins short, because most children end soon.
 const POLL: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(20);

@@ -1,5 +1,6 @@
 //! Sessions, and the names under which the server lists them.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -18,9 +19,11 @@ pub(crate) const READER: &str = "xtask";
 /// so a new holder knows that all others were left behind.
 pub(crate) const MIGRATOR: &str = "xtask migrate";
 
-/// The name of this run's sessions: `kind` and the number of this process.
+/// Makes a name for the sessions of a piece of work: `kind`, the number of this process, and the number of the work in it.
+/// Steps that run side by side end their sessions by these names, so no two may have the same one.
 pub(crate) fn name_of_run(kind: &str) -> String {
-    format!("{kind} {}", std::process::id())
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("{kind} {}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The maintenance databases, in the order in which they are tried. Every server has the first one, unless somebody

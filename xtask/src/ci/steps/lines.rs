@@ -132,7 +132,9 @@ impl Pipeline<'_> {
         let programs =
             if self.tests_are_listed() { format!("--binaries-metadata {}", tests_file(name)) } else { args.clone() };
         let how = "--no-fail-fast --no-tests pass --status-level pass --success-output immediate";
-        let line = CommandLine::cargo(&format!("nextest run {programs} {how}"));
+        let threads =
+            machine::test_threads(self.root()).map_or_else(String::new, |threads| format!(" --test-threads {threads}"));
+        let line = CommandLine::cargo(&format!("nextest run {programs} {how}{threads}"));
         let only = package.map(|package| ["-E".to_owned(), format!("package(={package})")]);
         // Where .config/nextest.toml asks for it, nextest writes the results as JUnit, each time into one file.
         let target = &self.packages.target;

@@ -1,14 +1,14 @@
 //! The output of a run: little about steps that pass, everything about steps that fail, and the table at the end.
 
 use super::{WITHOUT_TOOLS, checkout, ci, json};
-use crate::support::pipeline::TESTS;
+use crate::support::pipeline::{TESTS, group};
 use crate::support::{DEADLINE, Outcome, Pipeline, Server, StandInCargo, Workspace, eventually};
 
 /// The quick steps. In the broken checkout, format, migrations, schema and test fail.
 const STEPS: &str = "format,db-setup,migrations,schema,env,build,test";
 
 /// The steps that fail in the broken checkout.
-const FAILED: [&str; 4] = ["format", "migrations", "schema", TESTS];
+const FAILED: [&str; 4] = ["format", "migrations", "schema", "test:journal"];
 
 /// Makes a checkout with mistakes for each of four steps. The mistakes in the code are recorded ones.
 fn broken() -> (Server, Workspace) {
@@ -29,7 +29,7 @@ fn table(text: &str) -> Vec<Vec<&str>> {
 #[track_caller]
 fn assert_results(outcome: &Outcome) {
     let rows = table(&outcome.stdout);
-    assert_eq!(rows.len(), 7, "{outcome}");
+    assert_eq!(rows.len(), 9, "{outcome}");
     for row in rows {
         let failed = FAILED.contains(&row[0]);
         assert_eq!(row[1], if failed { "FAILED" } else { "passed" }, "{outcome}");
@@ -48,7 +48,7 @@ fn quiet_on_success() {
     assert!(!outcome.text().contains(['\u{1b}', '\r']), "{outcome}");
     // Each step has one line, and one row in the table. The table is the result.
     let names: Vec<_> = table(&outcome.stdout).into_iter().map(|row| row[0].to_owned()).collect();
-    assert_eq!(names.len(), 11, "{outcome}");
+    assert_eq!(names.len(), 13, "{outcome}");
     for name in &names {
         let is_its_line = |line: &&str| line.split_whitespace().nth(1) == Some(name);
         assert_eq!(outcome.stderr.lines().filter(is_its_line).count(), 1, "{name}: {outcome}");
@@ -57,7 +57,7 @@ fn quiet_on_success() {
 
     let outcome = ci(&workspace, &[&["--quiet"], &WITHOUT_TOOLS[..]].concat()).run().code(0);
     assert_eq!(outcome.stderr, "", "{outcome}");
-    assert_eq!(table(&outcome.stdout).len(), 11, "{outcome}");
+    assert_eq!(table(&outcome.stdout).len(), 13, "{outcome}");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn complete_on_failure() {
 fn events() {
     let (_server, workspace) = broken();
     let pipeline = json(&workspace, &["--only", STEPS]).code(4);
-    let pipeline = pipeline.fails(&FAILED, &[]);
+    let pipeline = pipeline.fails(&FAILED.map(group), &[]);
     let events = pipeline.outcome().events();
     let [.., table, finished] = &events[..] else { panic!("{}", pipeline.outcome()) };
     assert_eq!((&table["event"], &finished["event"]), (&"pipeline".into(), &"finished".into()));
@@ -121,7 +121,7 @@ fn a_test_that_fails_while_others_run() {
     // The failures are printed first. The test runner ends when one of them was seen.
     let may_end = workspace.base().join("tmp/may-end");
     let wait = format!("while [ ! -e '{}' ]; do sleep 0.01; done", may_end.display());
-    stand_in.does("nextest", &format!("cat \"$folder/nextest.stdout\"; {wait}; exit 100"));
+    stand_in.does("nextest", &format!("cat \"$folder/$name.stdout\"; {wait}; exit $(cat \"$folder/$name.code\")"));
     let mut run = ci(&workspace, &["--only", TESTS, "--format", "json"]).start();
     let failed = "journal::it fails failed: Error:";
     eventually("the failure is shown", DEADLINE, || run.stdout_has(failed).then_some(()));
@@ -161,8 +161,8 @@ fn on_github() {
     assert!(outcome.stdout.contains("books, 100%25;"), "{outcome}");
     // The output of the passed steps is folded away. The output of the failed steps is not.
     let groups = commands("group::");
-    assert_eq!(groups.len(), 3, "{outcome}");
-    for step in ["db-setup", "build", "env"] {
+    assert_eq!(groups.len(), 5, "{outcome}");
+    for step in ["db-setup", "build", "env", "test:library", "test:tools"] {
         assert!(groups.iter().any(|group| group.starts_with(&format!("::group::passed {step}"))), "{outcome}");
     }
     assert_eq!(commands("endgroup").len(), groups.len(), "{outcome}");
@@ -171,7 +171,7 @@ fn on_github() {
     let text = std::fs::read_to_string(&summary).unwrap();
     assert!(text.starts_with("before\n"), "{text}");
     let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| ")).collect();
-    assert_eq!(rows.len(), 8, "{text}");
+    assert_eq!(rows.len(), 10, "{text}");
     for row in &rows[1..] {
         let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         assert_eq!(cells.len(), 4, "{row}");
