@@ -65,6 +65,8 @@ fn a_process_of_a_checkout_ends_with_it() {
     let mut shell = std::process::Command::new("/bin/sh");
     let mut child = shell.args(["-c", "read -r _", &argument]).stdin(std::process::Stdio::piped()).spawn().unwrap();
     let input = child.stdin.take();
+    // A process that has just become another program has no command line for a moment.
+    eventually("the shell runs", DEADLINE, || (!process::with_argument(&argument).is_empty()).then_some(()));
     drop(workspace);
     // By now the shell was killed. If it was not, the end of its input ends it.
     drop(input);
