@@ -54,10 +54,16 @@ impl Revision {
     pub(crate) fn current(workspace: &Workspace, bench: &Bench) -> Result<Self> {
         let head = Self::named("HEAD", workspace, bench)?;
         let (shell, root) = (&bench.shell, &workspace.root);
+        // Git writes its index meanwhile, and another git may do so too. So a copy of the index is used.
+        let index = bench.read(cmd!(shell, "git -C {root} rev-parse --path-format=absolute --git-path index"))?;
+        let copy = bench.folder.join("index");
+        if fs::exists(&index)? {
+            fs::copy(&index, &copy).with_context(|| format!("{index} can't be copied"))?;
+        }
         // The commit would fail if only the files' times differed, so git compares the contents first.
-        bench.end(cmd!(shell, "git -C {root} update-index -q --refresh"))?;
+        bench.end(cmd!(shell, "git -C {root} update-index -q --refresh").env("GIT_INDEX_FILE", &copy))?;
         // This command makes a commit of the changes, and doesn't change the checkout.
-        let changes = bench.read(cmd!(shell, "git -C {root} stash create"))?;
+        let changes = bench.read(cmd!(shell, "git -C {root} stash create").env("GIT_INDEX_FILE", &copy))?;
         let untracked = bench.read(cmd!(shell, "git -C {root} ls-files -z --others --exclude-standard"))?;
         let untracked: Vec<_> = untracked.split_terminator('\0').map(PathBuf::from).collect();
         if changes.is_empty() && untracked.is_empty() {

@@ -22,6 +22,9 @@ use crate::server::local::Binaries;
 /// The time that a program may take to tell its version, and git to list the files.
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// The programs of Rust's toolchain. The files tell their versions. It takes a twentieth of a second to ask rustc.
+const TOOLCHAIN: [&str; 4] = ["cargo", "rustc", "cargo-clippy", "rustfmt"];
+
 /// The beginnings of the names of the environment variables that the steps' programs read.
 const VARIABLES: [&str; 14] = [
     "CARGO",
@@ -179,22 +182,34 @@ fn versions(names: &BTreeSet<&str>, root: &Path, interrupt: &Interrupt) -> Resul
 }
 
 fn version(name: &str, root: &Path, interrupt: &Interrupt) -> String {
-    let child = match name {
-        "cargo" => Child::cargo(ANSWER).args(["-vV"]),
-        // The one that belongs to this cargo and to the checkout's toolchain file.
-        "clippy" => Child::cargo(ANSWER).args(["clippy", "-V"]),
-        "rustc" => Child::new(std::env::var_os("RUSTC").unwrap_or_else(|| name.into()), ANSWER).args(["-vV"]),
-        #[cfg(unix)]
-        "postgres" => return Binaries::find(None, interrupt).map(|found| found.full_version).unwrap_or_default(),
-        _ => match which::which(name) {
-            Ok(program) => Child::new(program, ANSWER).args(["--version"]),
-            Err(_) => return String::new(),
-        },
-    };
+    #[cfg(unix)]
+    if name == "postgres" {
+        return Binaries::find(None, interrupt).map(|found| found.full_version).unwrap_or_default();
+    }
+    let Some(program) = of_toolchain(name).or_else(|| which::which(name).ok()) else { return String::new() };
     // Two builds of one version may differ.
-    let file = which::which(name).ok().and_then(|program| stamp(&program));
-    let told = child.dir(root).run(interrupt).map(|ended| ended.stdout).unwrap_or_default();
-    format!("{told} {file:?}")
+    let file = format!("{} {:?}", program.display(), stamp(&program));
+    if TOOLCHAIN.contains(&name) && !is_from_rustup(&program) {
+        return file;
+    }
+    let told = Child::new(program, ANSWER).args(["--version"]).dir(root).run(interrupt);
+    format!("{} {file}", told.map(|ended| ended.stdout).unwrap_or_default())
+}
+
+/// Returns the program that stands beside the cargo that runs this program. A toolchain has its programs in one folder.
+fn of_toolchain(name: &str) -> Option<PathBuf> {
+    let cargo = PathBuf::from(std::env::var_os("CARGO").filter(|_| TOOLCHAIN.contains(&name))?);
+    let program = if name == "cargo" { cargo } else { cargo.with_file_name(name) };
+    program.is_file().then_some(program)
+}
+
+/// Returns whether rustup put a program where it is. Such a program stands for that of any toolchain.
+fn is_from_rustup(program: &Path) -> bool {
+    cargo_home().is_some_and(|home| program.parent() == Some(&home.join("bin")))
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")))
 }
 
 /// Returns what every step depends on. Values of the environment may be secret, so nothing but a digest of them is kept.
@@ -205,7 +220,7 @@ fn surroundings(root: &Path) -> String {
         |name: &str| name != "RUST_RECURSION_COUNT" && VARIABLES.iter().any(|beginning| name.starts_with(beginning));
     let environment: BTreeMap<_, _> =
         std::env::vars_os().filter(|(name, _)| matters(&name.to_string_lossy()) && !own.contains(name)).collect();
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let home = cargo_home();
     let at_home = home.iter().flat_map(|home| ["config.toml", "config"].map(|name| home.join(name)));
     let above = root.ancestors().skip(1).flat_map(|folder| SETTINGS.map(|name| folder.join(name)));
     let settings: Vec<_> = at_home.chain(above).filter_map(|file| Some((std::fs::read(&file).ok()?, file))).collect();

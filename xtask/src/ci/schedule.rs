@@ -13,7 +13,7 @@ use super::checks::Passed;
 use super::findings::Totals;
 use super::kept::{Kept, since};
 use super::setting::{Built, Setting, Told};
-use super::step::{Step, Takes, Work};
+use super::step::{Step, Work};
 use crate::context::Context;
 use crate::interrupt::Stop;
 use crate::problem::{Exit, Problem, Problems};
@@ -192,9 +192,8 @@ impl Progress<'_> {
                 self.end(index, Row::new(&step.name, Outcome::Unchanged, what), &Problems::default(), "");
                 continue;
             }
-            let takes = step.takes;
-            let is_taken =
-                takes != Takes::Nothing && self.under_way.keys().any(|other| self.steps[*other].takes == takes);
+            let others = self.under_way.keys().filter(|other| self.steps[**other].takes == step.takes).count();
+            let is_taken = step.takes.at_once().is_some_and(|most| others >= most);
             if !waits && !is_taken {
                 return Some(index);
             }

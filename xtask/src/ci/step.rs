@@ -26,7 +26,7 @@ pub(crate) struct Step {
     pub(crate) work: Work,
 }
 
-/// What a step has for itself while it runs. Two steps that take the same run one after the other.
+/// What a step needs while it runs, and other steps need as well.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Takes {
     Nothing,
@@ -34,6 +34,18 @@ pub(crate) enum Takes {
     TargetFolder,
     /// All cores. Tests use them all by themselves.
     Cores,
+}
+
+impl Takes {
+    /// Returns how many steps that take this run at once, if there is a limit. Of two packages with tests, one has work while
+    /// the other one waits for its last tests.
+    pub(crate) fn at_once(self) -> Option<usize> {
+        match self {
+            Self::Nothing => None,
+            Self::TargetFolder => Some(1),
+            Self::Cores => Some(2),
+        }
+    }
 }
 
 /// The work of a step.

@@ -13,8 +13,8 @@ use super::{Workspace, set_mode};
 /// A call of cargo gets a short name, which the files of its answer begin with.
 const SCRIPT: &str = r#"#!/bin/sh
 folder='FOLDER'
-# The program asks for packages and versions before each run. The real cargo tells them.
-case "$*" in 'metadata --no-deps'*|-vV|'clippy -V') exec 'CARGO' "$@" ;; esac
+# The program asks for the packages before each run. The real cargo tells them.
+case "$*" in 'metadata --no-deps'*) exec 'CARGO' "$@" ;; esac
 case "$*" in
     fmt*) name=fmt ;;
     clippy*) name=clippy ;;

@@ -146,7 +146,7 @@ impl Pipeline<'_> {
     pub(super) fn lint(&self) -> Vec<CommandLine> {
         let lint = |group: Group| {
             let line = format!("clippy --quiet --keep-going {} --all-targets -- --deny warnings", group.args);
-            let reads = group.reads().and_files(["clippy.toml", ".clippy.toml"]).and_programs(["clippy"]);
+            let reads = group.reads().and_files(["clippy.toml", ".clippy.toml"]).and_programs(["cargo-clippy"]);
             CommandLine::cargo(&line).reading(Reading::Compiler).reads_only(reads)
         };
         self.groups().map(lint).collect()

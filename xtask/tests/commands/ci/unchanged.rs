@@ -17,16 +17,25 @@ impl Recorded {
         Self { workspace, _server: None }.with_cargo("")
     }
 
-    /// Adds a line for the shell to the stand-in for cargo.
+    /// Sets a line for the shell, which the stand-in runs before it ends. The stand-in's own file stays as it is, because it
+    /// is an input itself.
     fn with_cargo(self, line: &str) -> Self {
-        let script = format!(
-            "#!/bin/sh\ncase $1 in metadata|-vV) exec '{cargo}' \"$@\" ;; esac\n\
-             [ \"$1 $2\" = 'clippy -V' ] || echo \"$@\" >> '{log}'\n{line}\nexit 0\n",
-            cargo = env!("CARGO"),
-            log = self.log().display(),
-        );
-        self.workspace.add_program("recording", "cargo", &script);
+        let file = self.workspace.base().join("tmp/line");
+        std::fs::write(&file, format!("{line}\n")).unwrap();
+        if !self.cargo().exists() {
+            let script = format!(
+                "#!/bin/sh\n[ $1 != metadata ] || exec '{cargo}' \"$@\"\necho \"$@\" >> '{log}'\n. '{file}'\nexit 0\n",
+                cargo = env!("CARGO"),
+                log = self.log().display(),
+                file = file.display(),
+            );
+            self.workspace.add_program("recording", "cargo", &script);
+        }
         self
+    }
+
+    fn cargo(&self) -> std::path::PathBuf {
+        self.workspace.base().join("recording/cargo")
     }
 
     fn log(&self) -> std::path::PathBuf {
@@ -35,7 +44,7 @@ impl Recorded {
 
     fn ci(&self, arguments: &[&str]) -> Invocation<'_> {
         let arguments = [&["--format", "json"], arguments].concat();
-        ci(&self.workspace, &arguments).env("CARGO", self.workspace.base().join("recording/cargo"))
+        ci(&self.workspace, &arguments).env("CARGO", self.cargo())
     }
 
     /// Runs these steps. Returns what cargo was asked meanwhile, and the run.
@@ -82,7 +91,7 @@ fn what_a_step_reads_decides() {
     let time = step.what.strip_prefix("unchanged since ").unwrap();
     assert!(time.len() == 5 && time.as_bytes()[2] == b':', "{time}");
     // People see the step among those that passed.
-    let plain = ci(workspace, &FORMAT).env("CARGO", workspace.base().join("recording/cargo")).run().code(0);
+    let plain = ci(workspace, &FORMAT).env("CARGO", recorded.cargo()).run().code(0);
     plain.says([format!("passed  format         unchanged since {time}")]);
 
     // An edit, a new file that git doesn't know yet, a file that is gone, and a setting.
