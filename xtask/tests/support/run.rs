@@ -206,9 +206,20 @@ impl Running<'_> {
             panic!("still running after {:?}: {}\n{stdout}\n{stderr}", self.deadline, self.label);
         };
         assert!(!held, "a process still holds the output of {} open", self.label);
-        let outcome = Outcome { label: self.label, status, stdout, stderr, duration };
+        let outcome = Outcome { label: std::mem::take(&mut self.label), status, stdout, stderr, duration };
         self.workspace.assert_no_secret(&outcome);
         outcome
+    }
+}
+
+impl Drop for Running<'_> {
+    /// Ends a run that nobody has waited for, because the test has failed before. The run is asked to end, so that it ends
+    /// the processes that it has started itself.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = killpg(group(&self.child), Signal::SIGTERM);
+            wait_or_kill(&mut self.child, Duration::from_secs(15));
+        }
     }
 }
 

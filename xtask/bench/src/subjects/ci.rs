@@ -6,9 +6,8 @@ use std::cell::RefCell;
 use std::fs;
 
 use anyhow::Result;
-use serde::Deserialize;
 
-use super::{Setting, cargo};
+use super::{Setting, cargo, listed};
 use crate::bench::{Bench, Took};
 use crate::checkout::Checkout;
 use crate::cli::Condition;
@@ -19,18 +18,6 @@ const SUBJECT: &str = "ci";
 
 /// The beginning of the names of steps that compile nothing that other steps don't compile.
 const TEST: &str = "test:";
-
-/// The part of the output of `ci --list --format json` that the benchmarks need.
-#[derive(Deserialize)]
-struct Listed {
-    #[serde(default)]
-    steps: Vec<Step>,
-}
-
-#[derive(Deserialize)]
-struct Step {
-    step: String,
-}
 
 /// The pipeline in a clone.
 struct Pipeline<'a> {
@@ -75,9 +62,7 @@ fn build(checkout: &Checkout<'_>, setting: &Setting<'_>) -> Result<()> {
 fn steps(checkout: &Checkout<'_>, whole: &[String], bench: &Bench) -> Result<Vec<String>> {
     let mut list = checkout.xtask(&[]);
     list.args(whole).args(["--list", "--format", "json"]);
-    let listed = bench.read(list)?;
-    let steps = listed.lines().filter_map(|line| serde_json::from_str::<Listed>(line).ok());
-    let steps: Vec<_> = steps.flat_map(|listed| listed.steps).map(|step| step.step).collect();
+    let steps: Vec<_> = listed::steps(&bench.read(list)?).into_iter().map(|step| step.step).collect();
     if steps.is_empty() { Err(Problem::failed("`cargo xtask ci --list` lists no step.").into()) } else { Ok(steps) }
 }
 
@@ -177,22 +162,12 @@ fn busy_ticks(line: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::{Listed, busy_ticks};
+    use super::busy_ticks;
 
     #[test]
     fn idle_and_waiting_are_not_busy() {
         assert_eq!(busy_ticks("cpu  1 2 4 1000 2000 8 16 32 64 128"), Some(63.0));
         assert_eq!(busy_ticks("cpu0 1 2 3 4 5 6 7 8"), None);
         assert_eq!(busy_ticks("cpu 1 2 3"), None);
-    }
-
-    #[test]
-    fn steps_are_found_among_the_events() {
-        let line = r#"{"event":"steps","steps":[{"step":"format","proves":"x"},{"step":"build","proves":"y"}]}"#;
-        let listed: Listed = serde_json::from_str(line).unwrap();
-        assert_eq!(listed.steps.iter().map(|step| step.step.as_str()).collect::<Vec<_>>(), ["format", "build"]);
-        assert!(serde_json::from_str::<Listed>(r#"{"event":"finished"}"#).unwrap().steps.is_empty());
     }
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::{Setting, cargo};
+use super::{Setting, cargo, listed};
 use crate::problem::Problem;
 use crate::programs::Missing;
 
@@ -19,19 +19,6 @@ const PROFILE: &str = "races";
 
 /// How often each test passed and failed, by the test's name.
 type Counts = BTreeMap<String, (u32, u32)>;
-
-/// The part of the output of `ci --list --format json` that matters here.
-#[derive(Deserialize)]
-struct Listed {
-    #[serde(default)]
-    steps: Vec<Step>,
-}
-
-#[derive(Deserialize)]
-struct Step {
-    step: String,
-    runs: Vec<String>,
-}
 
 /// An event of nextest. <https://nexte.st/docs/machine-readable/libtest-json/>
 #[derive(Deserialize)]
@@ -68,9 +55,8 @@ pub(super) fn run(setting: &Setting<'_>, rounds: u32, repeats: u32) -> Result<()
 /// Returns the command lines that run the tests.
 fn test_lines(setting: &Setting<'_>) -> Result<Vec<String>> {
     let list = cargo(setting.bench, &["xtask", "ci", "--list", "--format", "json", "--only", "test"]);
-    let listed = setting.bench.read(at_root(setting, list))?;
-    let steps = listed.lines().filter_map(|line| serde_json::from_str::<Listed>(line).ok());
-    let tests = steps.flat_map(|listed| listed.steps).filter(|step| step.step.starts_with("test:"));
+    let steps = listed::steps(&setting.bench.read(at_root(setting, list))?);
+    let tests = steps.into_iter().filter(|step| step.step.starts_with("test:"));
     let lines: Vec<_> = tests.flat_map(|step| step.runs).collect();
     if lines.is_empty() {
         return Err(Problem::failed("`cargo xtask ci --list` lists no test.").into());

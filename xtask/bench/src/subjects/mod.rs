@@ -5,6 +5,7 @@ mod ci;
 mod compose;
 mod db_setup;
 mod flakes;
+mod listed;
 mod local;
 mod scale;
 
