@@ -27,6 +27,9 @@ const GRACE: Duration = Duration::from_secs(30);
 /// The longest time for an answer of Docker.
 const DOCKER: Duration = Duration::from_secs(60);
 
+/// How often processes are looked for that may start others meanwhile.
+const ROUNDS: usize = 5;
+
 /// The pause between two looks at a process that was asked to end.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -82,7 +85,18 @@ pub(crate) fn keep(folder: &Path) -> ExitCode {
     if let Some(group) = group.filter(|group| group.as_raw() > 1) {
         end_group(group);
     }
-    servers(folder).iter().for_each(Server::stop);
+    // A command that began when the benchmarks were killed may not have been named yet. It may start a server.
+    for _ in 0..ROUNDS {
+        servers(folder).iter().for_each(Server::stop);
+        let left = working_in(folder);
+        if left.is_empty() {
+            break;
+        }
+        for pid in left {
+            // It may have ended by itself.
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
     let mut left = Vec::new();
     if folder.join(COMPOSE_WAS_USED).exists() {
         left.extend(remove_containers(&project_prefix(folder)).err());
@@ -113,6 +127,15 @@ fn gone_within(limit: Duration, gone: impl Fn() -> bool) -> bool {
         std::thread::sleep(POLL);
     }
     true
+}
+
+/// Finds the processes that work in the folder. Only Linux tells where a process works.
+fn working_in(folder: &Path) -> Vec<Pid> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let works_there =
+        |process: &fs::DirEntry| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+    let pid = |process: fs::DirEntry| process.file_name().to_str()?.parse().ok().map(Pid::from_raw);
+    processes.filter(works_there).filter_map(pid).filter(|pid| *pid != Pid::this()).collect()
 }
 
 /// A PostgreSQL server that was started in the folder.
