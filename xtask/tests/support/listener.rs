@@ -70,8 +70,8 @@ impl Listener {
                         std::thread::spawn(move || {
                             if refused.load(Ordering::SeqCst) >= refusals {
                                 let _ = proxy(stream, port);
-                            } else if refuse(stream).is_ok() {
-                                refused.fetch_add(1, Ordering::SeqCst);
+                            } else {
+                                let _ = refuse(stream, &refused);
                             }
                         });
                     }
@@ -91,8 +91,9 @@ impl Drop for Listener {
     }
 }
 
-/// Answers as PostgreSQL does while it starts up: it declines encryption and refuses the login with 57P03.
-fn refuse(mut stream: TcpStream) -> std::io::Result<()> {
+/// Answers as PostgreSQL does while it starts up: it declines encryption and refuses the login with 57P03. The refusal is
+/// counted before the client sees it, because the client may come again at once.
+fn refuse(mut stream: TcpStream, refused: &AtomicUsize) -> std::io::Result<()> {
     const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
     loop {
         let mut head = [0; 8];
@@ -105,6 +106,7 @@ fn refuse(mut stream: TcpStream) -> std::io::Result<()> {
         }
         let mut rest = vec![0; length as usize - 8];
         stream.read_exact(&mut rest)?;
+        refused.fetch_add(1, Ordering::SeqCst);
         let fields = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0";
         stream.write_all(b"E")?;
         stream.write_all(&u32::try_from(fields.len() + 4).unwrap().to_be_bytes())?;

@@ -54,7 +54,9 @@ pub(super) fn run(setting: &Setting<'_>, rounds: u32, repeats: u32) -> Result<()
 
 /// Returns the command lines that run the tests.
 fn test_lines(setting: &Setting<'_>) -> Result<Vec<String>> {
-    let list = cargo(setting.bench, &["xtask", "ci", "--list", "--format", "json", "--only", "test"]);
+    let mut list = cargo(setting.bench, &["xtask", "ci", "--list", "--format", "json", "--only", "test"]);
+    // With this variable, the lines don't say how many tests run at once.
+    list.env("NEXTEST_TEST_THREADS", "1");
     let steps = listed::steps(&setting.bench.read(at_root(setting, list))?);
     let tests = steps.into_iter().filter(|step| step.step.starts_with("test:"));
     let lines: Vec<_> = tests.flat_map(|step| step.runs).collect();
@@ -94,8 +96,12 @@ fn races(setting: &Setting<'_>, lines: &[String], repeats: u32, found: &mut Coun
         let line = format!("{line} --profile {PROFILE} --test-threads 1 --stress-count {repeats}");
         let mut shell = Command::new("sh");
         shell.args(["-c", &line]);
-        // A package without such tests runs none.
-        count(&setting.bench.end(at_root(setting, shell))?.stdout, &mut counted);
+        let ended = setting.bench.end(at_root(setting, shell))?;
+        // A package without such tests runs none. The code 100 means that a test failed.
+        if !count(&ended.stdout, &mut counted) && !ended.status.success() {
+            let said = ended.stderr.lines().map(str::to_owned);
+            return Err(Problem::failed(format!("`{line}` failed ({}).", ended.status)).details(said).into());
+        }
         progress.advances();
     }
     let number = counted.len();
