@@ -135,8 +135,11 @@ fn tests_open_what_their_package_has_declared() {
         skip!("cargo-nextest isn't installed");
     }
     let workspace = Workspace::generic().build();
+    // With the list of the test programs, nothing is compiled below strace.
     in_repository(real_ci(&workspace, &["--only", "build"])).run().code(0);
-    let list = in_repository(workspace.xtask(&["ci", "--only", "test", "--list", "--format", "json"])).run().code(0);
+    let list = in_repository(workspace.xtask(&["ci", "--only", "build,tools,test", "--list", "--format", "json"]))
+        .run()
+        .code(0);
     let (file, declared) = (workspace.base().join("trace"), declared(&list));
     let of_xtask = "binary(layers) + test(of_this_repository) + test(the_same_everywhere)";
     for (package, tests) in [("quickcart", "binary(check)"), ("xtask", of_xtask)] {
