@@ -90,13 +90,19 @@ impl<'a> Inputs<'a> {
 
     /// Returns the files that a piece of work reads, in their order.
     pub(crate) fn files_of(&self, reads: &Reads) -> impl Iterator<Item = &Path> {
+        let is_read = self.is_read_by(reads);
+        self.files.keys().map(PathBuf::as_path).filter(move |file| is_read(file))
+    }
+
+    /// Returns the function that tells whether a piece of work reads a file.
+    fn is_read_by(&self, reads: &Reads) -> impl Fn(&Path) -> bool {
         let folders = self.packages.with_dependencies(&reads.packages);
         let patterns: Vec<_> = reads.files.iter().filter_map(|pattern| Pattern::new(pattern).ok()).collect();
         let plain = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
-        self.files.keys().map(PathBuf::as_path).filter(move |file| {
+        move |file| {
             self.packages.folder_of(file).is_some_and(|folder| folders.contains(folder))
                 || patterns.iter().any(|pattern| pattern.matches_path_with(file, plain))
-        })
+        }
     }
 
     /// Returns a digest of the inputs of a piece of work. `what` is the work itself, such as a command line, and `server`
@@ -123,19 +129,10 @@ impl<'a> Inputs<'a> {
     /// Returns whether the files that a piece of work reads are still the same, and no new one has come.
     pub(crate) fn still_hold(&self, reads: &Reads, interrupt: &Interrupt) -> bool {
         let Ok(Some(now)) = listed(self.root, interrupt) else { return false };
-        let is_new = |file: &&PathBuf| !self.files.contains_key(*file) && self.root.join(file).is_file();
-        let later = Self {
-            files: now
-                .iter()
-                .filter(is_new)
-                .map(|file| (file.clone(), File { digest: Vec::new(), stamp: None }))
-                .collect(),
-            programs: BTreeMap::new(),
-            surroundings: String::new(),
-            ..*self
-        };
+        let is_read = self.is_read_by(reads);
+        let is_new = |file: &PathBuf| !self.files.contains_key(file) && self.root.join(file).is_file();
         let is_same = |file: &Path| self.files[file].is_still(&self.root.join(file));
-        later.files_of(reads).next().is_none() && self.files_of(reads).all(is_same)
+        !now.iter().any(|file| is_read(file) && is_new(file)) && self.files_of(reads).all(is_same)
     }
 }
 
