@@ -254,11 +254,17 @@ fn file_exists(root: &Path) -> bool {
 
 /// Reads a file. Returns `None` if it doesn't exist.
 fn read(root: &Path, name: &str) -> Result<Option<Vec<u8>>, Problem> {
-    match std::fs::read(root.join(name)) {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if error.kind() == ErrorKind::NotFound && root.join(name).symlink_metadata().is_err() => Ok(None),
-        Err(error) => Err(Problem::failed(format!("{} can't be read: {error}.", root.join(name).display()))),
+    let path = root.join(name);
+    let mut found = std::fs::read(&path);
+    if found.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        match path.symlink_metadata() {
+            Err(_) => return Ok(None),
+            // Another run has made the file since.
+            Ok(entry) if entry.is_file() => found = std::fs::read(&path),
+            Ok(_) => {}
+        }
     }
+    found.map(Some).map_err(|error| Problem::failed(format!("{} can't be read: {error}.", path.display())))
 }
 
 /// The values that count. A value in the process's environment wins over the file's.

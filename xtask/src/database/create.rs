@@ -46,7 +46,10 @@ pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
 
 /// Makes a database from template0, so that it has nothing that a user added to template1.
 pub(crate) async fn create(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
-    let statement = format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", identifier(name));
+    let mut statement = format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", identifier(name));
+    if copies_files(connection).await? {
+        statement.push_str(" STRATEGY file_copy");
+    }
     match sqlx::raw_sql(AssertSqlSafe(statement.as_str())).execute(&mut *connection).await {
         Ok(_) => Ok(()),
         // The server's locale doesn't fit UTF-8.
@@ -56,6 +59,16 @@ pub(crate) async fn create(connection: &mut PgConnection, name: &str) -> Result<
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether the server makes a database faster by a copy of template0's files than through its log, which is the default
+/// from version 15 on. The copy takes half the time, but then each file is written to the disk. So it is the faster one
+/// only where the server doesn't wait for its disk.
+async fn copies_files(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::raw_sql("SELECT NOT current_setting('fsync')::bool AND current_setting('server_version_num')::int >= 150000")
+        .fetch_one(connection)
+        .await?
+        .try_get(0)
 }
 
 /// Checks that an existing database can be used: it is in UTF-8, and the URL's role may make tables in it.

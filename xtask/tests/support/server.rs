@@ -1,12 +1,12 @@
 //! A private PostgreSQL server for one test. For xtask it is a server that already runs.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use sqlx::postgres::PgConnectOptions;
 
 use super::reaper::{Folder, Reaper, as_server_user};
-use super::sql::{self, identifier, literal};
+use super::sql::{self, Session, identifier, literal};
 use super::{DEADLINE, eventually, free_port, template};
 
 /// The superuser of every [`Server`].
@@ -20,6 +20,8 @@ pub(crate) struct Server {
     /// The port that it listens on.
     pub(crate) port: u16,
     data: PathBuf,
+    /// The superuser's session in the database `postgres`. A login for each question would take longer than the answers.
+    session: Mutex<Option<Session>>,
     /// First the server is stopped, then its files are deleted.
     running: Option<(Reaper, Folder)>,
 }
@@ -63,7 +65,7 @@ impl Server {
         let finish = "kill -QUIT $server; wait $server; rm \"$1\"/log";
         // If the server ends by itself, the shell keeps waiting. The loop below finds the reason in the log.
         let reaper = Reaper::spawn(&mut as_server_user("/bin/sh"), &start, finish, &[&data]);
-        let server = Self { port, data, running: Some((reaper, folder)) };
+        let server = Self { port, data, session: Mutex::new(None), running: Some((reaper, folder)) };
         eventually("a server that answers", DEADLINE, || {
             let log = std::fs::read_to_string(server.data.join("log")).unwrap_or_default();
             if log.contains("could not create any TCP/IP sockets") || log.contains("lock file") {
@@ -104,19 +106,38 @@ impl Server {
     /// Runs statements as superuser.
     #[track_caller]
     pub(crate) fn execute(&self, database: &str, statements: &str) {
-        sql::execute(&self.admin(database), statements);
+        match database {
+            "postgres" => self.in_session(statements, |session| session.execute(statements)),
+            _ => sql::execute(&self.admin(database), statements),
+        }
     }
 
     /// Returns the rows of a query with one column of type text.
     #[track_caller]
     pub(crate) fn query(&self, database: &str, query: &str) -> Vec<String> {
-        sql::query(&self.admin(database), query)
+        match database {
+            "postgres" => self.in_session(query, |session| session.query(query)),
+            _ => sql::query(&self.admin(database), query),
+        }
+    }
+
+    /// Runs something in the session that stays open.
+    #[track_caller]
+    fn in_session<T>(&self, what: &str, run: impl Fn(&mut Session) -> Result<T, sqlx::Error>) -> T {
+        let mut kept = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = kept.take();
+        // A test may have ended all sessions.
+        if session.as_mut().is_none_or(|session| session.query("SELECT NULL").is_err()) {
+            session = Some(Session::open(&self.admin("postgres")).unwrap());
+        }
+        let session = kept.insert(session.unwrap());
+        run(session).unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
     /// Returns all databases except the server's own.
     #[track_caller]
     pub(crate) fn databases(&self) -> Vec<String> {
-        sql::databases(&self.admin("postgres"))
+        self.query("postgres", sql::DATABASES)
     }
 
     /// Returns the statements that sessions of xtask run at the moment.

@@ -70,13 +70,14 @@ pub(crate) fn execute(options: &PgConnectOptions, statements: &str) {
     session.close();
 }
 
+/// The query for all databases except those that initdb makes.
+pub(crate) const DATABASES: &str =
+    "SELECT datname::text FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1') ORDER BY 1";
+
 /// Returns all databases except those that initdb makes.
 #[track_caller]
 pub(crate) fn databases(options: &PgConnectOptions) -> Vec<String> {
-    query(
-        options,
-        "SELECT datname::text FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1') ORDER BY 1",
-    )
+    query(options, DATABASES)
 }
 
 /// Returns the tables that `\dt` lists.

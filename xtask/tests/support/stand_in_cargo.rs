@@ -8,13 +8,29 @@
 use std::path::{Path, PathBuf};
 
 use super::run::Invocation;
-use super::{Workspace, set_mode};
+use super::{Workspace, set_mode, template};
 
 /// A call of cargo gets a short name, which the files of its answer begin with.
 const SCRIPT: &str = r#"#!/bin/sh
 folder='FOLDER'
-# The program asks for the packages before each run. The real cargo tells them.
-case "$*" in 'metadata --no-deps'*) exec 'CARGO' "$@" ;; esac
+# The program asks for the packages before each run. The real cargo tells them once for each list of packages and files,
+# because it takes as long as half a run.
+case "$*$PWD" in
+    'metadata --no-deps'*[!A-Za-z0-9\ ._/-]*) exec 'CARGO' "$@" ;;
+    'metadata --no-deps'*)
+        sources=$(find . \( -name .git -o -name target \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print)
+        kept=$({ echo "$* $CARGO_TARGET_DIR $sources"; cat Cargo.toml ./*/Cargo.toml ./*/*/Cargo.toml 2>/dev/null; } | cksum)
+        kept="KEPT/${kept% *}"
+        if [ ! -e "$kept" ]; then
+            'CARGO' "$@" > "$kept.$$" || { code=$?; rm "$kept.$$"; exit $code; }
+            sed -i "s|$PWD|the root|g" "$kept.$$"
+            # A path outside the checkout is another one in the next test.
+            if grep -q xtask-test- "$kept.$$"; then rm "$kept.$$"; exec 'CARGO' "$@"; fi
+            mv "$kept.$$" "$kept"
+        fi
+        exec sed "s|the root|$PWD|g" "$kept"
+        ;;
+esac
 case "$*" in
     fmt*) name=fmt ;;
     clippy*) name=clippy ;;
@@ -88,6 +104,7 @@ impl<'a> StandInCargo<'a> {
         let this = Self { workspace };
         if !this.folder().exists() {
             let script = SCRIPT.replace("FOLDER", &this.folder().display().to_string());
+            let script = script.replace("KEPT", &template::answers_of_cargo().display().to_string());
             let script = script.replace("XTASK", env!("CARGO_BIN_EXE_xtask")).replace("CARGO", env!("CARGO"));
             workspace.add_program("stand-in", "cargo", &script);
             // Nextest counts as installed, because there is a program of this name.

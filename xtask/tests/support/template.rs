@@ -81,6 +81,11 @@ pub(crate) fn fill_cache(cache: &Path) {
     run(tar("-xmp").arg("-f").arg(kept.join("cache.tar")).arg("-C").arg(cache));
 }
 
+/// Returns the folder in which the program that stands in for cargo keeps answers of the real one.
+pub(crate) fn answers_of_cargo() -> PathBuf {
+    kept("cargo", &[PathBuf::from(env!("CARGO"))], |_| ())
+}
+
 /// Returns an archive of a data folder that initdb made.
 pub(crate) fn cluster() -> PathBuf {
     let made = kept("initdb", &[], |folder| {
