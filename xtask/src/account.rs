@@ -41,10 +41,6 @@ impl Account {
         .into())
     }
 
-    pub(crate) fn is_other(&self) -> bool {
-        matches!(self, Self::Other { .. })
-    }
-
     /// Makes a command run as this account. The standard library also drops root's groups when it changes the user.
     pub(crate) fn apply(&self, command: &mut Command) {
         if let Self::Other { uid, gid, .. } = self {

@@ -29,13 +29,17 @@ pub(crate) fn state_dir_is_chosen() -> bool {
 }
 
 /// The folder for files that are made once for all checkouts of a user: `XTASK_CACHE_DIR`, else the user's cache
-/// folder.
-pub(crate) fn cache_dir(as_root: bool) -> PathBuf {
-    let home = || chosen("HOME").map_or_else(std::env::temp_dir, |home| home.join(".cache"));
-    chosen(CACHE_VARIABLE).unwrap_or_else(|| {
-        let base = if as_root { PathBuf::from("/var/cache") } else { chosen("XDG_CACHE_HOME").unwrap_or_else(home) };
-        base.join("xtask")
-    })
+/// folder. There is none without a home.
+pub(crate) fn cache_dir(as_root: bool) -> Option<PathBuf> {
+    if let Some(dir) = chosen(CACHE_VARIABLE) {
+        return Some(dir);
+    }
+    let base = if as_root {
+        PathBuf::from("/var/cache")
+    } else {
+        chosen("XDG_CACHE_HOME").or_else(|| Some(chosen("HOME")?.join(".cache")))?
+    };
+    Some(base.join("xtask"))
 }
 
 fn chosen(variable: &str) -> Option<PathBuf> {

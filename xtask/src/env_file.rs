@@ -1,6 +1,9 @@
 //! The settings. `.env` has to keep the contract in `.env.ci`. The process's environment overrides both.
 //!
-//! Only `<root>/.env` counts, not the `.env` of a parent folder. A `.env` that exists already is never changed.
+//! Only `<root>/.env` counts, not the `.env` of a parent folder. A `.env` that a user has written or edited is never
+//! changed. One that is still a copy of the contract, whatever its ports are, may get another port.
+
+mod new_file;
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
@@ -10,6 +13,7 @@ use anyhow::Result;
 pub(crate) use xtask_env::Value;
 use xtask_env::{EnvFile, Fault};
 
+use self::new_file::{NewFile, copy_of};
 use crate::database_url::{self, Address, DatabaseUrl};
 use crate::problem::{Problem, Problems};
 use crate::target::Target;
@@ -19,9 +23,15 @@ use crate::workspace::Workspace;
 pub(crate) const FILE: &str = ".env";
 pub(crate) const CONTRACT: &str = ".env.ci";
 
-/// The text of the new `.env`.
-pub(crate) struct NewFile {
-    text: String,
+/// What was done with `.env`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// Nothing.
+    Nothing,
+    /// It was made.
+    Made,
+    /// It was a copy of the contract, and has other ports now.
+    Changed,
 }
 
 /// The databases with their URLs, and the new `.env` if the workspace has none yet.
@@ -29,14 +39,14 @@ pub(crate) struct Settings<'w> {
     /// The databases in the workspace's order. A database whose URL is missing or can't be used is left out, and the
     /// problems name it.
     pub(crate) targets: Vec<Target<'w>>,
-    /// The file that this run will write, if there is no `.env` yet.
+    /// The file that this run will write, if there is no `.env` yet or it gets another port.
     pub(crate) new_file: Option<NewFile>,
+    /// The text of an `.env` that is still a copy of the contract, except for ports that were chosen for it.
+    copy: Option<String>,
     /// The number of variables that the contract requires.
     pub(crate) required: usize,
     /// Whether every URL comes from the new file and none from the process's environment.
     pub(crate) urls_from_file: bool,
-    /// The text that this run wrote into the `.env` that it made.
-    written: Option<String>,
 }
 
 /// The content of the contract.
@@ -90,7 +100,7 @@ impl<'w> Settings<'w> {
         });
         let new_file = match (&file, &contract) {
             (None, Some(content)) if !file_exists(root) => {
-                Some(NewFile { text: String::from_utf8_lossy(content).into_owned() })
+                Some(NewFile { text: String::from_utf8_lossy(content).into_owned(), replaces: None })
             }
             _ => None,
         };
@@ -98,6 +108,10 @@ impl<'w> Settings<'w> {
         let EnvFile { values, faults } = content.as_deref().map(EnvFile::parse).unwrap_or_default();
         problems.0.extend(problems_in(used, &faults));
 
+        let copy = match (&file, &contract) {
+            (Some(file), Some(contract)) => copy_of(contract, file, &url_variables),
+            _ => None,
+        };
         let contract = contract.as_deref().map(EnvFile::parse);
         let in_contract = |variable: &&str| contract.as_ref().is_some_and(|contract| contract.get(variable).is_some());
         let required: Vec<&str> = contract
@@ -120,8 +134,9 @@ impl<'w> Settings<'w> {
             }
         }
         same_database(&targets, problems);
+        two_passwords(&targets, problems);
         let urls_from_file = url_variables.iter().all(|variable| std::env::var_os(variable).is_none());
-        Self { targets, new_file, required: required.len(), urls_from_file, written: None }
+        Self { targets, new_file, copy, required: required.len(), urls_from_file }
     }
 
     /// The URL of the first database. A server that xtask starts for a checkout listens at this URL's address.
@@ -134,105 +149,54 @@ impl<'w> Settings<'w> {
         self.targets.iter().map(|target| &target.url)
     }
 
-    /// Moves every URL of the server at `from` to another port, in the new file as well.
+    /// Whether this program may choose the ports in the URLs: they come from `.env`, which isn't made yet or is still a
+    /// copy of the contract.
+    pub(crate) fn may_choose_port(&self) -> bool {
+        self.urls_from_file && (self.new_file.is_some() || self.copy.is_some())
+    }
+
+    /// Names the file that gets the chosen port, for a sentence.
+    pub(crate) fn names(&self) -> String {
+        if self.copy.is_some() {
+            format!("{FILE}, which was still a copy of {CONTRACT}")
+        } else {
+            format!("the new {FILE}")
+        }
+    }
+
+    /// Moves every URL of the server at `from` to another port, in the file that this run will write as well.
     pub(crate) fn set_port(&mut self, from: &Address, port: u16) {
-        let Some(new_file) = &mut self.new_file else { return };
+        let copy = &self.copy;
+        let unchanged = || copy.clone().map(|text| NewFile { replaces: Some(text.clone()), text });
+        let Some(mut new_file) = self.new_file.take().or_else(unchanged) else { return };
         for url in self.targets.iter_mut().map(|target| &mut target.url).filter(|url| url.address.same_server(from)) {
-            let contract = EnvFile::parse(new_file.text.as_bytes());
+            let file = EnvFile::parse(new_file.text.as_bytes());
+            let old = file.get(&url.variable).unwrap_or_default().to_owned();
             url.set_port(port);
-            new_file.replace(&url.variable, contract.get(&url.variable).unwrap_or_default(), url.with_password());
+            new_file.replace(&url.variable, &old, url.with_password());
         }
+        self.new_file = Some(new_file);
     }
 
-    /// Makes `.env` if there is none. Returns `false` if it exists, or if another run has made it meanwhile.
+    /// Writes `.env`, if there is none or it gets another port.
     ///
     /// # Errors
-    /// The file can't be written.
-    pub(crate) fn create_file(&mut self, root: &Path, scratch_dir: &Path) -> Result<bool> {
+    /// The file can't be written, or another program has made or changed it meanwhile.
+    pub(crate) fn write_file(&self, root: &Path, scratch_dir: &Path) -> Result<Written> {
         let Some(new_file) = &self.new_file else {
-            return Ok(false);
+            return Ok(Written::Nothing);
         };
-        let made = new_file.create(root, scratch_dir)?;
-        self.written = made.then(|| new_file.text.clone());
-        Ok(made)
-    }
-
-    /// Whether this run made `.env`, and may choose the port in its URLs.
-    pub(crate) fn made_file(&self) -> bool {
-        self.written.is_some() && self.urls_from_file
-    }
-
-    /// Writes the `.env` that this run made once more, if the file is unchanged since.
-    ///
-    /// # Errors
-    /// The file was changed meanwhile, or it can't be written.
-    pub(crate) fn rewrite(&mut self, root: &Path) -> Result<()> {
-        let (Some(new_file), Some(written)) = (&self.new_file, &self.written) else {
-            return Ok(());
-        };
-        let failed = |why: String| Problem::failed(format!("The port in {FILE} can't be changed: {why}."));
-        let target = root.join(FILE);
-        let now = std::fs::read_to_string(&target).map_err(|error| failed(error.to_string()))?;
-        if now != *written {
-            return Err(failed("the file was changed after this run made it".into()).into());
-        }
-        let aside = root.join(format!("{FILE}.{}", std::process::id()));
-        drop(std::fs::remove_file(&aside));
-        write_private(&aside, &new_file.text)
-            .and_then(|()| std::fs::rename(&aside, &target))
-            .map_err(|error| failed(error.to_string()))?;
-        self.written = Some(new_file.text.clone());
-        Ok(())
-    }
-}
-
-impl NewFile {
-    /// Replaces a variable's old value by its new one.
-    fn replace(&mut self, variable: &str, old: &str, new: &str) {
-        let mut text = String::with_capacity(self.text.len() + new.len());
-        for line in self.text.split_inclusive('\n') {
-            let key = line.trim_start().strip_prefix("export ").unwrap_or(line).trim_start();
-            let ours = key.strip_prefix(variable).is_some_and(|rest| rest.trim_start().starts_with('='));
-            if ours && line.contains(old) {
-                text.push_str(&line.replacen(old, new, 1));
-            } else if ours {
-                let ending = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
-                text.push_str(&format!("{variable}='{new}'{ending}"));
-            } else {
-                text.push_str(line);
+        let written = match &new_file.replaces {
+            None if new_file.create(root, scratch_dir)? => Written::Made,
+            Some(old) if new_file.change(root, old)? => Written::Changed,
+            _ => {
+                return Err(Problem::failed(format!("{FILE} was made or changed by another program meanwhile."))
+                    .detail("It was left as it is. The server that this run found or started goes on running.")
+                    .remedy(format!("See what is in {FILE}, then run this again: cargo xtask db-setup"))
+                    .into());
             }
-        }
-        self.text = text;
-    }
-
-    /// Makes `.env`, either whole or not at all. Only its owner can read it.
-    ///
-    /// Returns `false` if another run has made the file meanwhile. That file is left as it is.
-    ///
-    /// # Errors
-    /// The file can't be written.
-    fn create(&self, root: &Path, scratch_dir: &Path) -> Result<bool> {
-        let target = root.join(FILE);
-        let failed =
-            |error: std::io::Error| Problem::failed(format!("{FILE} can't be made in {}: {error}.", root.display()));
-        // The text is written to another file, which is then linked into place. A link never replaces a file, and a run
-        // that is killed leaves no half file.
-        let aside = scratch_dir.join(format!("env-{}", std::process::id()));
-        drop(std::fs::remove_file(&aside));
-        write_private(&aside, &self.text).map_err(failed)?;
-        let linked = std::fs::hard_link(&aside, &target);
-        drop(std::fs::remove_file(&aside));
-        match linked {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-            // The file system has no hard links. This way never replaces a file either, but a run that is killed may
-            // leave half a file.
-            Err(_) => match write_private(&target, &self.text) {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-                Err(error) => Err(failed(error).into()),
-            },
-        }
+        };
+        Ok(written)
     }
 }
 
@@ -325,6 +289,27 @@ fn same_database(targets: &[Target<'_>], problems: &mut Problems) {
                     other.variable, url.variable, url.database, url.address
                 ))
                 .remedy(format!("Name another database in {}.", url.variable)),
+            );
+        }
+    }
+}
+
+/// Reports two passwords for one role of one server, which accepts only one of them.
+fn two_passwords(targets: &[Target<'_>], problems: &mut Problems) {
+    for (index, Target { url, .. }) in targets.iter().enumerate() {
+        let same_role = |other: &&DatabaseUrl| other.address.same_server(&url.address) && other.user == url.user;
+        let before = targets[..index].iter().map(|other| &other.url).find(same_role);
+        if let Some(other) = before.filter(|other| {
+            // A server may let a role in without a password.
+            other.password != url.password && !other.password.is_empty() && !url.password.is_empty()
+        }) {
+            problems.0.push(
+                Problem::failed(format!(
+                    "{} and {} have two passwords for the role {} at {}.",
+                    other.variable, url.variable, url.user, url.address
+                ))
+                .detail("A role has only one password.")
+                .remedy(format!("Write the same password into {} and {}.", other.variable, url.variable)),
             );
         }
     }

@@ -9,11 +9,11 @@ use crate::connection::session;
 use crate::context::Context;
 use crate::database::cancel::cancel;
 use crate::database::converge::{self, Goal};
-use crate::env_file::{CONTRACT, FILE, Settings};
+use crate::env_file::{CONTRACT, FILE, Settings, Written};
 use crate::interrupt;
 use crate::problem::Problem;
 use crate::report::{Outcome, Step, count};
-use crate::server::{Choice, Ladder, Look, Provider, Server};
+use crate::server::{Choice, Ladder, Look, Provider, Record, Server};
 use crate::target::Target;
 
 /// How databases are set up.
@@ -63,20 +63,37 @@ impl Setup<'_> {
             settings = Settings::of(workspace)?;
         }
         let ladder = self.ladder();
-        let look = ladder.look(&mut settings, &server_step).await?;
-        end_settings(settings_step, settings.create_file(root, &checkout::make_state_dir(root)?)?, &settings);
-        let server = match look {
+        let server = match ladder.look(&mut settings, &server_step).await? {
             Look::Found(server) => server,
             Look::ToStart(skipped) => ladder.start(&mut settings, skipped, &server_step).await?,
         };
+        // Only now is it known that the URLs lead to a server. A file that is there is the user's from then on.
+        let written = settings.write_file(root, &checkout::make_state_dir(root)?)?;
+        end_settings(settings_step, written, &settings);
         end_server(server_step, &server);
         drop(checkout);
 
         touched.clone_from(&settings.targets);
         let Self { context, patience, accept_stale_file, .. } = *self;
         let ready = Goal { context, targets: &settings.targets, run, patience, accept_stale_file }.reach().await?;
+        self.keep_record(&ladder, &server).await?;
         ready.show(reporter);
         Ok(())
+    }
+
+    /// Writes down which server has the databases. A server that answered may be one that a killed run had started.
+    async fn keep_record(&self, ladder: &Ladder<'_>, server: &Server) -> Result<()> {
+        let root = self.context.workspace.root.as_path();
+        let before = Record::read(root).uses;
+        let provider = match (server.provider, before) {
+            // The databases were there already. So they aren't the ones that this checkout has made elsewhere.
+            (Provider::Running, Some(Provider::Compose | Provider::Local)) if self.choice == Choice::Auto => {
+                return Ok(());
+            }
+            (Provider::Running, _) => ladder.started(&server.address).await?.unwrap_or(Provider::Running),
+            (started, _) => started,
+        };
+        Ok(Record::use_server(root, provider, &server.address)?)
     }
 
     /// Shows what [`Setup::run`] would do, and changes nothing.
@@ -94,7 +111,7 @@ impl Setup<'_> {
             let variables = count(settings.required, "variable");
             settings_step.end(Outcome::Done, &format!("would make {FILE} from {CONTRACT}, with {variables}"));
         } else {
-            end_settings(settings_step, false, &settings);
+            end_settings(settings_step, Written::Nothing, &settings);
         }
         let ladder = self.ladder();
         match ladder.look(&mut settings, &server_step).await? {
@@ -128,7 +145,7 @@ impl Setup<'_> {
             && let Some(ready) = converge::already_there(&settings.targets, self.patience).await?
         {
             server_step.stop_clock();
-            end_settings(settings_step, false, &settings);
+            end_settings(settings_step, Written::Nothing, &settings);
             server_step.end(Outcome::Unchanged, &format!("{} answers", ready.server));
             ready.show(reporter);
             reporter.note("There was nothing to do, and nothing was changed.");
@@ -166,12 +183,17 @@ struct Begun<'a> {
     server_step: Step<'a>,
 }
 
-fn end_settings(step: Step<'_>, made: bool, settings: &Settings<'_>) {
+fn end_settings(step: Step<'_>, written: Written, settings: &Settings<'_>) {
     let variables = count(settings.required, "variable");
-    if made {
-        step.end(Outcome::Done, &format!("{FILE} made from {CONTRACT}, with {variables}, readable by you only"));
-    } else {
-        step.end(Outcome::Unchanged, &format!("{FILE} has all it needs: {variables}"));
+    match written {
+        Written::Nothing => step.end(Outcome::Unchanged, &format!("{FILE} has all it needs: {variables}")),
+        Written::Made => {
+            step.end(Outcome::Done, &format!("{FILE} made from {CONTRACT}, with {variables}, readable by you only"));
+        }
+        Written::Changed => {
+            let port = settings.first_url().address.port;
+            step.end(Outcome::Done, &format!("{FILE} was still a copy of {CONTRACT}, and has port {port} now"));
+        }
     }
 }
 

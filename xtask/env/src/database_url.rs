@@ -87,7 +87,8 @@ impl DatabaseUrl {
         }
         let host = match options.get_socket() {
             Some(socket) => socket.display().to_string(),
-            None => options.get_host().trim_matches(['[', ']']).to_owned(),
+            None if options.get_host().starts_with('[') => return Err(UrlError::Brackets),
+            None => options.get_host().to_owned(),
         };
         let names_host = url.host_str().is_some_and(|host| !host.is_empty()) || option(&url, HOST).is_some();
         if !names_host || host.is_empty() {

@@ -25,6 +25,8 @@ pub enum UrlError {
     NoUser,
     /// The URL names no host.
     NoHost,
+    /// The host is an IP address in brackets, which sqlx doesn't reach with tokio (`sqlx-core/src/net/socket/mod.rs`).
+    Brackets,
     /// The URL names no database.
     NoDatabase,
     /// The text in the database's place can't be a name.
@@ -68,6 +70,10 @@ impl fmt::Display for UrlError {
             Self::NoUser => "names no user: it must begin with `postgres://USER:PASSWORD@`",
             Self::NoHost => {
                 "names no host: write `localhost` for this machine, or the folder of a Unix socket with %2F for each `/`"
+            }
+            Self::Brackets => {
+                "names an IPv6 address in brackets, which the PostgreSQL driver can't reach: write `localhost`, and if \
+                 it has to be IPv6, put `?host=::1` after the database's name"
             }
             Self::NoDatabase => "names no database: it must end in `/` and the database's name",
             Self::NotAName => {

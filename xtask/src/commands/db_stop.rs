@@ -1,14 +1,16 @@
 //! `cargo xtask db-stop`: stops the server that db-setup started, and keeps its data.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::checkout::CheckoutLock;
 use crate::context::Context;
 use crate::report::Outcome;
+use crate::server::Record;
 use crate::server::compose::Compose;
 #[cfg(unix)]
 use crate::server::local::Cluster;
-use crate::server::{Provider, Record};
 
 /// How long this run waits for another run in this checkout.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -19,10 +21,11 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
     let Context { workspace, reporter, interrupt } = context;
     let root = workspace.root.as_path();
     let step = reporter.step("server");
-    let Some(recorded) = Record::read(root) else {
+    let record = Record::read(root);
+    if !record.has_project() && !has_cluster(root) {
         step.end(Outcome::Unchanged, "db-setup has started no server for this checkout, so no server was stopped");
         return Ok(Vec::new());
-    };
+    }
     let _lock = CheckoutLock::take(root, PATIENCE, reporter, interrupt)?;
     let mut stopped = Vec::new();
     #[cfg(unix)]
@@ -32,7 +35,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
             stopped.push(format!("the private cluster is stopped, and its data stays in {}", cluster.dir().display()));
         }
     }
-    if recorded == Provider::Compose {
+    if record.has_project() {
         match Compose::find(root, PATIENCE, interrupt)? {
             Ok(compose) => {
                 if compose.stop(interrupt)? {
@@ -50,4 +53,14 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
         step.end(Outcome::Done, &stopped.join(", "));
     }
     Ok(vec!["Start it again: cargo xtask db-setup".into()])
+}
+
+#[cfg(unix)]
+fn has_cluster(root: &Path) -> bool {
+    Cluster::locate(root).is_ok_and(|cluster| cluster.exists())
+}
+
+#[cfg(not(unix))]
+fn has_cluster(_root: &Path) -> bool {
+    false
 }

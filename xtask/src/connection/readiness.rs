@@ -11,11 +11,18 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::problem::Problem;
 
 /// How long one attempt may take at most. A listener that accepts and stays silent is not PostgreSQL.
 const ATTEMPT: Duration = Duration::from_secs(4);
+
+/// After this time without an answer, it is asked whether a web server listens. PostgreSQL answers much sooner.
+const SILENCE: Duration = Duration::from_millis(700);
+
+pub(crate) const WEB_SERVER: &str = "a web server listens there, and not PostgreSQL";
 
 /// The pause between two attempts.
 const POLL: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(12);
@@ -78,7 +85,15 @@ pub(crate) async fn connect(options: PgConnectOptions) -> Result<PgConnection, A
 /// Logs in, like [`connect`], within `patience`.
 pub(crate) async fn connect_within(patience: Duration, options: PgConnectOptions) -> Result<PgConnection, Answer> {
     let limit = ATTEMPT.min(patience);
-    match tokio::time::timeout(limit, xtask_connect::connect(options)).await {
+    let mut login = xtask_connect::connect(options.clone());
+    let mut ended = tokio::time::timeout(limit.min(SILENCE), &mut login).await;
+    if ended.is_err() {
+        if is_web_server(&options).await {
+            return Err(Answer::Never(WEB_SERVER.into()));
+        }
+        ended = tokio::time::timeout(limit.saturating_sub(SILENCE), login).await;
+    }
+    match ended {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(classify(&error)),
         Err(_) => {
@@ -88,6 +103,20 @@ pub(crate) async fn connect_within(patience: Duration, options: PgConnectOptions
             Err(Answer::Never(why))
         }
     }
+}
+
+/// Returns whether the program at this address answers as a web server does. Such a program waits for more words than
+/// PostgreSQL's protocol has, so a login there never ends.
+pub(crate) async fn is_web_server(options: &PgConnectOptions) -> bool {
+    let host = options.get_host().trim_matches(['[', ']']);
+    let ask = async {
+        let mut stream = TcpStream::connect((host, options.get_port())).await?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await?;
+        std::io::Result::Ok(answer == *b"HTTP/")
+    };
+    options.get_socket().is_none() && matches!(tokio::time::timeout(SILENCE, ask).await, Ok(Ok(true)))
 }
 
 /// The server's version, such as `15.18`.

@@ -2,24 +2,20 @@
 
 use std::cell::OnceCell;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 
-use super::compose::{Compose, Unusable};
+use super::compose::{self, Compose, Unusable};
 #[cfg(unix)]
-use super::local::{self, Binaries, Cluster};
+use super::local::{Binaries, Cluster};
 use super::no_server::{self, Skipped};
 use super::{Choice, Provider, Record, Server, StartError, roles};
-use crate::connection::readiness::{self, Answer};
+use crate::connection::{readiness, session};
 use crate::context::Context;
-use crate::database_url::{Address, DatabaseUrl};
-use crate::env_file::{FILE, Settings};
+use crate::env_file::Settings;
 use crate::problem::Problem;
 use crate::report::Step;
-
-/// How many ports above the wanted one are tried.
-const PORTS: u16 = 100;
 
 /// The ladder, with the choices of the user.
 pub(crate) struct Ladder<'a> {
@@ -31,191 +27,17 @@ pub(crate) struct Ladder<'a> {
     compose: OnceCell<Result<Compose, Unusable>>,
 }
 
-/// The result of the look at the URLs' address.
-pub(crate) enum Look {
-    /// A server that accepts the login of each URL.
-    Found(Server),
-    /// There is no server to use, so one must be started. The list holds the providers that were skipped.
-    ToStart(Vec<Skipped>),
-}
-
 impl<'a> Ladder<'a> {
     pub(crate) fn new(context: Context<'a>, choice: Choice, patience: Duration) -> Self {
         Self { context, choice, patience, compose: OnceCell::new() }
     }
 
-    fn root(&self) -> &Path {
+    pub(super) fn root(&self) -> &Path {
         &self.context.workspace.root
     }
 
-    /// Tries the first rung, the server that answers at the URLs' address. It starts nothing. It changes only the port
-    /// in settings whose `.env` isn't made yet.
-    ///
-    /// # Errors
-    /// A server is there but can't be used, because it refuses the login or isn't PostgreSQL. Or no server is there,
-    /// and this program may not start one at that address.
-    pub(crate) async fn look(&self, settings: &mut Settings<'_>, step: &Step<'_>) -> Result<Look> {
-        let first = settings.first_url().clone();
-        let address = first.address.clone();
-        let other = settings.urls().find(|url| !url.address.same_server(&address)).cloned();
-        let is_ours_to_start = address.is_loopback() && !address.is_socket();
-        if matches!(self.choice, Choice::Compose | Choice::Local) {
-            return if is_ours_to_start && other.is_none() {
-                Ok(Look::ToStart(Vec::new()))
-            } else {
-                Err(no_server::not_startable(settings).into())
-            };
-        }
-        if let Some(other) = other {
-            return self.look_at_several(settings, &first, &other, step).await;
-        }
-        let absent = match self.answer(settings.urls(), step).await? {
-            (_, Answer::Ready(version)) => return Ok(Look::Found(running(address, version))),
-            (_, Answer::NoDatabase) => return Ok(Look::Found(running(address, String::new()))),
-            (url, Answer::Refused(said)) => {
-                if self.choice == Choice::Auto && self.is_ours(&address).await? {
-                    return Ok(Look::ToStart(Vec::new()));
-                }
-                let why = format!("PostgreSQL at {address} refuses the login of {}: {said}", url.variable);
-                return self.go_elsewhere(settings, &address, why, roles::refused(&url, &said));
-            }
-            (url, Answer::Never(said)) => {
-                let why = format!("{address} can't be used: {said}");
-                let problem =
-                    Problem::unavailable(format!("{} names {address}, which can't be used: {said}.", url.variable))
-                        .remedy(no_server::who_listens(&address));
-                return self.go_elsewhere(settings, &address, why, problem);
-            }
-            (_, Answer::Nothing(said) | Answer::NotYet(said)) => said,
-        };
-        let unusable =
-            Unusable { why: format!("{address}: {absent}"), remedy: format!("Start a server at {address}.") };
-        let skipped = vec![Skipped { provider: Provider::Running, unusable }];
-        if self.choice == Choice::Running || !is_ours_to_start {
-            let problem = no_server::none(skipped).detail(if address.is_loopback() {
-                "Nothing else was tried, because --server running only uses a server that runs already.".to_owned()
-            } else {
-                format!("Nothing was started, because {} isn't this machine.", address.host)
-            });
-            return Err(problem.into());
-        }
-        Ok(Look::ToStart(skipped))
-    }
-
-    /// Looks at URLs that name several servers. Each of these servers must run already.
-    async fn look_at_several(
-        &self,
-        settings: &Settings<'_>,
-        first: &DatabaseUrl,
-        other: &DatabaseUrl,
-        step: &Step<'_>,
-    ) -> Result<Look> {
-        for url in settings.urls() {
-            match self.answer([url], step).await?.1 {
-                Answer::Ready(_) | Answer::NoDatabase => {}
-                Answer::Refused(said) => return Err(roles::refused(url, &said).into()),
-                Answer::Nothing(said) | Answer::NotYet(said) | Answer::Never(said) => {
-                    return Err(Problem::unavailable(format!("{} names {}: {said}.", url.variable, url.address))
-                        .detail(format!(
-                            "{} and {} name two servers, but db-setup starts only one.",
-                            first.variable, other.variable
-                        ))
-                        .remedy(format!("Start a server at {}", url.address))
-                        .remedy("or change both URLs to the same host and port.")
-                        .into());
-                }
-            }
-        }
-        Ok(Look::Found(running(first.address.clone(), String::new())))
-    }
-
-    /// Returns the first answer that isn't a yes, with its URL, or else the last yes. After "not yet" it asks again
-    /// until the deadline.
-    async fn answer<'u>(
-        &self,
-        urls: impl IntoIterator<Item = &'u DatabaseUrl>,
-        step: &Step<'_>,
-    ) -> Result<(DatabaseUrl, Answer)> {
-        let mut last = None;
-        for url in urls {
-            let options = url.options("xtask");
-            let mut answer = readiness::ask_within(self.patience, options.clone()).await;
-            if let Answer::NotYet(said) = &answer {
-                step.doing(&format!("{} isn't ready yet: {said}", url.address));
-                let alive = async || Ok(self.context.interrupt.check()?);
-                answer = match readiness::wait(&options, Instant::now() + self.patience, alive).await {
-                    Ok(answer) => answer,
-                    Err(error) => Answer::Never(readiness_words(error)?),
-                };
-            }
-            let yes = matches!(answer, Answer::Ready(_) | Answer::NoDatabase);
-            last = Some((url.clone(), answer));
-            if !yes {
-                break;
-            }
-        }
-        last.ok_or_else(|| Problem::failed("There is no database to look for.").into())
-    }
-
-    /// Returns whether the server at that address was started for this checkout.
-    async fn is_ours(&self, address: &Address) -> Result<bool> {
-        #[cfg(unix)]
-        if let Ok(cluster) = Cluster::locate(self.root())
-            && cluster.running().await?.is_some_and(|running| running.port == address.port)
-        {
-            return Ok(true);
-        }
-        if Record::read(self.root()) != Some(Provider::Compose) {
-            return Ok(false);
-        }
-        match self.compose()? {
-            Ok(compose) => compose.publishes(address.port, self.context.interrupt),
-            Err(_) => Ok(false),
-        }
-    }
-
-    /// Handles a port that belongs to another program. A checkout whose `.env` isn't made yet takes another port. An
-    /// `.env` that exists is never changed.
-    fn go_elsewhere(
-        &self,
-        settings: &mut Settings<'_>,
-        address: &Address,
-        why: String,
-        problem: Problem,
-    ) -> Result<Look> {
-        let ours = settings.new_file.is_some() && settings.urls_from_file;
-        if self.choice != Choice::Auto || !ours || !address.is_loopback() || address.is_socket() {
-            return Err(no_server::ways_out(problem, settings, address).into());
-        }
-        let port = self.another_port(settings, address)?;
-        self.context.reporter.note(&format!("{why}."));
-        self.context
-            .reporter
-            .note(&format!("That server isn't this checkout's, so port {port} is used instead, in the new {FILE}."));
-        let unusable = Unusable { why, remedy: format!("Change the URLs in {FILE} to a login that works there.") };
-        Ok(Look::ToStart(vec![Skipped { provider: Provider::Running, unusable }]))
-    }
-
-    #[cfg(unix)]
-    fn another_port(&self, settings: &mut Settings<'_>, address: &Address) -> Result<u16> {
-        let free = |port: &u16| local::port_is_free(&Address { host: address.host.clone(), port: *port });
-        let from = address.port.saturating_add(1);
-        let port = (from..=from.saturating_add(PORTS)).find(free).ok_or_else(|| {
-            Problem::unavailable(format!(
-                "The ports from {} to {} are all taken.",
-                address.port,
-                from.saturating_add(PORTS)
-            ))
-        })?;
-        settings.set_port(address, port);
-        Ok(port)
-    }
-
-    #[cfg(not(unix))]
-    fn another_port(&self, settings: &mut Settings<'_>, address: &Address) -> Result<u16> {
-        let port = address.port.saturating_add(1);
-        settings.set_port(address, port);
-        Ok(port)
+    pub(super) fn record(&self) -> Record {
+        Record::read(self.root())
     }
 
     /// Tries the other rungs: starts a server, and makes the logins of the URLs work there.
@@ -228,6 +50,10 @@ impl<'a> Ladder<'a> {
         mut skipped: Vec<Skipped>,
         step: &Step<'_>,
     ) -> Result<Server> {
+        if let Some(problem) = settings.urls().find_map(no_server::no_password) {
+            return Err(problem.into());
+        }
+        self.say_what_stays();
         for provider in self.order() {
             match self.start_one(provider, settings, step).await {
                 Ok(server) => return Ok(server),
@@ -236,7 +62,39 @@ impl<'a> Ladder<'a> {
                 Err(StartError::PortTaken) => return Err(no_server::port_taken(settings).into()),
             }
         }
-        Err(no_server::none(skipped).into())
+        Err(self.give_up(skipped).into())
+    }
+
+    /// The problem that no provider can be used.
+    fn give_up(&self, mut skipped: Vec<Skipped>) -> Problem {
+        let uses = self.record().uses.filter(|_| self.choice == Choice::Auto);
+        match skipped.pop_if(|last| Some(last.provider) == uses) {
+            Some(Skipped { provider, unusable }) => no_server::data_is_with(provider, &self.place(provider), unusable),
+            None => no_server::none(skipped),
+        }
+    }
+
+    /// Where a provider keeps this checkout's data.
+    pub(super) fn place(&self, provider: Provider) -> String {
+        match provider {
+            Provider::Compose => format!("the volume {}", compose::volume(&self.record().project(self.root()))),
+            #[cfg(unix)]
+            Provider::Local => match Cluster::locate(self.root()) {
+                Ok(cluster) => cluster.dir().display().to_string(),
+                Err(_) => "its private cluster".to_owned(),
+            },
+            _ => "its server".to_owned(),
+        }
+    }
+
+    /// Says where the data stays that the user leaves behind by choosing another provider.
+    fn say_what_stays(&self) {
+        let Some(before) = self.record().uses.filter(|before| !self.order().contains(before)) else { return };
+        self.context.reporter.note(&format!(
+            "So far, this checkout's databases are in {}. They stay there, and --server {} uses them again.",
+            self.place(before),
+            before.name()
+        ));
     }
 
     /// Describes the server that [`Ladder::start`] would start.
@@ -250,20 +108,31 @@ impl<'a> Ladder<'a> {
                 Err(unusable) => skipped.push(Skipped { provider, unusable }),
             }
         }
-        Err(no_server::none(skipped).into())
+        Err(self.give_up(skipped).into())
     }
 
-    /// The order of the providers: compose before local, unless this checkout's data is in a private cluster already.
+    /// The order of the providers. Where this checkout's data is, no other provider is tried. Otherwise compose comes
+    /// before local.
     fn order(&self) -> Vec<Provider> {
-        match self.choice {
-            Choice::Running => Vec::new(),
-            Choice::Compose => vec![Provider::Compose],
-            Choice::Local => vec![Provider::Local],
-            Choice::Auto if Record::read(self.root()) == Some(Provider::Local) => {
-                vec![Provider::Local, Provider::Compose]
-            }
-            Choice::Auto => vec![Provider::Compose, Provider::Local],
+        match (self.choice, self.record().uses) {
+            (Choice::Running, _) => Vec::new(),
+            (Choice::Compose, _) => vec![Provider::Compose],
+            (Choice::Local, _) => vec![Provider::Local],
+            (Choice::Auto, Some(provider @ (Provider::Compose | Provider::Local))) => vec![provider],
+            // A run that was killed may have made the cluster.
+            (Choice::Auto, _) if self.has_cluster() => vec![Provider::Local, Provider::Compose],
+            (Choice::Auto, _) => vec![Provider::Compose, Provider::Local],
         }
+    }
+
+    #[cfg(unix)]
+    fn has_cluster(&self) -> bool {
+        Cluster::locate(self.root()).is_ok_and(|cluster| cluster.exists())
+    }
+
+    #[cfg(not(unix))]
+    fn has_cluster(&self) -> bool {
+        false
     }
 
     async fn start_one(
@@ -273,27 +142,15 @@ impl<'a> Ladder<'a> {
         step: &Step<'_>,
     ) -> Result<Server, StartError> {
         let rung = self.rung(provider)?.map_err(|unusable| self.skipped(provider, unusable))?;
-        // The record is written before the start, so that db-stop can also stop a server whose start failed halfway.
-        Record::write(self.root(), provider);
-        if let Some(url) = settings.urls().find(|url| url.password.is_empty()) {
-            return Err(Problem::failed(format!(
-                "{} has no password, but a server that db-setup starts needs one.",
-                url.variable
-            ))
-            .remedy(format!("Add a password: {}=postgres://{}:PASSWORD@…", url.variable, url.user))
-            .into());
-        }
         step.doing(&format!("starting {}", rung.describe()));
         loop {
             match self.start_rung(&rung, settings).await {
-                // Another program took the port in the meantime. If this run made `.env`, it may choose another port.
-                Err(StartError::PortTaken) if settings.made_file() => {
+                Err(StartError::PortTaken) if settings.may_choose_port() => {
                     let address = settings.first_url().address.clone();
                     let port = self.another_port(settings, &address)?;
-                    settings.rewrite(self.root())?;
                     self.context
                         .reporter
-                        .note(&format!("{address} is taken, so port {port} is used instead, in the new {FILE}."));
+                        .note(&format!("{address} is taken, so port {port} is used instead, in {}.", settings.names()));
                 }
                 Err(StartError::Unusable(unusable)) => return Err(self.skipped(provider, unusable)),
                 ended => return ended,
@@ -313,7 +170,7 @@ impl<'a> Ladder<'a> {
 
     async fn start_rung(&self, rung: &Rung, settings: &Settings<'_>) -> Result<Server, StartError> {
         let url = settings.first_url();
-        let (provider, version) = match rung {
+        let (provider, version, mut superuser) = match rung {
             Rung::Compose(compose) => {
                 if let Some(image) = compose.image_to_pull() {
                     self.context
@@ -322,21 +179,28 @@ impl<'a> Ladder<'a> {
                 }
                 let version = compose.start(url, self.patience, self.context.interrupt).await?;
                 // The first URL's role is the container's superuser.
-                roles::let_in(&url.options("xtask").database("postgres"), settings.urls()).await?;
-                (Provider::Compose, version)
+                let superuser = url.options("xtask").database("postgres").options(roles::QUIET);
+                (
+                    Provider::Compose,
+                    version,
+                    readiness::connect(superuser).await.map_err(|answer| roles::no_superuser(&answer))?,
+                )
             }
             #[cfg(unix)]
             Rung::Local(cluster, binaries) => {
-                let version = cluster.start(binaries, &url.address, self.patience, self.context.interrupt).await?;
-                roles::let_in(&cluster.superuser(&url.address)?, settings.urls()).await?;
-                (Provider::Local, version)
+                cluster.refuse_superuser(settings.urls())?;
+                let interrupt = self.context.interrupt;
+                let (version, superuser) = cluster.start(binaries, &url.address, self.patience, interrupt).await?;
+                (Provider::Local, version, superuser)
             }
         };
+        roles::let_in(&mut superuser, settings.urls()).await?;
+        session::close(superuser).await;
         Ok(Server { provider, address: url.address.clone(), version })
     }
 
     /// Returns compose, or the reason why it can't be used.
-    fn compose(&self) -> Result<Result<Compose, Unusable>> {
+    pub(super) fn compose(&self) -> Result<Result<Compose, Unusable>> {
         if let Some(known) = self.compose.get() {
             return Ok(known.clone());
         }
@@ -387,16 +251,4 @@ impl Rung {
             Self::Local(_, binaries) => format!("PostgreSQL {} from {}", binaries.version(), binaries.dir.display()),
         }
     }
-}
-
-fn running(address: Address, version: String) -> Server {
-    Server { provider: Provider::Running, address, version }
-}
-
-/// Returns the reason why a wait failed. Ctrl-C stays an error.
-fn readiness_words(error: anyhow::Error) -> Result<String> {
-    if crate::interrupt::is_interruption(&error) {
-        return Err(error);
-    }
-    Ok(error.to_string().trim_end_matches('.').to_owned())
 }

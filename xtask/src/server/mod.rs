@@ -8,6 +8,7 @@ pub(crate) mod compose;
 mod ladder;
 #[cfg(unix)]
 pub(crate) mod local;
+mod look;
 mod no_server;
 mod record;
 mod roles;
@@ -15,7 +16,8 @@ mod roles;
 use clap::ValueEnum;
 
 use self::compose::Unusable;
-pub(crate) use self::ladder::{Ladder, Look};
+pub(crate) use self::ladder::Ladder;
+pub(crate) use self::look::Look;
 pub(crate) use self::record::Record;
 use crate::database_url::Address;
 use crate::problem::Problem;

@@ -2,7 +2,7 @@
 
 use super::Provider;
 use super::compose::Unusable;
-use crate::database_url::Address;
+use crate::database_url::{Address, DatabaseUrl};
 use crate::env_file::Settings;
 use crate::problem::Problem;
 
@@ -24,12 +24,12 @@ pub(super) fn not_startable(settings: &Settings<'_>) -> Problem {
 
 /// Adds a remedy to a problem with the server that is there: how to get another server for this checkout.
 pub(super) fn ways_out(problem: Problem, settings: &Settings<'_>, address: &Address) -> Problem {
-    let remedy = if settings.new_file.is_none() {
+    let remedy = if !settings.urls_from_file {
+        "let db-setup choose the port: remove the URLs from the environment, and leave --server at auto.".to_owned()
+    } else {
         let variables: Vec<_> = settings.urls().map(|url| url.variable.as_str()).collect();
         let (variables, port) = (variables.join(" and "), address.port.saturating_add(1));
         format!("use a server of your own: put a free port, such as {port}, into {variables} and run this again.")
-    } else {
-        "let db-setup choose the port: remove the URLs from the environment, and leave --server at auto.".to_owned()
     };
     problem.remedy(format!("or {remedy}"))
 }
@@ -48,6 +48,59 @@ pub(super) fn port_taken(settings: &Settings<'_>) -> Problem {
     let address = &settings.first_url().address;
     let what = format!("Port {} is taken by another program.", address.port);
     ways_out(Problem::unavailable(what).remedy(who_listens(address)), settings, address)
+}
+
+/// The problem that a URL names no password.
+pub(super) fn no_password(url: &DatabaseUrl) -> Option<Problem> {
+    let what = format!("{} has no password, but a server that db-setup starts needs one.", url.variable);
+    let remedy = format!("Add a password: {}=postgres://{}:PASSWORD@…", url.variable, url.user);
+    url.password.is_empty().then(|| Problem::failed(what).remedy(remedy))
+}
+
+/// The problem that the server with this checkout's data doesn't answer, and this program can't start it.
+pub(super) fn data_is_elsewhere(address: &Address, absent: &str) -> Problem {
+    Problem::unavailable(format!(
+        "The server at {address} has this checkout's databases, and doesn't answer: {absent}."
+    ))
+    .detail("db-setup didn't start that server. So nothing was started in its place, and nothing was changed.")
+    .remedy(format!("Start the server at {address}, then run this again"))
+    .remedy(elsewhere(&[Provider::Compose, Provider::Local]))
+}
+
+/// The problem that the provider with this checkout's data can't be used.
+pub(super) fn data_is_with(provider: Provider, place: &str, unusable: Unusable) -> Problem {
+    let others: Vec<_> = [Provider::Compose, Provider::Local].into_iter().filter(|other| *other != provider).collect();
+    Problem::unavailable(format!(
+        "This checkout's databases are in {place}, but {} can't be used: {}.",
+        provider.name(),
+        unusable.why.trim_end_matches('.')
+    ))
+    .detail("Nothing was started in its place, and nothing was changed.")
+    .remedy(unusable.remedy)
+    .remedy(elsewhere(&others))
+}
+
+/// The problem that the server at the URL's address isn't the one that has this checkout's data.
+pub(super) fn stranger(url: &DatabaseUrl, provider: Provider, place: &str) -> Problem {
+    let DatabaseUrl { variable, address, database, .. } = url;
+    Problem::unavailable(format!(
+        "This checkout's databases are in {place}, but another server answers at {address}, and has no {database}."
+    ))
+    .detail("Nothing was made there, and nothing was changed.")
+    .remedy(format!("Stop that server, or put another port into {variable}, then run this again"))
+    .remedy(who_listens(address))
+    .remedy(format!(
+        "or leave those databases alone ({}), and make empty ones on the server that answers: \
+         cargo xtask db-setup --server running",
+        provider.name()
+    ))
+}
+
+/// How to leave the data where it is, and to begin with empty databases.
+fn elsewhere(providers: &[Provider]) -> String {
+    let commands: Vec<_> =
+        providers.iter().map(|provider| format!("cargo xtask db-setup --server {}", provider.name())).collect();
+    format!("or leave those databases alone, and make empty ones elsewhere: {}", commands.join(", or "))
 }
 
 /// The problem that no provider has a server, with the reason for each provider.

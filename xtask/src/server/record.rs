@@ -1,26 +1,143 @@
-//! The record of the server that this checkout last started. `db-stop` stops that server, and the next run starts it
-//! again.
+//! The record of the server that this checkout's databases are on. The next run uses the same server again, because the
+//! data is there. It also keeps the names that the checkout has outside its own folder, which a checkout keeps when it
+//! is moved.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::Provider;
 use crate::checkout;
+use crate::database_url::Address;
+use crate::problem::Problem;
 
+/// The file, in the folder of the checkout's state. It has a line for each value: `key=value`.
 const FILE: &str = "server";
 
-/// Reads and writes the name of the provider in the folder of the checkout's state.
-pub(crate) struct Record;
+/// What is known about this checkout's servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// The provider of the server that the databases are on, after the first `db-setup` that succeeded.
+    pub(crate) uses: Option<Provider>,
+    /// The address of a server that this program didn't start.
+    running: Option<String>,
+    /// The name of the compose project.
+    compose: Option<String>,
+    /// The folder of the private cluster, if it isn't in the folder of the checkout's state.
+    local: Option<PathBuf>,
+}
 
 impl Record {
-    pub(crate) fn read(root: &Path) -> Option<Provider> {
-        let text = std::fs::read_to_string(checkout::state_dir(root).join(FILE)).ok()?;
-        [Provider::Compose, Provider::Local].into_iter().find(|provider| provider.name() == text.trim())
+    /// Reads the record. It is empty if there is none, or if it came with a copy of another checkout's folder.
+    pub(crate) fn read(root: &Path) -> Self {
+        let text = std::fs::read_to_string(checkout::state_dir(root).join(FILE)).unwrap_or_default();
+        let provider = |name: &str| {
+            [Provider::Running, Provider::Compose, Provider::Local].into_iter().find(|provider| provider.name() == name)
+        };
+        let mut record = Self::default();
+        for line in text.lines() {
+            match line.split_once('=') {
+                Some(("uses", name)) => record.uses = provider(name),
+                Some(("running", address)) => record.running = Some(address.to_owned()),
+                Some(("compose", project)) => record.compose = Some(project.to_owned()),
+                Some(("local", folder)) => record.local = Some(folder.into()),
+                Some(("checkout", folder)) if is_another_checkout(Path::new(folder), root) => return Self::default(),
+                Some(_) => {}
+                // An older version of this program wrote the provider's name alone.
+                None => record.uses = provider(line.trim()),
+            }
+        }
+        if record.uses == Some(Provider::Compose) && record.compose.is_none() {
+            record.compose = Some(checkout::unique_name(root));
+        }
+        record
     }
 
-    /// Writes the record. A failure is no error: without a record, the providers are tried in their usual order.
-    pub(crate) fn write(root: &Path, provider: Provider) {
-        if Self::read(root) != Some(provider) {
-            drop(checkout::make_state_dir(root).map(|dir| std::fs::write(dir.join(FILE), provider.name())));
-        }
+    /// Writes the record.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    fn write(&self, root: &Path) -> Result<(), Problem> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Problem::failed(format!("{} can't be written: {error}.", checkout::state_dir(root).join(FILE).display()))
+        };
+        let dir = checkout::make_state_dir(root).map_err(|error| failed(&error))?;
+        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        let values = [
+            ("uses", self.uses.map(|provider| provider.name().to_owned())),
+            ("running", self.running.clone()),
+            ("compose", self.compose.clone()),
+            ("local", self.local.as_ref().map(|folder| folder.display().to_string())),
+            ("checkout", Some(root.display().to_string())),
+        ];
+        let lines = values.into_iter().filter_map(|(key, value)| Some(format!("{key}={}\n", value?)));
+        let text: String = lines.collect();
+        // A run that is killed leaves the old record or the new one.
+        let aside = dir.join(format!("{FILE}-{}", std::process::id()));
+        let written: io::Result<()> =
+            std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, dir.join(FILE)));
+        written.map_err(|error| failed(&error))
     }
+
+    /// Writes down that the databases are on this server.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn use_server(root: &Path, provider: Provider, address: &Address) -> Result<(), Problem> {
+        let before = Self::read(root);
+        let running = (provider == Provider::Running).then(|| address.to_string());
+        let after = Self { uses: Some(provider), running, ..before.clone() };
+        if after == before { Ok(()) } else { after.write(root) }
+    }
+
+    /// Whether the databases are on a server at that address that this program didn't start.
+    pub(crate) fn uses_running(&self, address: &Address) -> bool {
+        self.uses == Some(Provider::Running) && self.running.as_ref() == Some(&address.to_string())
+    }
+
+    /// The name of the compose project. It tells the containers and the volumes of two checkouts apart, even if their
+    /// folders have the same name.
+    pub(crate) fn project(&self, root: &Path) -> String {
+        self.compose.clone().unwrap_or_else(|| checkout::unique_name(root))
+    }
+
+    /// Whether a container may have been made for this checkout.
+    pub(crate) fn has_project(&self) -> bool {
+        self.compose.is_some()
+    }
+
+    /// Writes down the name of the compose project, before anything of that name is made.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn keep_project(root: &Path, project: &str) -> Result<(), Problem> {
+        let before = Self::read(root);
+        let after = Self { compose: Some(project.to_owned()), ..before.clone() };
+        if after == before { Ok(()) } else { after.write(root) }
+    }
+
+    /// The folder of the private cluster, if it isn't in the folder of the checkout's state.
+    pub(crate) fn cluster(&self) -> Option<&Path> {
+        self.local.as_deref()
+    }
+
+    /// Writes down the folder of the private cluster, before it is made.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn keep_cluster(root: &Path, folder: &Path) -> Result<(), Problem> {
+        let before = Self::read(root);
+        let outside = !folder.starts_with(checkout::state_dir(root));
+        let after = Self { local: outside.then(|| folder.to_owned()), ..before.clone() };
+        if after == before { Ok(()) } else { after.write(root) }
+    }
+}
+
+/// Whether the record belongs to a checkout in `folder`, which still has it. Then `root` is a copy of that checkout, and
+/// not the same one in another place.
+fn is_another_checkout(folder: &Path, root: &Path) -> bool {
+    let same = match (folder.canonicalize(), root.canonicalize()) {
+        (Ok(folder), Ok(root)) => folder == root,
+        _ => false,
+    };
+    !same && checkout::state_dir(folder).join(FILE).exists() && !checkout::state_dir_is_chosen()
 }

@@ -102,7 +102,7 @@ fn an_engine_on_another_machine() {
     }
 }
 
-/// The run finds another port for the `.env` that it has just made. It doesn't change an `.env` that was there.
+/// The run finds another port for the `.env` that it has just made. It doesn't change an `.env` that a user has edited.
 #[test]
 fn a_port_that_is_taken() {
     let listener = Listener::closes();
@@ -110,9 +110,9 @@ fn a_port_that_is_taken() {
     workspace.set_authority("127.0.0.1", listener.port, ROLE, PASSWORD);
     let contract = workspace.read(".env.ci");
     let docker = StandInDocker::new(&workspace, "port-taken");
-    workspace.write(".env", &contract);
+    let own = workspace.write_own_env();
     docker.run(&["db-setup", "--server", "compose"]).code(6).says([&format!("Port {} is taken", listener.port)]);
-    assert_eq!(workspace.read(".env"), contract);
+    assert_eq!(workspace.read(".env"), own);
 
     workspace.remove(".env");
     docker.is_now("port-taken");
@@ -148,7 +148,7 @@ fn a_container_that_refuses_the_login() {
     server.create_role(ROLE, "an0ther-Passw0rd", "CREATEDB");
     let workspace = Workspace::generic().build();
     workspace.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
-    workspace.write(".env", workspace.read(".env.ci"));
+    workspace.write_own_env();
     let docker = StandInDocker::new(&workspace, "running");
     docker.run(&["db-setup", "--server", "compose"]).code(6).mentions(["volume", "password", ROLE]);
     let asked = docker.asked("compose version").len();

@@ -62,7 +62,7 @@ fn a_server_that_never_gets_ready_is_given_up_in_time() {
     let workspace = Workspace::generic().build();
     let listener = Listener::starts_up(usize::MAX, server.port);
     workspace.set_authority("127.0.0.1", listener.port, ROLE, PASSWORD);
-    workspace.write(".env", workspace.read(".env.ci"));
+    workspace.write_own_env();
     let outcome = workspace.run(&["db-setup", "--timeout", "1"]).code(6);
     outcome.says([listener.port.to_string().as_str(), "starting up"]);
 }
@@ -75,13 +75,13 @@ fn at(listener: &Listener) -> (Workspace, String) {
     (workspace, contract)
 }
 
-/// An `.env` that existed before belongs to the user, so the run fails and shows the ways out.
+/// An `.env` that the user has edited belongs to the user, so the run fails and shows the ways out.
 fn taken_port_of_the_users_own_file(listener: &Listener) {
-    let (workspace, contract) = at(listener);
-    workspace.write(".env", &contract);
+    let (workspace, _) = at(listener);
+    let own = workspace.write_own_env();
     let outcome = workspace.run(&["db-setup", "--timeout", "1"]).code(6);
     outcome.says([listener.port.to_string()]);
-    assert_eq!(workspace.read(".env"), contract);
+    assert_eq!(workspace.read(".env"), own);
 }
 
 /// A new `.env` may get another port.

@@ -22,6 +22,7 @@ mod migrate;
 mod migration_files;
 mod migrations;
 mod output;
+mod ownership;
 mod refused_login;
 mod setup;
 mod snapshots;

@@ -18,8 +18,7 @@ fn refusing(role_exists: bool) -> (Server, Workspace) {
 /// The user's own `.env` names the login. The run fails at once, whatever the timeout is, and shows both ways out.
 fn is_an_error_for_the_users_own_file(role_exists: bool) {
     let (server, workspace) = refusing(role_exists);
-    let contract = workspace.read(".env.ci");
-    workspace.write(".env", &contract);
+    let own = workspace.write_own_env();
     let outcome = workspace.run(&["db-setup", "--timeout", "600"]).code(6);
     let statement = if role_exists { "ALTER ROLE" } else { "CREATE ROLE" };
     // The ways out are an SQL statement for that server, and another port.
@@ -27,7 +26,7 @@ fn is_an_error_for_the_users_own_file(role_exists: bool) {
         .says([ROLE, &server.port.to_string()])
         .mentions_one_of(&[statement, "CREATE ROLE", "ALTER ROLE"])
         .mentions(["port"]);
-    assert_eq!(workspace.read(".env"), contract);
+    assert_eq!(workspace.read(".env"), own);
     server.assert_only(&[]);
 }
 
@@ -80,7 +79,7 @@ fn only_a_running_server_was_asked_for() {
 #[test]
 fn the_way_out_works() {
     let (server, workspace) = refusing(false);
-    workspace.write(".env", workspace.read(".env.ci"));
+    workspace.write_own_env();
     workspace.run(&["db-setup"]).code(6).mentions(["CREATE ROLE"]);
     server.create_role(ROLE, PASSWORD, "CREATEDB");
     workspace.run(&["db-setup"]).code(0);

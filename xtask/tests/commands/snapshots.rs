@@ -88,8 +88,7 @@ fn a_login_that_is_refused() {
     let server = Server::start();
     let workspace = Workspace::generic().build();
     workspace.set_authority("127.0.0.1", server.port, "keeper", "not-the-Passw0rd");
-    let contract = workspace.read(".env.ci");
-    workspace.write(".env", &contract);
+    workspace.write_own_env();
     assert("login-refused.plain", &workspace, &run(&workspace, &["db-setup"], "plain"));
 }
 

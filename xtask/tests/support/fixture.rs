@@ -86,11 +86,13 @@ services:
   db:
     image: ${POSTGRES_IMAGE:-postgres:15-alpine}
     environment:
-      POSTGRES_USER: ${POSTGRES_USER:?}
-      POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?}
+      POSTGRES_USER: ${POSTGRES_USER:-}
+      POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:-}
+      PGUSER: ${POSTGRES_USER:-}
+      PGPASSWORD: ${POSTGRES_PASSWORD:-}
       POSTGRES_DB: postgres
     ports:
-      - \"127.0.0.1:${POSTGRES_PORT:?}:5432\"
+      - \"127.0.0.1:${POSTGRES_PORT:-}:5432\"
     volumes:
       - data:/var/lib/postgresql/data
 

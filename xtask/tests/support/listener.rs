@@ -11,6 +11,7 @@ use std::time::Duration;
 enum Behaviour {
     Silent,
     Closes,
+    WebServer,
     StartsUp { refusals: usize, port: u16 },
 }
 
@@ -32,6 +33,11 @@ impl Listener {
     /// Accepts connections and closes them.
     pub(crate) fn closes() -> Self {
         Self::start(Behaviour::Closes)
+    }
+
+    /// Behaves like a web server: it waits for an empty line, and then answers.
+    pub(crate) fn web_server() -> Self {
+        Self::start(Behaviour::WebServer)
     }
 
     /// Behaves like a server that is starting up. It refuses the first `refusals` logins with 57P03. After that it
@@ -65,6 +71,7 @@ impl Listener {
                 match behaviour {
                     Behaviour::Silent => open.push(stream),
                     Behaviour::Closes => drop(stream),
+                    Behaviour::WebServer => drop(std::thread::spawn(|| answer_as_web_server(stream))),
                     Behaviour::StartsUp { refusals, port } => {
                         let refused = Arc::clone(&refused);
                         std::thread::spawn(move || {
@@ -89,6 +96,16 @@ impl Drop for Listener {
             let _ = thread.join();
         }
     }
+}
+
+fn answer_as_web_server(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut said = Vec::new();
+    while !said.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        said.push(byte[0]);
+    }
+    stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")
 }
 
 /// Answers as PostgreSQL does while it starts up: it declines encryption and refuses the login with 57P03. The refusal is

@@ -74,7 +74,7 @@ pub(crate) fn fill_cache(cache: &Path) {
     let made_by = [Path::new(env!("CARGO_BIN_EXE_xtask")).to_owned()];
     let kept = kept("cache", &made_by, |folder| {
         let workspace = Workspace::generic().build();
-        workspace.run(&["db-setup"]).code(0);
+        workspace.xtask(&["db-setup"]).own_cache().run().code(0);
         workspace.run(&["db-stop"]).code(0);
         pack(&workspace.base().join("cache"), &folder.join("cache.tar"));
     });

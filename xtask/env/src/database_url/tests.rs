@@ -140,6 +140,7 @@ fn a_wrong_port_is_not_shown() {
 
 #[test]
 fn other_nonsense_is_refused() {
+    is_refused_as(&UrlError::Brackets, &["postgres://me:hunter2@[::1]/shop", "postgres://me:x@h/shop?host=[::1]"]);
     is_refused_as(&UrlError::Malformed(url::ParseError::InvalidIpv6Address), &["postgres://me:hunter2@[::x]/shop"]);
     is_refused_as(
         &UrlError::NotUtf8,
@@ -247,7 +248,7 @@ fn the_same_database_is_seen_however_its_host_is_written() {
     let same = [
         "postgres://a@localhost/shop",
         "postgresql://b:x@127.0.0.1:5432/shop",
-        "postgres://c@[::1]/shop",
+        "postgres://c@localhost/shop?host=::1",
         "postgres://d@LOCALHOST:5432/other?dbname=shop",
         "postgres://e@localhost./shop",
         "postgres://f@db.localhost/sho%70",

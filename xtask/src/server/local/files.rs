@@ -1,27 +1,31 @@
-//! The files of a private cluster: where they are, and how they are copied from a cache of initdb's result.
+//! The files of a private cluster: where they are, and how they are made.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use super::binaries::Binaries;
+use super::cache::Cache;
 use crate::account::Account;
 use crate::checkout;
 use crate::env_file::write_private;
 use crate::interrupt::Interrupt;
 use crate::problem::Problem;
 use crate::process::Child;
+use crate::server::Record;
 
-/// The superuser of a private cluster. Only this program logs in as that role.
-pub(crate) const SUPERUSER: &str = "postgres";
+/// The superuser of a private cluster. Only this program logs in as that role, so no URL may name it.
+const SUPERUSER: &str = "xtask_superuser";
+
+/// The superuser of a cluster that an older version of this program made.
+const OLD_SUPERUSER: &str = "postgres";
 
 /// How long initdb may take. It is slow on a slow disk.
 const INITDB_DEADLINE: Duration = Duration::from_secs(120);
@@ -31,12 +35,6 @@ const LOCALES: [&str; 2] = ["C.UTF-8", "C"];
 
 /// The name of a data folder that isn't complete yet. The number of the process that makes it follows.
 const UNFINISHED: &str = "data.new-";
-
-/// The end of the name of a cache that isn't complete yet. The number of the process that makes it follows.
-const UNPUBLISHED: &str = ".new-";
-
-/// The version of the cache's form. It changes together with the form, so that an older cache isn't used.
-const CACHE_FORMAT: u32 = 1;
 
 /// A private cluster's folder.
 #[derive(Clone, Debug)]
@@ -68,7 +66,9 @@ impl Files {
             .remedy("Choose another XTASK_STATE_DIR, or let other accounts pass through the folders above it.")
             .into());
         }
-        Ok(Self { dir: Path::new("/var/lib/xtask").join(checkout::unique_name(root)) })
+        // A checkout that is moved keeps its cluster.
+        let kept = Record::read(root).cluster().map(Path::to_owned);
+        Ok(Self { dir: kept.unwrap_or_else(|| Path::new("/var/lib/xtask").join(checkout::unique_name(root))) })
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -83,9 +83,24 @@ impl Files {
         self.dir.join("superuser-password")
     }
 
+    /// Holds the password of a new cluster, which all clusters from one cache have in common.
+    fn first_password_file(&self) -> PathBuf {
+        self.dir.join("first-password")
+    }
+
+    fn superuser_file(&self) -> PathBuf {
+        self.dir.join("superuser")
+    }
+
     /// The major version that made the cluster, or `None` if there is no cluster.
     pub(crate) fn made_by(&self) -> Option<u32> {
         fs::read_to_string(self.data().join("PG_VERSION")).ok()?.trim().parse().ok()
+    }
+
+    /// The name of the superuser.
+    pub(crate) fn superuser(&self) -> String {
+        let other = if self.made_by().is_some() { OLD_SUPERUSER } else { SUPERUSER };
+        fs::read_to_string(self.superuser_file()).unwrap_or_else(|_| other.to_owned())
     }
 
     /// Reads the superuser's password.
@@ -97,6 +112,19 @@ impl Files {
         })
     }
 
+    /// The password that a new cluster has until the superuser's first login.
+    pub(crate) fn first_password(&self) -> Option<String> {
+        fs::read_to_string(self.first_password_file()).ok()
+    }
+
+    /// Forgets the first password. From then on the cluster has a password of its own.
+    ///
+    /// # Errors
+    /// The file can't be removed.
+    pub(crate) fn forget_first_password(&self) -> io::Result<()> {
+        fs::remove_file(self.first_password_file())
+    }
+
     /// The log's last lines.
     pub(crate) fn log_tail(&self, lines: usize) -> Vec<String> {
         let log = fs::read(self.log()).unwrap_or_default();
@@ -106,57 +134,99 @@ impl Files {
     }
 
     /// Makes the cluster's files. They are copied from the cache. If that fails, initdb makes them, and then they are
-    /// cached.
+    /// cached. Returns the cache that the files come from.
     ///
     /// Incomplete files of another run are replaced. The folder `data` itself is either complete or missing.
     ///
     /// # Errors
-    /// A folder can't be written to, or initdb fails. The error holds initdb's output.
-    pub(crate) fn create(&self, binaries: &Binaries, account: &Account, interrupt: &Interrupt) -> Result<()> {
+    /// A folder can't be written to, or initdb fails. The error holds initdb's output. Or `data` holds files that are no
+    /// cluster, which are kept.
+    pub(super) fn create(
+        &self,
+        binaries: &Binaries,
+        account: &Account,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Cache>> {
         let failed = |error: io::Error| {
             Problem::failed(format!("The cluster can't be made in {}: {error}.", self.dir.display()))
         };
-        make_dir(&self.dir, 0o755).map_err(failed)?;
+        self.refuse_other_files()?;
+        DirBuilder::new().recursive(true).mode(0o755).create(&self.dir).map_err(failed)?;
         // Only this run has the name, because the initdb of a run that was killed may still be writing.
         let new = self.dir.join(format!("{UNFINISHED}{}", std::process::id()));
-        let cached = checkout::cache_dir(account.is_other()).join(cache_key(binaries));
         remove_dir(&new).map_err(failed)?;
-        if copy_cached(&cached, &new, &self.password_file(), account).is_err() {
-            // If anything is wrong with the cache, initdb makes all files.
+        let cache = Cache::of(binaries, &LOCALES.iter().flat_map(|locale| flags(locale)).collect::<Vec<_>>());
+        let copied = cache.as_ref().and_then(|cache| cache.copy_to(&new, account).ok());
+        let is_copied = copied.is_some();
+        let first = if let Some(password) = copied {
+            password
+        } else {
+            // If anything is wrong with the cache, initdb makes all files, and they replace the cache.
             remove_dir(&new).map_err(failed)?;
-            self.initdb(&new, binaries, account, interrupt)?;
-            // A cache that can't be written only costs time.
-            drop(fill_cache(&cached, &new, &self.password_file()));
+            let password = self.initdb(&new, binaries, account, interrupt)?;
+            if let Some(cache) = &cache {
+                cache.discard();
+                // A cache that can't be written only costs time.
+                drop(cache.fill(&new, &password));
+            }
+            password
+        };
+        let own = random_hex(24).map_err(failed)?;
+        let texts = [
+            (self.password_file(), own.as_str()),
+            (self.first_password_file(), first.as_str()),
+            (self.superuser_file(), SUPERUSER),
+        ];
+        for (path, text) in texts {
+            drop(fs::remove_file(&path));
+            write_private(&path, text).map_err(failed)?;
         }
         fs::rename(&new, self.data()).map_err(failed)?;
-        Ok(())
+        Ok(cache.filter(|_| is_copied))
+    }
+
+    /// Throws away a cluster that was made from a cache a moment ago and doesn't start, and the cache.
+    ///
+    /// # Errors
+    /// The files can't be removed.
+    pub(super) fn discard(&self, cache: &Cache) -> Result<()> {
+        cache.discard();
+        let failed = |error| Problem::failed(format!("{} can't be removed: {error}.", self.data().display()));
+        Ok(remove_dir(&self.data()).map_err(failed)?)
+    }
+
+    /// Refuses a folder that has files, but isn't a cluster that PostgreSQL can use. It may be what is left of one.
+    fn refuse_other_files(&self) -> Result<(), Problem> {
+        let data = self.data();
+        if fs::read_dir(&data).map_or(true, |mut entries| entries.next().is_none()) {
+            return Ok(());
+        }
+        let what =
+            format!("PostgreSQL can't use {}, because its file PG_VERSION is missing or damaged.", data.display());
+        Err(Problem::unavailable(what)
+            .detail("The folder may hold what is left of this checkout's databases, so nothing was changed in it.")
+            .remedy("If you have a copy of the folder, put the copy in its place.")
+            .remedy(format!(
+                "or keep it aside and start with empty databases: mv '{0}' '{0}.broken', then cargo xtask db-setup",
+                data.display()
+            )))
     }
 
     /// Removes the incomplete folders of runs that were killed, here and in the cache.
     pub(crate) fn sweep(&self) {
-        for dir in [self.dir.clone(), checkout::cache_dir(nix::unistd::geteuid().is_root())] {
-            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let pid = name.rsplit_once(UNFINISHED).or_else(|| name.rsplit_once(UNPUBLISHED));
-                let gone = pid.and_then(|(_, pid)| pid.parse().ok()).is_some_and(|pid| !exists(Pid::from_raw(pid)));
-                // The initdb of a run that was killed may still be running. A later run then removes its folder.
-                if gone && !has_server(&entry.path()) {
-                    drop(remove_dir(&entry.path()));
-                }
-            }
-        }
+        remove_left(&self.dir, UNFINISHED);
+        Cache::sweep();
     }
 
-    fn initdb(&self, data: &Path, binaries: &Binaries, account: &Account, interrupt: &Interrupt) -> Result<()> {
+    /// Runs initdb. Returns the superuser's password.
+    fn initdb(&self, data: &Path, binaries: &Binaries, account: &Account, interrupt: &Interrupt) -> Result<String> {
         let failed =
             |error: io::Error| Problem::failed(format!("initdb can't be run in {}: {error}.", self.dir.display()));
         let password = random_hex(24).map_err(failed)?;
-        drop(fs::remove_file(self.password_file()));
-        write_private(&self.password_file(), &password).map_err(failed)?;
         let mut said = String::new();
         for locale in LOCALES {
             remove_dir(data).map_err(failed)?;
-            fs::DirBuilder::new().mode(0o700).create(data).map_err(failed)?;
+            DirBuilder::new().mode(0o700).create(data).map_err(failed)?;
             account.own(data).map_err(failed)?;
             let handed = self.dir.join("password.new");
             drop(fs::remove_file(&handed));
@@ -170,7 +240,7 @@ impl Files {
             drop(fs::remove_file(&handed));
             let ended = ended?;
             if ended.status.success() {
-                return Ok(());
+                return Ok(password);
             }
             said = ended.stderr;
         }
@@ -190,61 +260,19 @@ fn flags(locale: &str) -> Vec<String> {
         .into()
 }
 
-fn cache_key(binaries: &Binaries) -> String {
-    let flags: Vec<_> = LOCALES.iter().flat_map(|locale| flags(locale)).collect();
-    let all = format!("{CACHE_FORMAT} {} {} {}", binaries.full_version, binaries.dir.display(), flags.join(" "));
-    format!("initdb-{}-{:016x}", binaries.version(), checkout::fnv1a(all.as_bytes()))
-}
-
-fn copy_cached(cached: &Path, data: &Path, password_file: &Path, account: &Account) -> io::Result<()> {
-    let password = fs::read_to_string(cached.join("superuser-password"))?;
-    copy_dir(&cached.join("data"), data, account)?;
-    drop(fs::remove_file(password_file));
-    write_private(password_file, &password)
-}
-
-/// Fills the cache, and publishes it with a rename: another run sees the whole cache or none.
-fn fill_cache(cached: &Path, data: &Path, password_file: &Path) -> io::Result<()> {
-    let parent = cached.parent().unwrap_or(cached);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-    let new = cached.with_file_name(format!(
-        "{}{UNPUBLISHED}{}",
-        cached.file_name().unwrap_or_default().to_string_lossy(),
-        std::process::id()
-    ));
-    remove_dir(&new)?;
-    fs::DirBuilder::new().mode(0o700).create(&new)?;
-    let filled = copy_dir(data, &new.join("data"), &Account::Own)
-        .and_then(|()| fs::copy(password_file, new.join("superuser-password")).map(drop))
-        .and_then(|()| fs::rename(&new, cached));
-    if filled.is_err() {
-        drop(remove_dir(&new));
-    }
-    filled
-}
-
-fn copy_dir(from: &Path, to: &Path, account: &Account) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).create(to)?;
-    account.own(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_dir(&entry.path(), &target, account)?;
-        } else {
-            fs::copy(entry.path(), &target)?;
-            fs::set_permissions(&target, fs::Permissions::from_mode(0o600))?;
-            account.own(&target)?;
+/// Removes the incomplete folders of runs that were killed. Their names end in `infix` and the number of a process.
+pub(super) fn remove_left(folder: &Path, infix: &str) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.rsplit_once(infix).and_then(|(_, pid)| pid.parse().ok());
+        // The initdb of a run that was killed may still be running. A later run then removes its folder.
+        if pid.is_some_and(|pid| !exists(Pid::from_raw(pid))) && !has_server(&entry.path()) {
+            drop(remove_dir(&entry.path()));
         }
     }
-    Ok(())
 }
 
-fn make_dir(dir: &Path, mode: u32) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(mode).create(dir)
-}
-
-fn remove_dir(dir: &Path) -> io::Result<()> {
+pub(super) fn remove_dir(dir: &Path) -> io::Result<()> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
@@ -260,9 +288,10 @@ fn has_server(data: &Path) -> bool {
     pid.and_then(i32::checked_abs).is_some_and(|pid| exists(Pid::from_raw(pid)))
 }
 
-/// Returns whether a process with this number exists, whoever owns it.
+/// Returns whether a process with this number exists that this user may signal. A process of another user isn't one of
+/// this user's servers. PostgreSQL decides in the same way (`CreateLockFile` in `miscinit.c`).
 pub(super) fn exists(pid: Pid) -> bool {
-    kill(pid, None) != Err(Errno::ESRCH)
+    pid.as_raw() > 0 && kill(pid, None).is_ok()
 }
 
 /// Random bytes from the system, as hexadecimal digits.

@@ -1,64 +1,45 @@
 //! A private cluster of this checkout, made with PostgreSQL's binaries. It is durable, listens on the loopback
 //! interface, asks for passwords, and goes on running after this command.
 //!
-//! `postgres` is spawned directly, in its own session. The next command finds it through its pid file. A pid file alone
-//! proves nothing, because the server may be gone and another process may have its number. So a process is signalled
-//! only if it is proven to be this cluster's server.
+//! `postgres` is spawned directly, in its own session. The next command finds it through its pid file. A login proves
+//! nothing about a server, and neither does a number in a file: what counts is the data folder that a process serves.
 
 mod binaries;
+mod cache;
 mod files;
+mod pid_file;
+mod start;
 
-use std::fs::{self, OpenOptions};
 use std::net::TcpListener;
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{Connection, Row};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+use sqlx::{AssertSqlSafe, Connection, Row};
 
 pub(crate) use self::binaries::Binaries;
-use self::files::{Files, SUPERUSER};
-use super::StartError;
+use self::files::Files;
+use self::pid_file::{Holder, PidFile, Running};
+use self::start::Start;
+use super::{Record, StartError, roles};
 use crate::account::Account;
 use crate::connection::readiness::{self, Answer};
-use crate::database_url::Address;
+use crate::connection::sql::{identifier, literal};
+use crate::database_url::{Address, DatabaseUrl};
 use crate::interrupt::Interrupt;
 use crate::problem::Problem;
 
 /// How long a server may take to shut down. It writes everything to disk first.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
 
-/// The longest log, in bytes. A longer log is emptied at the next start.
-const LOG_LIMIT: u64 = 8 << 20;
-
 /// This checkout's private cluster, whether it exists yet or not.
 pub(crate) struct Cluster {
+    root: PathBuf,
     files: Files,
     account: Account,
-}
-
-/// The cluster's server, with the numbers from its pid file.
-#[derive(Clone, Copy)]
-pub(crate) struct Running {
-    pid: Pid,
-    pub(crate) port: u16,
-}
-
-/// The process that a pid file names, as far as the system describes it.
-enum Holder {
-    /// It is this cluster's server.
-    Server,
-    /// It is gone, or it belongs to another program.
-    Nobody,
-    /// It exists, but this system doesn't tell what it is.
-    Unknown,
 }
 
 impl Cluster {
@@ -69,7 +50,7 @@ impl Cluster {
     /// folder.
     pub(crate) fn locate(root: &Path) -> Result<Self> {
         let account = Account::find()?;
-        Ok(Self { files: Files::locate(root, &account)?, account })
+        Ok(Self { root: root.to_owned(), files: Files::locate(root, &account)?, account })
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -88,20 +69,28 @@ impl Cluster {
         Binaries::find(self.files.made_by(), interrupt)
     }
 
-    /// The options for a login as the superuser at `address`.
+    /// Refuses URLs whose user is the cluster's superuser, because a URL's password would replace the superuser's.
     ///
     /// # Errors
-    /// The superuser's password can't be read.
-    pub(crate) fn superuser(&self, address: &Address) -> Result<PgConnectOptions> {
-        Ok(PgConnectOptions::new_without_pgpass()
-            .host(address.listen_ip())
-            .port(address.port)
-            .username(SUPERUSER)
-            .password(&self.files.password()?)
-            .database("postgres")
-            // Without this setting, PGSSLMODE would decide.
-            .ssl_mode(PgSslMode::Disable)
-            .application_name("xtask"))
+    /// A URL names the superuser.
+    pub(crate) fn refuse_superuser<'u>(&self, mut urls: impl Iterator<Item = &'u DatabaseUrl>) -> Result<(), Problem> {
+        let superuser = self.files.superuser();
+        let Some(url) = urls.find(|url| url.user == superuser) else { return Ok(()) };
+        let what = format!(
+            "{} names the role {superuser}, which this checkout's private cluster keeps for itself.",
+            url.variable
+        );
+        Err(Problem::failed(what)
+            .remedy(format!("Name another user in {}", url.variable))
+            .remedy(format!(
+                "or keep the cluster's data aside, and start with empty databases: cargo xtask db-stop; mv '{0}' '{0}.old'; \
+                 cargo xtask db-setup",
+                self.dir().display()
+            )))
+    }
+
+    fn pid_file(&self) -> PidFile {
+        PidFile::of(self.files.data())
     }
 
     /// Returns the server, if it runs.
@@ -110,10 +99,10 @@ impl Cluster {
     /// It is unknown whether the server runs: a process has its number, but neither the system nor the server tells
     /// more.
     pub(crate) async fn running(&self) -> Result<Option<Running>> {
-        let Some(running) = self.pid_file() else {
+        let Some(running) = self.pid_file().running() else {
             return Ok(None);
         };
-        match self.holder(running.pid) {
+        match self.pid_file().holder(running.pid) {
             Holder::Server => Ok(Some(running)),
             Holder::Nobody => Ok(None),
             Holder::Unknown if self.answers(running.port).await => Ok(Some(running)),
@@ -122,12 +111,13 @@ impl Cluster {
                 running.pid, running.port
             ))
             .remedy(format!("Look at the process: ps -p {}", running.pid))
-            .remedy(format!("If it isn't PostgreSQL: rm '{}'", self.files.data().join("postmaster.pid").display()))
+            .remedy(format!("If it isn't PostgreSQL: rm '{}'", self.pid_file().path().display()))
             .into()),
         }
     }
 
-    /// Starts the server, and waits until it is ready. The cluster is made first if there is none.
+    /// Starts the server, and waits until it is ready. The cluster is made first if there is none. Returns the server's
+    /// version and a session as the superuser.
     ///
     /// A server of this cluster that runs on another port is stopped, and started on this one.
     ///
@@ -139,112 +129,32 @@ impl Cluster {
         address: &Address,
         patience: Duration,
         interrupt: &Interrupt,
-    ) -> Result<String, StartError> {
+    ) -> Result<(String, PgConnection), StartError> {
+        let start = Start { cluster: self, binaries, address, patience, interrupt };
         if let Some(running) = self.running().await? {
             if running.port == address.port {
-                return self.ready(address, Instant::now() + patience, async || Ok(())).await;
+                return start.ready(running.pid, None).await;
             }
             self.stop(interrupt).await?;
         }
-        self.clear_stale_pid_file()?;
+        self.pid_file().clear_stale()?;
         self.files.sweep();
-        if !self.exists() {
-            self.files.create(binaries, &self.account, interrupt)?;
-        }
-        if !port_is_free(address) {
-            return self.is_up_already(address, patience, interrupt).await?.ok_or(StartError::PortTaken);
-        }
-        let mut server = self.spawn(binaries, address)?;
-        let alive = async || {
-            interrupt.check()?;
-            match server.try_wait() {
-                Ok(None) => Ok(()),
-                _ => Err(Problem::unavailable("PostgreSQL ended while it was starting.").into()),
+        let cache = if self.exists() {
+            None
+        } else {
+            Record::keep_cluster(&self.root, self.dir())?;
+            self.files.create(binaries, &self.account, interrupt)?
+        };
+        match (start.launch().await, cache) {
+            (Err(StartError::Failed(_)), Some(cache)) if self.running().await?.is_none() => {
+                interrupt.check()?;
+                // The cluster is new and holds nothing yet, so it is the cache that doesn't work.
+                self.files.discard(&cache)?;
+                self.files.create(binaries, &self.account, interrupt)?;
+                start.launch().await
             }
-        };
-        let ended = self.ready(address, Instant::now() + patience, alive).await;
-        if !matches!(ended, Err(StartError::Failed(_))) || matches!(server.try_wait(), Ok(None)) {
-            return ended;
+            (ended, _) => ended,
         }
-        // The server has ended. Another one may have been first.
-        match self.is_up_already(address, patience, interrupt).await? {
-            Some(version) => Ok(version),
-            None if !port_is_free(address) => Err(StartError::PortTaken),
-            None => ended,
-        }
-    }
-
-    /// Waits for a server of this cluster that a killed run started at this address, and that had no pid file yet when
-    /// this run looked first. Returns its version, or `None` if there is no such server.
-    async fn is_up_already(
-        &self,
-        address: &Address,
-        patience: Duration,
-        interrupt: &Interrupt,
-    ) -> Result<Option<String>, StartError> {
-        interrupt.check()?;
-        if self.running().await?.is_none_or(|running| running.port != address.port) {
-            return Ok(None);
-        }
-        self.ready(address, Instant::now() + patience, async || Ok(interrupt.check()?)).await.map(Some)
-    }
-
-    async fn ready(
-        &self,
-        address: &Address,
-        deadline: Instant,
-        alive: impl AsyncFnMut() -> Result<()>,
-    ) -> Result<String, StartError> {
-        let explain = |problem: Problem| {
-            problem
-                .detail(format!("The end of its log, {}:", self.files.log().display()))
-                .details(self.files.log_tail(10))
-        };
-        match readiness::wait(&self.superuser(address)?, deadline, alive).await {
-            Ok(Answer::Ready(version)) => Ok(version),
-            Ok(answer) => Err(StartError::Failed(
-                explain(Problem::unavailable(format!("This checkout's PostgreSQL can't be used: {answer}."))).into(),
-            )),
-            Err(error) => Err(StartError::Failed(match error.downcast::<Problem>() {
-                Ok(problem) if problem.exit == crate::problem::Exit::Unavailable => explain(problem).into(),
-                Ok(problem) => problem.into(),
-                Err(error) => error,
-            })),
-        }
-    }
-
-    fn spawn(&self, binaries: &Binaries, address: &Address) -> Result<std::process::Child> {
-        let failed = |error: std::io::Error| {
-            Problem::unavailable(format!("{} can't be started: {error}.", binaries.program("postgres").display()))
-        };
-        let path = self.files.log();
-        let too_long = fs::metadata(&path).is_ok_and(|log| log.len() > LOG_LIMIT);
-        let mut options = OpenOptions::new();
-        options.create(true).write(true).append(!too_long).truncate(too_long).mode(0o600);
-        let log = options.open(&path).map_err(failed)?;
-        let mut command = Command::new(binaries.program("postgres"));
-        command
-            .arg("-D")
-            .arg(self.files.data())
-            .arg("-p")
-            .arg(address.port.to_string())
-            .args(["-c", &format!("listen_addresses={}", address.listen_ip())])
-            // A socket's path can have at most 107 bytes, and the path of a checkout's folder may be longer.
-            .args(["-c", "unix_socket_directories="])
-            .args(["-c", "logging_collector=off"])
-            .current_dir("/")
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().map_err(failed)?)
-            .stderr(log);
-        self.account.apply(&mut command);
-        // SAFETY: Only async-signal-safe functions may be called between fork and exec. setsid(2) is one of them
-        // (signal-safety(7)), and nothing is allocated. In its own session, the server outlives the terminal.
-        unsafe {
-            command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(std::io::Error::from));
-        }
-        Ok(command.spawn().map_err(failed)?)
     }
 
     /// Stops the server and waits until it is gone. Returns whether it ran.
@@ -264,9 +174,9 @@ impl Cluster {
             }
         }
         let deadline = Instant::now() + STOP_DEADLINE;
-        let stopping = || match self.holder(running.pid) {
+        let stopping = || match self.pid_file().holder(running.pid) {
             Holder::Server => true,
-            Holder::Unknown => self.pid_file().is_some(),
+            Holder::Unknown => self.pid_file().running().is_some(),
             Holder::Nobody => false,
         };
         while stopping() {
@@ -285,59 +195,65 @@ impl Cluster {
         Ok(true)
     }
 
-    /// The number of the process and the port, which are the first and the fourth line of `postmaster.pid`
-    /// (PostgreSQL's `src/include/utils/pidfile.h`).
-    fn pid_file(&self) -> Option<Running> {
-        let text = fs::read_to_string(self.files.data().join("postmaster.pid")).ok()?;
-        let lines: Vec<&str> = text.lines().collect();
-        let pid = lines.first()?.trim().parse().ok()?;
-        let port = lines.get(3).and_then(|port| port.trim().parse().ok()).unwrap_or(0);
-        Some(Running { pid: Pid::from_raw(pid), port })
-    }
-
-    /// Finds out what a process is. PostgreSQL changes into its data folder, so the system shows which cluster it
-    /// serves.
-    fn holder(&self, pid: Pid) -> Holder {
-        if !files::exists(pid) {
-            return Holder::Nobody;
-        }
-        let data = self.files.data().canonicalize();
-        match (fs::read_link(format!("/proc/{pid}/cwd")), data) {
-            (Ok(cwd), Ok(data)) if cwd == data => Holder::Server,
-            (Ok(_), Ok(_)) => Holder::Nobody,
-            // The process ended between the two questions, and isn't reaped yet.
-            (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound && Path::new("/proc/self/cwd").exists() => {
-                Holder::Nobody
-            }
-            _ => Holder::Unknown,
-        }
-    }
-
     /// Returns whether the server on this port says that it serves this cluster.
     async fn answers(&self, port: u16) -> bool {
         let address = Address { host: "127.0.0.1".into(), port };
-        let Ok(options) = self.superuser(&address) else {
+        let Ok(Ok(mut connection)) = self.log_in(&address).await else {
             return false;
         };
-        let Ok(mut connection) = xtask_connect::connect(options).await else {
-            return false;
-        };
-        let row = sqlx::raw_sql("SHOW data_directory").fetch_one(&mut connection).await;
+        let served = self.serves(&mut connection).await;
         drop(connection.close().await);
-        let said = row.ok().and_then(|row| row.try_get::<String, _>(0).ok());
-        said.and_then(|dir| Path::new(&dir).canonicalize().ok()) == self.files.data().canonicalize().ok()
+        served.is_ok_and(|version| version.is_some())
     }
 
-    /// Removes a stale pid file. PostgreSQL refuses to start while any process has the number in its pid file. After a
-    /// restart of the machine, another program may have that number.
-    fn clear_stale_pid_file(&self) -> Result<()> {
-        let stale = self
-            .pid_file()
-            .is_some_and(|running| files::exists(running.pid) && matches!(self.holder(running.pid), Holder::Nobody));
-        if stale {
-            fs::remove_file(self.files.data().join("postmaster.pid"))?;
+    /// Returns the server's version, if it says that it serves this cluster.
+    async fn serves(&self, connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+        let question =
+            "SELECT current_setting('data_directory'), split_part(current_setting('server_version'), ' ', 1)";
+        let row = sqlx::raw_sql(question).fetch_one(connection).await?;
+        let (folder, version): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let is_ours = Path::new(&folder).canonicalize().ok() == self.files.data().canonicalize().ok();
+        Ok(is_ours.then_some(version))
+    }
+
+    /// Logs in as the superuser. At its first login, a new cluster gets a password that no other cluster has.
+    ///
+    /// # Errors
+    /// The superuser's password can't be read, or the file of the first one can't be removed.
+    async fn log_in(&self, address: &Address) -> Result<Result<PgConnection, Answer>> {
+        let own = self.files.password()?;
+        let Some(first) = self.files.first_password() else {
+            return Ok(readiness::connect(self.superuser(address, &own)).await);
+        };
+        let mut connection = match readiness::connect(self.superuser(address, &first)).await {
+            Ok(connection) => connection,
+            // A run that was killed has set the cluster's own password.
+            Err(Answer::Refused(_)) => match readiness::connect(self.superuser(address, &own)).await {
+                Ok(connection) => connection,
+                refused => return Ok(refused),
+            },
+            other => return Ok(other),
+        };
+        let set = format!("ALTER ROLE {} PASSWORD {}", identifier(&self.files.superuser()), literal(&own));
+        if let Err(error) = sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut connection).await {
+            return Ok(Err(Answer::NotYet(format!("the superuser's password can't be set: {error}"))));
         }
-        Ok(())
+        let failed = |error| Problem::failed(format!("{} can't be changed: {error}.", self.dir().display()));
+        self.files.forget_first_password().map_err(failed)?;
+        Ok(Ok(connection))
+    }
+
+    fn superuser(&self, address: &Address, password: &str) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .host(address.listen_ip())
+            .port(address.port)
+            .username(&self.files.superuser())
+            .password(password)
+            .database("postgres")
+            // Without this setting, PGSSLMODE would decide.
+            .ssl_mode(PgSslMode::Disable)
+            .application_name("xtask")
+            .options(roles::QUIET)
     }
 }
 

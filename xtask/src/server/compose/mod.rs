@@ -5,13 +5,16 @@
 //! that only at the interval of the health check. The user, the password and the port reach compose through the
 //! environment.
 
+mod engine;
+mod override_file;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::StartError;
+use super::{Record, StartError};
 use crate::checkout;
 use crate::connection::readiness::{self, Answer};
 use crate::database_url::DatabaseUrl;
@@ -23,6 +26,8 @@ use crate::process::{Child, Ended};
 const FILE: &str = "compose.yaml";
 /// The service in the compose file.
 const SERVICE: &str = "db";
+/// The address at which the compose file opens the container's port.
+const PUBLISHED: &str = "127.0.0.1";
 /// The image, unless `POSTGRES_IMAGE` names another one. `compose.yaml` has the same default.
 const IMAGE: &str = "postgres:15-alpine";
 
@@ -45,9 +50,10 @@ pub(crate) struct Compose {
     /// `docker compose` or `docker-compose`.
     command: Vec<String>,
     root: PathBuf,
-    /// The name of the project. It tells the containers and the volumes of two checkouts apart, even if their folders
-    /// have the same name.
+    /// The name of the project, see [`Record::project`].
     project: String,
+    /// The plugin's version, such as `2.26.1-4`. It is empty for the standalone program.
+    version: String,
     image_is_there: bool,
     /// How long a question may take.
     question: Duration,
@@ -77,7 +83,7 @@ impl Compose {
         if docker.is_none() && standalone.is_none() {
             return unusable("Docker isn't installed", "Install it: https://docs.docker.com/get-started/get-docker/");
         }
-        if let Some(host) = remote_engine(docker.as_deref(), question, interrupt) {
+        if let Some(host) = engine::remote(docker.as_deref(), question, interrupt) {
             return unusable(
                 &format!("Docker's engine is on another machine ({host}), and nothing is started there"),
                 "docker context use default, and unset DOCKER_HOST",
@@ -108,6 +114,12 @@ impl Compose {
             vec!["docker".to_owned(), "compose".to_owned()]
         } else if standalone_works() {
             vec!["docker-compose".to_owned()]
+        } else if [&plugin, &image].into_iter().flatten().flatten().any(|ended| ended.stderr.contains("podman")) {
+            return unusable(
+                "the program docker is podman's here, and has no compose",
+                "Install Docker, or let Docker's own program with its compose plugin use podman's service: \
+                 systemctl --user start podman.socket, and DOCKER_HOST=unix://$XDG_RUNTIME_DIR/podman/podman.sock",
+            );
         } else if let Some(Err(error)) = &plugin {
             interrupt.check()?;
             return silent(error);
@@ -134,8 +146,12 @@ impl Compose {
             }
             _ => false,
         };
-        let project = checkout::unique_name(root);
-        Ok(Ok(Self { command, root: root.to_owned(), project, image_is_there, question }))
+        let version = match &plugin {
+            Some(Ok(ended)) if command.len() > 1 => ended.stdout.trim().to_owned(),
+            _ => String::new(),
+        };
+        let project = Record::read(root).project(root);
+        Ok(Ok(Self { command, root: root.to_owned(), project, version, image_is_there, question }))
     }
 
     /// Describes what [`Compose::start`] would run.
@@ -152,7 +168,7 @@ impl Compose {
     /// Starts the container, and waits until PostgreSQL in it is ready. The container is made first if there is none.
     ///
     /// # Errors
-    /// [`StartError::Unusable`] if the image can't be pulled, [`StartError::PortTaken`] if the port is taken, or else
+    /// [`StartError::Unusable`] if the container can't be reached at the URL's address or the image can't be pulled, [`StartError::PortTaken`] if the port is taken, or else
     /// the failure with the last lines of the container's log.
     pub(crate) async fn start(
         &self,
@@ -160,6 +176,17 @@ impl Compose {
         patience: Duration,
         interrupt: &Interrupt,
     ) -> Result<String, StartError> {
+        if url.address.listen_ip() != PUBLISHED {
+            return Err(StartError::Unusable(Unusable {
+                why: format!(
+                    "a container's port is open at {PUBLISHED} only, but {} names {}",
+                    url.variable, url.address
+                ),
+                remedy: format!("Write localhost or {PUBLISHED} into {}", url.variable),
+            }));
+        }
+        Record::keep_project(&self.root, &self.project)?;
+        override_file::write(self, url);
         let deadline = if self.image_is_there { UP } else { PULL };
         let up = self.compose(deadline, Some(url)).args(["up", "-d", SERVICE]);
         let ended = up.run(interrupt)?;
@@ -218,7 +245,7 @@ impl Compose {
     /// The problem that the container refuses the login. Its data keeps the user and the password that it was made
     /// with, whatever the URL says now.
     pub(crate) fn other_password(&self, said: &str, url: &DatabaseUrl) -> Problem {
-        let volume = format!("{}_data", self.project);
+        let volume = volume(&self.project);
         Problem::unavailable(format!(
             "The container's PostgreSQL refuses the login of {}: {said}.",
             url.variable
@@ -230,15 +257,9 @@ impl Compose {
         .remedy(format!("Put the old user and password back into {}", url.variable))
         .remedy(format!(
             "or start with an empty server, which deletes all of its data: {} -p {} down && docker volume rm {volume}",
-            self.bare_command(),
+            self.command.join(" "),
             self.project
         ))
-    }
-
-    /// The compose command for the user to type. Compose needs values for the file's variables even for `down`.
-    fn bare_command(&self) -> String {
-        let values = "POSTGRES_USER=x POSTGRES_PASSWORD=x POSTGRES_PORT=1";
-        format!("{values} {}", self.command.join(" "))
     }
 
     fn explain_up(&self, up: &Child, ended: &Ended, interrupt: &Interrupt) -> StartError {
@@ -317,45 +338,13 @@ impl Compose {
     }
 }
 
+/// The name of the volume with a project's data.
+pub(super) fn volume(project: &str) -> String {
+    format!("{project}_data")
+}
+
 fn image() -> String {
     std::env::var("POSTGRES_IMAGE").ok().filter(|image| !image.is_empty()).unwrap_or_else(|| IMAGE.to_owned())
-}
-
-/// The address of Docker's engine, if it isn't on this machine. `DOCKER_HOST` or the context in use names it.
-fn remote_engine(docker: Option<&Path>, question: Duration, interrupt: &Interrupt) -> Option<String> {
-    let host = match std::env::var("DOCKER_HOST") {
-        Ok(host) if !host.is_empty() => host,
-        // The default context is this machine. For others, `context inspect` only reads files and doesn't ask the
-        // engine.
-        _ if !has_contexts() => return None,
-        _ => {
-            let format = "{{.Endpoints.docker.Host}}";
-            let ended = Child::new(docker?, question).args(["context", "inspect", "--format", format]).run(interrupt);
-            Some(ended.ok()?.stdout.trim().to_owned()).filter(|host| !host.is_empty())?
-        }
-    };
-    // Docker takes an address without a scheme for TCP.
-    let (scheme, rest) = host.split_once("://").unwrap_or(("tcp", &host));
-    let name = rest.split(['/', '?']).next().unwrap_or_default();
-    let name = name.rsplit_once('@').map_or(name, |(_, name)| name);
-    let name = name.rsplit_once(':').map_or(name, |(name, _)| name).trim_matches(['[', ']']);
-    let address = crate::database_url::Address { host: name.to_owned(), port: 0 };
-    let local =
-        matches!(scheme, "unix" | "npipe" | "fd") || (scheme == "tcp" && (name.is_empty() || address.is_loopback()));
-    // The user's name, and everything else before the host, may be a secret and isn't shown.
-    (!local).then(|| format!("{scheme}://{name}"))
-}
-
-/// Returns whether a context other than the default one may be in use.
-fn has_contexts() -> bool {
-    if std::env::var_os("DOCKER_CONTEXT").is_some_and(|context| !context.is_empty()) {
-        return true;
-    }
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker"));
-    let config = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home);
-    config.is_some_and(|dir| {
-        std::fs::read_to_string(dir.join("config.json")).is_ok_and(|text| text.contains("currentContext"))
-    })
 }
 
 fn lines(text: &str) -> Vec<String> {

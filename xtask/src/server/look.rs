@@ -1,0 +1,233 @@
+//! The first rung of the ladder: the look at the URLs' address, where a server may run already.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::compose::Unusable;
+use super::ladder::Ladder;
+#[cfg(unix)]
+use super::local::{self, Cluster};
+use super::no_server::{self, Skipped};
+use super::{Choice, Provider, Server, roles};
+use crate::connection::readiness::{self, Answer};
+use crate::database_url::{Address, DatabaseUrl};
+use crate::env_file::{FILE, Settings};
+use crate::problem::Problem;
+use crate::report::Step;
+
+/// How many ports above the wanted one are tried.
+const PORTS: u16 = 100;
+
+/// The result of the look at the URLs' address.
+pub(crate) enum Look {
+    /// A server that accepts the login of each URL.
+    Found(Server),
+    /// There is no server to use, so one must be started. The list holds the providers that were skipped.
+    ToStart(Vec<Skipped>),
+}
+
+impl Ladder<'_> {
+    /// Tries the first rung, the server that answers at the URLs' address. It starts nothing. It changes only the port
+    /// in settings whose `.env` isn't made yet.
+    ///
+    /// # Errors
+    /// A server is there but can't be used, because it refuses the login or isn't PostgreSQL. Or no server is there,
+    /// and this program may not start one at that address.
+    pub(crate) async fn look(&self, settings: &mut Settings<'_>, step: &Step<'_>) -> Result<Look> {
+        let first = settings.first_url().clone();
+        let address = first.address.clone();
+        let other = settings.urls().find(|url| !url.address.same_server(&address)).cloned();
+        let is_ours_to_start = address.is_loopback() && !address.is_socket();
+        if matches!(self.choice, Choice::Compose | Choice::Local) {
+            return if is_ours_to_start && other.is_none() {
+                Ok(Look::ToStart(Vec::new()))
+            } else {
+                Err(no_server::not_startable(settings).into())
+            };
+        }
+        if let Some(other) = other {
+            return self.look_at_several(settings, &first, &other, step).await;
+        }
+        let absent = match self.answer(settings.urls(), step).await? {
+            (_, Answer::Ready(version)) => return Ok(Look::Found(running(address, version))),
+            (url, Answer::NoDatabase) => {
+                self.refuse_stranger(&url).await?;
+                return Ok(Look::Found(running(address, String::new())));
+            }
+            (url, Answer::Refused(said)) => {
+                if self.choice == Choice::Auto && self.started(&address).await?.is_some() {
+                    return Ok(Look::ToStart(Vec::new()));
+                }
+                let why = format!("PostgreSQL at {address} refuses the login of {}: {said}", url.variable);
+                return self.go_elsewhere(settings, &address, why, roles::refused(&url, &said));
+            }
+            (url, Answer::Never(said)) => {
+                let why = format!("{address} can't be used: {said}");
+                let problem =
+                    Problem::unavailable(format!("{} names {address}, which can't be used: {said}.", url.variable))
+                        .remedy(no_server::who_listens(&address));
+                return self.go_elsewhere(settings, &address, why, problem);
+            }
+            (_, Answer::Nothing(said) | Answer::NotYet(said)) => said,
+        };
+        if self.choice == Choice::Auto && self.record().uses_running(&address) {
+            return Err(no_server::data_is_elsewhere(&address, &absent).into());
+        }
+        let unusable =
+            Unusable { why: format!("{address}: {absent}"), remedy: format!("Start a server at {address}.") };
+        let skipped = vec![Skipped { provider: Provider::Running, unusable }];
+        if self.choice == Choice::Running || !is_ours_to_start {
+            let problem = no_server::none(skipped).detail(if address.is_loopback() {
+                "Nothing else was tried, because --server running only uses a server that runs already.".to_owned()
+            } else {
+                format!("Nothing was started, because {} isn't this machine.", address.host)
+            });
+            return Err(problem.into());
+        }
+        Ok(Look::ToStart(skipped))
+    }
+
+    /// Refuses a server without the databases, if this checkout has them on another one.
+    async fn refuse_stranger(&self, url: &DatabaseUrl) -> Result<()> {
+        let uses = self.record().uses.filter(|provider| *provider != Provider::Running);
+        let Some(provider) = uses.filter(|_| self.choice == Choice::Auto) else { return Ok(()) };
+        if self.started(&url.address).await?.is_some() {
+            return Ok(());
+        }
+        Err(no_server::stranger(url, provider, &self.place(provider)).into())
+    }
+
+    /// Looks at URLs that name several servers. Each of these servers must run already.
+    async fn look_at_several(
+        &self,
+        settings: &Settings<'_>,
+        first: &DatabaseUrl,
+        other: &DatabaseUrl,
+        step: &Step<'_>,
+    ) -> Result<Look> {
+        for url in settings.urls() {
+            match self.answer([url], step).await?.1 {
+                Answer::Ready(_) | Answer::NoDatabase => {}
+                Answer::Refused(said) => return Err(roles::refused(url, &said).into()),
+                Answer::Nothing(said) | Answer::NotYet(said) | Answer::Never(said) => {
+                    return Err(Problem::unavailable(format!("{} names {}: {said}.", url.variable, url.address))
+                        .detail(format!(
+                            "{} and {} name two servers, but db-setup starts only one.",
+                            first.variable, other.variable
+                        ))
+                        .remedy(format!("Start a server at {}", url.address))
+                        .remedy("or change both URLs to the same host and port.")
+                        .into());
+                }
+            }
+        }
+        Ok(Look::Found(running(first.address.clone(), String::new())))
+    }
+
+    /// Returns the first answer that isn't a yes, with its URL, or else the last yes. After "not yet" it asks again
+    /// until the deadline.
+    async fn answer<'u>(
+        &self,
+        urls: impl IntoIterator<Item = &'u DatabaseUrl>,
+        step: &Step<'_>,
+    ) -> Result<(DatabaseUrl, Answer)> {
+        let mut last = None;
+        for url in urls {
+            let options = url.options("xtask");
+            let mut answer = readiness::ask_within(self.patience, options.clone()).await;
+            if matches!(answer, Answer::NotYet(_)) && readiness::is_web_server(&options).await {
+                answer = Answer::Never(readiness::WEB_SERVER.to_owned());
+            }
+            if let Answer::NotYet(said) = &answer {
+                step.doing(&format!("{} isn't ready yet: {said}", url.address));
+                let alive = async || Ok(self.context.interrupt.check()?);
+                answer = match readiness::wait(&options, Instant::now() + self.patience, alive).await {
+                    Ok(answer) => answer,
+                    Err(error) => Answer::Never(readiness_words(error)?),
+                };
+            }
+            let yes = matches!(answer, Answer::Ready(_) | Answer::NoDatabase);
+            last = Some((url.clone(), answer));
+            if !yes {
+                break;
+            }
+        }
+        last.ok_or_else(|| Problem::failed("There is no database to look for.").into())
+    }
+
+    /// The provider that started the server at that address for this checkout, if one did.
+    pub(crate) async fn started(&self, address: &Address) -> Result<Option<Provider>> {
+        #[cfg(unix)]
+        if let Ok(cluster) = Cluster::locate(self.root())
+            && cluster.running().await?.is_some_and(|running| running.port == address.port)
+        {
+            return Ok(Some(Provider::Local));
+        }
+        if !self.record().has_project() {
+            return Ok(None);
+        }
+        match self.compose()? {
+            Ok(compose) if compose.publishes(address.port, self.context.interrupt)? => Ok(Some(Provider::Compose)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Handles a port that belongs to another program. A checkout takes another port if its `.env` isn't made yet, or is
+    /// still what this program made of the contract. Any other `.env` is never changed.
+    fn go_elsewhere(
+        &self,
+        settings: &mut Settings<'_>,
+        address: &Address,
+        why: String,
+        problem: Problem,
+    ) -> Result<Look> {
+        let is_local = address.is_loopback() && !address.is_socket();
+        let has_data_there = self.record().uses_running(address);
+        if self.choice != Choice::Auto || !settings.may_choose_port() || !is_local || has_data_there {
+            return Err(no_server::ways_out(problem, settings, address).into());
+        }
+        let port = self.another_port(settings, address)?;
+        self.context.reporter.note(&format!("{why}."));
+        self.context.reporter.note(&format!(
+            "That server isn't this checkout's, so port {port} is used instead, in {}.",
+            settings.names()
+        ));
+        let unusable = Unusable { why, remedy: format!("Change the URLs in {FILE} to a login that works there.") };
+        Ok(Look::ToStart(vec![Skipped { provider: Provider::Running, unusable }]))
+    }
+
+    #[cfg(unix)]
+    pub(super) fn another_port(&self, settings: &mut Settings<'_>, address: &Address) -> Result<u16> {
+        let free = |port: &u16| local::port_is_free(&Address { host: address.host.clone(), port: *port });
+        let from = address.port.saturating_add(1);
+        let port = (from..=from.saturating_add(PORTS)).find(free).ok_or_else(|| {
+            Problem::unavailable(format!(
+                "The ports from {} to {} are all taken.",
+                address.port,
+                from.saturating_add(PORTS)
+            ))
+        })?;
+        settings.set_port(address, port);
+        Ok(port)
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn another_port(&self, settings: &mut Settings<'_>, address: &Address) -> Result<u16> {
+        let port = address.port.saturating_add(1);
+        settings.set_port(address, port);
+        Ok(port)
+    }
+}
+
+fn running(address: Address, version: String) -> Server {
+    Server { provider: Provider::Running, address, version }
+}
+
+/// Returns the reason why a wait failed. Ctrl-C stays an error.
+fn readiness_words(error: anyhow::Error) -> Result<String> {
+    if crate::interrupt::is_interruption(&error) {
+        return Err(error);
+    }
+    Ok(error.to_string().trim_end_matches('.').to_owned())
+}
