@@ -6,6 +6,7 @@
 use std::io::Write;
 
 use super::event::{Event, Outcome};
+use super::foreign::{in_one_line, visible};
 use super::pipeline::{Row, markdown};
 use super::text::Text;
 use crate::problem::Problem;
@@ -18,7 +19,7 @@ pub(super) struct GitHub {
 
 impl GitHub {
     pub(super) fn new() -> Self {
-        Self { text: Text::plain() }
+        Self { text: Text::for_runner() }
     }
 
     pub(super) fn show(&self, event: &Event<'_>) {
@@ -49,7 +50,7 @@ fn annotation(problem: &Problem) {
 /// Shows the line of a step that ended. The command lines of a step that passed are folded below that line. GitHub
 /// hides the contents of a folded group, so a step that failed isn't folded.
 fn group(row: &Row, commands: &[String]) {
-    let line = row.line();
+    let line = in_one_line(&row.line());
     let mut stderr = std::io::stderr().lock();
     if row.outcome != Outcome::Failed && !commands.is_empty() {
         drop(writeln!(stderr, "::group::{line}\n{}\n::endgroup::", commands.join("\n")));
@@ -72,10 +73,12 @@ fn summary(rows: &[Row]) {
     }
 }
 
+/// Writes a command of ours. It is on stderr, because a command on the other stream could come between lines that the
+/// runner must not obey, and would be lost.
 fn command(name: &str, properties: &str, text: &str) {
     let space = if properties.is_empty() { "" } else { " " };
-    let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let _ = writeln!(std::io::stdout().lock(), "::{name}{space}{properties}::{text}");
+    let text = visible(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let _ = writeln!(std::io::stderr().lock(), "::{name}{space}{properties}::{text}");
 }
 
 fn property(value: &str) -> String {

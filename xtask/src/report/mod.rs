@@ -5,6 +5,7 @@
 //! A step that passed is one line with its time. A step that failed is shown in full.
 
 mod event;
+mod foreign;
 mod github;
 mod json;
 mod pipeline;

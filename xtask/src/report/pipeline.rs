@@ -6,6 +6,7 @@ use std::time::Duration;
 use console::Style;
 use serde::Serialize;
 
+use super::foreign::in_one_line;
 use super::{Outcome, human};
 
 /// A step that is under way.
@@ -105,21 +106,21 @@ impl Row {
     }
 
     fn remark(&self) -> String {
-        let repeat = self.repeat.as_ref().map(|repeat| format!("to repeat just that: {repeat}"));
-        [self.what.clone(), repeat].into_iter().flatten().collect::<Vec<_>>().join("; ")
+        let repeat = self.repeat.as_ref().map(|repeat| format!("to repeat just that: {}", in_one_line(repeat)));
+        [self.what.as_deref().map(in_one_line), repeat].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
     /// The row as a single line.
     pub(super) fn line(&self) -> String {
         let times = if self.seconds.is_some() { format!(" ({})", self.time()) } else { String::new() };
-        let what = self.what.as_ref().map_or_else(String::new, |what| format!(": {what}"));
+        let what = self.what.as_ref().map_or_else(String::new, |what| format!(": {}", in_one_line(what)));
         format!("{} {}{what}{times}", self.result(), self.step)
     }
 
     /// The row as a single line, with a terminal's colours.
     pub(super) fn styled_line(&self, styled: bool) -> String {
         let result = self.style().force_styling(styled).apply_to(format!("{:<7}", self.result())).to_string();
-        let what = self.what.clone().unwrap_or_default();
+        let what = self.what.as_deref().map(in_one_line).unwrap_or_default();
         let time = if self.seconds.is_some() { format!("({})", self.time()) } else { String::new() };
         let time = Style::new().dim().force_styling(styled).apply_to(time).to_string();
         format!("{result} {:<14} {what}{}{time}", self.step, if what.is_empty() { "" } else { " " })
@@ -157,7 +158,7 @@ pub(super) fn markdown(rows: &[Row]) -> String {
             Outcome::Failed => "❌",
             Outcome::Skipped | Outcome::NotRun => "⚪",
         };
-        let what = row.what.clone().unwrap_or_default().replace('|', "\\|");
+        let what = row.what.as_deref().map(in_one_line).unwrap_or_default().replace('|', "\\|");
         let repeat = row.repeat.as_ref().map_or_else(String::new, |repeat| format!("`{repeat}`"));
         let space = if what.is_empty() || repeat.is_empty() { "" } else { " " };
         text.push_str(&format!(

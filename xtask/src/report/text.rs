@@ -9,6 +9,7 @@ use console::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::event::{Event, ListedTable, Outcome};
+use super::foreign::{has_command, in_one_line, unknown_word, visible};
 use super::{Running, count, human, pipeline};
 use crate::problem::Problem;
 
@@ -20,6 +21,8 @@ pub(super) struct Text {
     spinner: Option<RefCell<Spinner>>,
     /// The lines that are kept, if lines are kept and not shown.
     kept: Option<RefCell<String>>,
+    /// The word around lines that GitHub's runner must not obey, if it reads the lines.
+    unknown_word: Option<String>,
 }
 
 #[derive(Default)]
@@ -31,7 +34,12 @@ struct Spinner {
 
 impl Text {
     pub(super) fn plain() -> Self {
-        Self { styled: false, spinner: None, kept: None }
+        Self { styled: false, spinner: None, kept: None, unknown_word: None }
+    }
+
+    /// Makes a renderer of plain lines for GitHub's runner.
+    pub(super) fn for_runner() -> Self {
+        Self { unknown_word: Some(unknown_word()), ..Self::plain() }
     }
 
     /// Makes a renderer that keeps plain lines.
@@ -53,7 +61,7 @@ impl Text {
     /// <https://no-color.org>.
     pub(super) fn for_terminal(spinner: bool) -> Self {
         let styled = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { styled, spinner: spinner.then(RefCell::default), kept: None }
+        Self { styled, spinner: spinner.then(RefCell::default), ..Self::plain() }
     }
 
     pub(super) fn show(&self, event: &Event<'_>) {
@@ -63,8 +71,10 @@ impl Text {
                 self.done(step);
                 self.err(&self.step_line(step, *outcome, what, *seconds));
             }
-            Event::Note { text } => self.err(&format!("  {text}")),
-            Event::Warning { text } => self.err(&format!("{} {text}", self.paint("warning:", &Style::new().yellow()))),
+            Event::Note { text } => self.err(&format!("  {}", visible(text))),
+            Event::Warning { text } => {
+                self.err(&format!("{} {}", self.paint("warning:", &Style::new().yellow()), visible(text)));
+            }
             Event::Tables { database, tables } => self.out(&listing(database, tables)),
             Event::Started { .. } => {}
             Event::Problem { problem: Problem { what, location, details, remedies, .. }, .. } => {
@@ -72,14 +82,14 @@ impl Text {
                 if let Some(location) = location {
                     lines.push_str(&format!(" {location}:"));
                 }
-                lines.push_str(&format!(" {what}"));
+                lines.push_str(&format!(" {}", visible(what)));
                 for line in details.iter().flat_map(|detail| detail.lines()) {
-                    lines.push_str(&format!("\n    {line}"));
+                    lines.push_str(&format!("\n    {}", visible(line)));
                 }
                 for remedy in remedies {
                     for (index, line) in remedy.lines().enumerate() {
                         lines.push_str(if index == 0 { "\n  → " } else { "\n    " });
-                        lines.push_str(line);
+                        lines.push_str(&visible(line));
                     }
                 }
                 self.err(&lines);
@@ -88,7 +98,7 @@ impl Text {
                 self.out(&if *explained { pipeline::explanation(steps) } else { pipeline::list(steps) });
             }
             Event::Running { steps } => self.running(steps),
-            Event::Output { text, .. } => self.err(text.trim_end()),
+            Event::Output { text, .. } => self.err(&visible(&console::strip_ansi_codes(text.trim_end()))),
             Event::Ended { row, .. } => self.err(&row.styled_line(self.styled)),
             Event::Pipeline { steps } => {
                 self.stop_spinner();
@@ -120,7 +130,7 @@ impl Text {
                 None => format!("{step} ({time})"),
             }
         });
-        let line = parts.collect::<Vec<_>>().join(", ");
+        let line = in_one_line(&parts.collect::<Vec<_>>().join(", "));
         if self.is_live() {
             self.spin(&line);
         } else {
@@ -137,7 +147,7 @@ impl Text {
         };
         let mark = if self.styled { self.paint(mark, &style) } else { format!("{word:<6}") };
         let time = self.paint(&format!("({})", human(Duration::from_secs_f64(seconds))), &Style::new().dim());
-        format!("{mark} {step:<9} {what} {time}")
+        format!("{mark} {step:<9} {} {time}", visible(what))
     }
 
     fn paint(&self, text: &str, style: &Style) -> String {
@@ -147,7 +157,7 @@ impl Text {
     fn doing(&self, step: &str, what: &str) {
         let Some(spinner) = &self.spinner else { return };
         let mut spinner = spinner.borrow_mut();
-        spinner.doing.insert(step.to_owned(), what.to_owned());
+        spinner.doing.insert(step.to_owned(), in_one_line(what));
         let message = spinner.message();
         drop(spinner);
         self.spin(&message);
@@ -191,10 +201,18 @@ impl Text {
         if self.keep(lines) {
             return;
         }
-        self.around_spinner(|| drop(writeln!(std::io::stderr().lock(), "{lines}")));
+        let guarded = match &self.unknown_word {
+            Some(word) if has_command(lines) => format!("::stop-commands::{word}\n{lines}\n::{word}::"),
+            _ => lines.to_owned(),
+        };
+        self.around_spinner(|| drop(writeln!(std::io::stderr().lock(), "{guarded}")));
     }
 
+    /// Writes lines to stdout. The runner reads both streams at once, so what it must not obey is all on one of them.
     fn out(&self, lines: &str) {
+        if self.unknown_word.is_some() && has_command(lines) {
+            return self.err(lines);
+        }
         if self.keep(lines) {
             return;
         }
@@ -226,9 +244,10 @@ impl Spinner {
 /// The listing of psql's `\dt`: the same columns, and the number of rows.
 fn listing(database: &str, tables: &[ListedTable<'_>]) -> String {
     let header = ["Schema", "Name", "Type", "Owner"];
-    let rows: Vec<[&str; 4]> = tables.iter().map(|t| [t.schema, t.name, t.kind, t.owner]).collect();
-    let width =
-        |column: usize| rows.iter().map(|row| row[column]).chain([header[column]]).map(|c| c.chars().count()).max();
+    let rows: Vec<[String; 4]> = tables.iter().map(|t| [t.schema, t.name, t.kind, t.owner].map(in_one_line)).collect();
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].as_str()).chain([header[column]]).map(|c| c.chars().count()).max()
+    };
     let widths: Vec<usize> = (0..4).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = format!("\n List of tables in {database}\n");
     let centred = |cell: &str, width: usize| format!("{cell:^width$}");

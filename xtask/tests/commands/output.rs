@@ -145,6 +145,45 @@ fn annotations_on_github() {
     }
 }
 
+/// Returns the lines that GitHub's runner takes for commands. It reads both streams at once, so their order is unknown.
+pub(crate) fn obeyed(stream: &str) -> Vec<&str> {
+    let mut stopped: Option<&str> = None;
+    let mut obeyed = Vec::new();
+    for line in stream.lines() {
+        let command = line.trim_start().strip_prefix("::");
+        match stopped {
+            Some(word) => stopped = stopped.filter(|_| command != Some(&format!("{word}::"))),
+            None if line.contains("##[") => obeyed.push(line),
+            None => match command.map(|command| command.strip_prefix("stop-commands::").unwrap_or(command)) {
+                Some(word) if line.contains("stop-commands::") => stopped = Some(word),
+                Some(_) => obeyed.push(line),
+                None => {}
+            },
+        }
+    }
+    assert!(stopped.is_none(), "the runner isn't told to go on: {stream}");
+    obeyed
+}
+
+/// What the server says is shown, but neither the terminal nor GitHub's runner obeys it.
+#[test]
+fn what_the_server_says_gives_no_orders() {
+    let (_server, workspace) = server_and_workspace();
+    let raised = "E'orders\\n::set-env name=X::forged\\n  ::add-mask::y\\n##[error]forged\\033[2J\\007'";
+    let up = format!("DO $$BEGIN RAISE EXCEPTION USING MESSAGE = {raised}; END$$;\n");
+    workspace.add_migration("library", "003_orders", &up);
+    for format in ["github", "plain", "terminal"] {
+        let outcome = workspace.run(&["db-setup", "--format", format]).code(1);
+        let outcome = outcome.says(["orders", "::set-env name=X::forged", "##[error]forged", "\\u{1b}[2J", "\\u{7}"]);
+        assert!(!outcome.text().contains("\u{1b}[2J") && !outcome.text().contains('\u{7}'), "{outcome}");
+        if format == "github" {
+            assert_eq!(obeyed(&outcome.stdout), Vec::<&str>::new());
+            let obeyed = obeyed(&outcome.stderr);
+            assert!(obeyed.len() == 1 && obeyed[0].starts_with("::error file=migrations/library/003"), "{obeyed:?}");
+        }
+    }
+}
+
 #[test]
 fn colours_are_for_terminals_that_want_them() {
     let (_server, workspace) = server_and_workspace();

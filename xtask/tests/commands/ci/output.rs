@@ -1,6 +1,7 @@
 //! The output of a run: little about steps that pass, everything about steps that fail, and the table at the end.
 
 use super::{WITHOUT_TOOLS, checkout, ci, json};
+use crate::output::obeyed;
 use crate::support::pipeline::{TESTS, group};
 use crate::support::{DEADLINE, Outcome, Pipeline, Server, StandInCargo, Workspace, eventually};
 
@@ -58,6 +59,23 @@ fn quiet_on_success() {
     let outcome = ci(&workspace, &[&["--quiet"], &WITHOUT_TOOLS[..]].concat()).run().code(0);
     assert_eq!(outcome.stderr, "", "{outcome}");
     assert_eq!(table(&outcome.stdout).len(), 13, "{outcome}");
+}
+
+/// The output of a program that failed is shown, but neither the terminal nor GitHub's runner obeys it.
+#[test]
+fn what_a_program_prints_gives_no_orders() {
+    let (_server, workspace) = checkout();
+    let printed = "printed\u{1b}[2J \u{1b}[31mred\u{1b}[0m\n::set-env name=X::forged\nmore ##[error]forged\u{202e}\n";
+    StandInCargo::of(&workspace).answer("fmt", "", printed, 1);
+    for format in ["github", "plain"] {
+        let outcome = ci(&workspace, &["--only", "format", "--format", format]).run().fails();
+        let outcome = outcome.says(["::set-env name=X::forged", "##[error]forged\\u{202e}", "red"]);
+        assert!(!outcome.text().contains(['\u{1b}', '\u{202e}']), "{outcome}");
+        if format == "github" {
+            let obeyed = [obeyed(&outcome.stdout), obeyed(&outcome.stderr)].concat();
+            assert!(obeyed.iter().all(|line| line.starts_with("::error") || line.contains("group::")), "{obeyed:?}");
+        }
+    }
 }
 
 #[test]
@@ -158,7 +176,7 @@ fn on_github() {
         let error = errors.iter().find(|error| error.starts_with(&format!("::error {place}")));
         assert!(error.is_some_and(|error| error.contains(words)), "expected {words} at {place}: {outcome}");
     }
-    assert!(outcome.stdout.contains("books, 100%25;"), "{outcome}");
+    assert!(outcome.stderr.contains("books, 100%25;"), "{outcome}");
     // The output of the passed steps is folded away. The output of the failed steps is not.
     let groups = commands("group::");
     assert_eq!(groups.len(), 5, "{outcome}");
