@@ -13,6 +13,7 @@ mod database;
 mod database_url;
 mod env_file;
 mod interrupt;
+mod main_branch;
 mod migrations;
 mod problem;
 mod process;

@@ -117,7 +117,7 @@ impl Setup<'_> {
         match ladder.look(&mut settings, &server_step).await? {
             Look::Found(server) => {
                 end_server(server_step, &server);
-                converge::plan(&settings.targets, reporter).await
+                converge::plan(&settings.targets, self.context).await
             }
             Look::ToStart(skipped) => {
                 let text = ladder.would_start(skipped)?;

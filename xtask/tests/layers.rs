@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 12] = [
     &["database", "server"],
     &["connection"],
     &["env_file", "tool"],
-    &["context", "target"],
+    &["context", "main_branch", "target"],
     &["checkout", "process", "workspace"],
     &["account", "compiler", "database_url", "interrupt", "migrations", "report"],
     &["problem", "runtime"],

@@ -56,7 +56,7 @@ impl One<'_> {
         };
         let rows = history::read(&mut connection, &database.history).await?;
         let history = History::compare(database, &rows);
-        if let Some(problem) = history.problem(self.target) {
+        if let Some(problem) = history.problem(self.target, self.context.interrupt) {
             return Err(problem.into());
         }
         if !history.pending.is_empty() {

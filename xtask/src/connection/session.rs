@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
 
 use super::readiness::{self, Answer};
-use super::sql::literal;
+use super::sql::{identifier, literal};
 use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
 
@@ -77,8 +77,24 @@ pub(crate) async fn maintenance(url: &DatabaseUrl, name: &str) -> Result<PgConne
 
 /// The problem that the server of a URL can't be used.
 pub(crate) fn unavailable(url: &DatabaseUrl, answer: &Answer) -> Problem {
-    Problem::unavailable(format!("{} ({}) can't be reached: {answer}.", url.database, url.address))
-        .remedy("cargo xtask db-setup")
+    let DatabaseUrl { variable, user, address, database, .. } = url;
+    let remedy = match answer {
+        Answer::Ready(_) | Answer::NoDatabase | Answer::Nothing(_) => "cargo xtask db-setup".to_owned(),
+        Answer::NotYet(_) => "Wait until the server is ready, then run this again".to_owned(),
+        Answer::Refused(_) => format!("Put a user and a password into {variable} that the server accepts"),
+        // For example, the role may not connect to the database, or nobody may.
+        Answer::Never(_) => format!(
+            "As a superuser of that server, see who may connect: psql -h {} -p {} -c '\\l {database}' postgres\n\
+             If {user} may not: GRANT CONNECT ON DATABASE {} TO {};\n\
+             If nobody may: ALTER DATABASE {} ALLOW_CONNECTIONS true;",
+            address.host,
+            address.port,
+            identifier(database),
+            identifier(user),
+            identifier(database),
+        ),
+    };
+    Problem::unavailable(format!("{database} ({address}) can't be reached: {answer}.")).remedy(remedy)
 }
 
 /// Tells the server to check during a long statement whether this process still exists, and to cancel the statement if

@@ -100,7 +100,7 @@ async fn look(target: &Target<'_>, patience: Duration) -> Result<Option<(Proven,
         .map_or_else(String::new, |number| format!(" {}.{}", number / 10_000, number % 10_000));
     let rows = history::read(&mut connection, &database.history).await?;
     let history = History::compare(database, &rows);
-    if !history.pending.is_empty() || history.problem(target).is_some() {
+    if !history.pending.is_empty() || history.differs() {
         return Ok(None);
     }
     let measured = proof::measure(&mut connection, &database.history).await?;
@@ -179,7 +179,7 @@ impl<'a> Goal<'a> {
         // No migration is applied to any database before every history is known to be good.
         for Open { target, rows, .. } in &opened {
             let history = History::compare(target.database, rows);
-            problems.0.extend(history.problem(target));
+            problems.0.extend(history.problem(target, self.context.interrupt));
             let has_none = |file: &&&MigrationFile| statements::starts(file.migration.sql.as_str()).is_empty();
             problems.0.extend(history.pending.iter().filter(has_none).map(|file| empty(file)));
         }
@@ -327,10 +327,10 @@ fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {
 ///
 /// # Errors
 /// A query fails, or a history differs from the files.
-pub(crate) async fn plan(targets: &[Target<'_>], reporter: &Reporter) -> Result<()> {
+pub(crate) async fn plan(targets: &[Target<'_>], context: Context<'_>) -> Result<()> {
     for target in targets {
         let Target { database, url, .. } = target;
-        let step = reporter.step(&database.name);
+        let step = context.reporter.step(&database.name);
         let total = database.migrations.len();
         let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
             let all: Vec<_> = database.migrations.iter().map(MigrationFile::stem).collect();
@@ -340,7 +340,7 @@ pub(crate) async fn plan(targets: &[Target<'_>], reporter: &Reporter) -> Result<
         let rows = history::read(&mut connection, &database.history).await?;
         session::close(connection).await;
         let history = History::compare(database, &rows);
-        if let Some(problem) = history.problem(target) {
+        if let Some(problem) = history.problem(target, context.interrupt) {
             return Err(problem.into());
         }
         let pending: Vec<_> = history.pending.iter().map(|file| file.stem()).collect();

@@ -1,12 +1,15 @@
 //! The comparison of the applied migrations with the files: the pending migrations, and the differences.
 
+mod differences;
+
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::connection::sql::identifier;
+use self::differences::{Difference, Later};
+use crate::interrupt::Interrupt;
 use crate::migrations::MigrationFile;
-use crate::problem::{Exit, Problem};
+use crate::problem::Problem;
 use crate::target::Target;
 use crate::workspace::{Database, HistoryTable};
 
@@ -25,9 +28,7 @@ pub(crate) struct History<'a> {
     pub(crate) pending: Vec<&'a MigrationFile>,
     /// How many migrations are applied.
     pub(crate) applied: usize,
-    /// The differences, each as one line.
-    differences: Vec<String>,
-    remedies: Vec<String>,
+    differences: Vec<Difference<'a>>,
 }
 
 /// Reads the history. It is empty in a database that was never migrated.
@@ -66,101 +67,51 @@ pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) ->
 impl<'a> History<'a> {
     /// Compares the rows with the files.
     pub(crate) fn compare(database: &'a Database, rows: &[Applied]) -> Self {
-        let mut history = Self { pending: Vec::new(), applied: 0, differences: Vec::new(), remedies: Vec::new() };
+        let mut history = Self { pending: Vec::new(), applied: 0, differences: Vec::new() };
         let row_of = |file: &MigrationFile| rows.iter().find(|row| row.version == file.migration.version);
         let newest = rows.iter().filter(|row| row.finished).map(|row| row.version).max();
         for file in &database.migrations {
-            match row_of(file) {
-                Some(row) if row.finished => {
+            match (row_of(file), newest) {
+                (Some(row), _) if row.finished => {
                     history.applied += 1;
-                    history.check_content(file, row);
+                    history.differences.extend(differences::of_content(file, row));
                 }
                 // It was cut off while it ran outside a transaction, so it is applied again.
-                Some(_) if file.migration.no_tx => history.pending.push(file),
-                Some(row) => history.unfinished(row, &database.history),
-                None => history.check_order(file, newest, database),
+                (Some(_), _) if file.migration.no_tx => history.pending.push(file),
+                (Some(row), _) => {
+                    history.differences.push(Difference::Unfinished(row.version, row.description.clone()));
+                }
+                (None, Some(newest)) if file.migration.version < newest => {
+                    let later = later(database, rows, file.migration.version, newest);
+                    history.differences.push(Difference::Late(file, later));
+                }
+                (None, _) => history.pending.push(file),
             }
         }
-        for row in
-            rows.iter().filter(|row| !database.migrations.iter().any(|file| file.migration.version == row.version))
-        {
-            history.missing(row);
-        }
+        let has_no_file =
+            |row: &&Applied| !database.migrations.iter().any(|file| file.migration.version == row.version);
+        let missing = rows.iter().filter(has_no_file);
+        history.differences.extend(missing.map(|row| Difference::Missing(row.version, row.description.clone())));
         history
     }
 
-    fn check_content(&mut self, file: &MigrationFile, row: &Applied) {
-        if *file.migration.checksum == *row.checksum {
-            return;
-        }
-        let path = file.file.display();
-        if file.differs_in_endings_only(&row.checksum) {
-            self.differences.push(format!("modified: {path} (only its line endings differ from the applied file)"));
-            self.remedy("Restore its line endings (.gitattributes: *.sql text eol=lf), then: git rm --cached -r . && git reset --hard");
-            self.remedy("or let sqlx ignore them, in sqlx.toml: [migrate] ignored-chars = [\"\\r\"]");
-        } else {
-            self.differences.push(format!("modified: {path} differs from the file applied as version {}", row.version));
-            self.remedy(&format!("See what changed: git log -p -- {path}"));
-            self.remedy("Put the change into a new migration, and restore this file.");
-        }
+    /// Whether the history differs from the files, other than by pending migrations.
+    pub(crate) fn differs(&self) -> bool {
+        !self.differences.is_empty()
     }
 
-    fn check_order(&mut self, file: &'a MigrationFile, newest: Option<i64>, database: &Database) {
-        match newest {
-            Some(newest) if file.migration.version < newest => {
-                self.differences.push(format!(
-                    "out of order: {} isn't applied, but the later version {newest} is",
-                    file.file.display()
-                ));
-                let next =
-                    database.migrations.iter().map(|file| file.migration.version).max().unwrap_or(newest).max(newest)
-                        + 1;
-                self.remedy(&format!(
-                    "Give it the next number, {next:03}, because this database already has a later migration."
-                ));
-            }
-            _ => self.pending.push(file),
-        }
+    /// The problem with all differences, if there are any. Only then git is asked whose migrations are published.
+    pub(crate) fn problem(&self, target: &Target<'_>, interrupt: &Interrupt) -> Option<Problem> {
+        self.differs().then(|| differences::problem(&self.differences, target, interrupt))
     }
+}
 
-    fn missing(&mut self, row: &Applied) {
-        self.differences
-            .push(format!("missing: version {} \"{}\" was applied, but has no file", row.version, row.description));
-        self.remedy("Restore the file. It may be on another branch (git log --all -- migrations).");
-    }
-
-    fn unfinished(&mut self, row: &Applied, table: &HistoryTable) {
-        self.differences
-            .push(format!("unfinished: version {} \"{}\" was begun but not finished", row.version, row.description));
-        self.remedy(&format!(
-            "Undo its changes, then: DELETE FROM {} WHERE version = {} AND NOT success;",
-            table.name, row.version
-        ));
-    }
-
-    fn remedy(&mut self, text: &str) {
-        if !self.remedies.iter().any(|remedy| remedy == text) {
-            self.remedies.push(text.to_owned());
-        }
-    }
-
-    /// The problem with all differences, if there are any.
-    pub(crate) fn problem(&self, target: &Target<'_>) -> Option<Problem> {
-        if self.differences.is_empty() {
-            return None;
-        }
-        let what = format!(
-            "{}: the history of {} doesn't agree with the migration files, so nothing was applied.",
-            target.database.name, target.url.database
-        );
-        let problem = Problem::new(Exit::HistoryDiffers, what).details(self.differences.iter().cloned());
-        let problem = self.remedies.iter().cloned().fold(problem, Problem::remedy);
-        Some(problem.remedy(format!(
-            "If you don't need the data of this database, start with an empty one: DROP DATABASE {} WITH (FORCE); \
-             then cargo xtask db-setup",
-            identifier(&target.url.database)
-        )))
-    }
+/// What was applied although the file of this version isn't.
+fn later<'a>(database: &'a Database, rows: &[Applied], version: i64, newest: i64) -> Later<'a> {
+    let applied = |file: &&MigrationFile| rows.iter().any(|row| row.version == file.migration.version);
+    let files = database.migrations.iter().filter(|file| file.migration.version > version).filter(applied).collect();
+    let before = rows.iter().map(|row| row.version).filter(|before| *before < version).max().unwrap_or(0);
+    Later { newest, before, files }
 }
 
 /// Turns hexadecimal digits into bytes. It stops at the first other character, and the result then equals no checksum.

@@ -1,7 +1,9 @@
 //! The applied migrations, compared with the repository's files: modified, missing and out-of-order migrations.
 
+use crate::sqlx::sqlx;
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
-use crate::support::{Server, server_and_workspace, set_up, sql};
+use crate::support::run::{Invocation, whole_path};
+use crate::support::{Server, Workspace, server_and_workspace, set_up, sql};
 
 /// Fails if anything was applied beyond what [`set_up`] applied.
 #[track_caller]
@@ -131,6 +133,94 @@ fn a_migration_that_is_recorded_as_not_successful() {
     workspace.run(&["db-setup"]).code(5).says(["2", "books", "DELETE FROM _sqlx.migrations"]);
     // The way out works.
     server.execute("library", "DROP TABLE books; DELETE FROM _sqlx.migrations WHERE version = 2 AND NOT success");
+    workspace.run(&["db-setup"]).code(0);
+    assert_nothing_applied(&server);
+}
+
+/// Runs git in the checkout.
+fn git(workspace: &Workspace, arguments: &[&str]) {
+    let who = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"];
+    Invocation::of(workspace, "git", &[&who, arguments].concat()).env("PATH", whole_path()).run().code(0);
+}
+
+/// Commits everything to the main branch.
+fn publish(workspace: &Workspace) {
+    git(workspace, &["init", "-q", "-b", "main"]);
+    git(workspace, &["add", "."]);
+    git(workspace, &["commit", "-q", "-m", "published"]);
+}
+
+/// Prepares a run that finds git.
+fn db_setup(workspace: &Workspace) -> Invocation<'_> {
+    workspace.xtask(&["db-setup"]).env("PATH", whole_path())
+}
+
+/// Another branch's migration of the same number was applied. Nobody has modified a file.
+#[test]
+fn another_migration_of_the_same_number() {
+    let (server, workspace) = set_up();
+    publish(&workspace);
+    for side in ["up", "down"] {
+        workspace.remove(&format!("migrations/library/002_books.{side}.sql"));
+        workspace.write(&format!("migrations/library/002_films.{side}.sql"), "SELECT 2;\n");
+    }
+    let outcome = db_setup(&workspace).run().code(5);
+    let outcome = outcome.says(["another file", "002_films", "\"books\"", "give yours the next number"]);
+    outcome.lacks(["modified", "git log -p"]).says(["git log --all --oneline -- 'migrations/library/002_*'"]);
+    assert_nothing_applied(&server);
+    // The command in the message finds the commit.
+    let log = ["log", "--all", "--oneline", "--", "migrations/library/002_*"];
+    Invocation::of(&workspace, "git", &log).env("PATH", whole_path()).run().code(0).says(["published"]);
+    // Without git, nobody is told to change what others may have.
+    workspace.run(&["db-setup"]).code(5).says(["others don't have yet"]);
+}
+
+/// A colleague's migration is on the main branch, below one of mine that is applied and that nobody else has.
+#[test]
+fn a_late_migration_that_others_have_already() {
+    let (server, workspace) = set_up();
+    workspace.add_migration("library", "003_theirs", "CREATE TABLE theirs (id integer);\n");
+    publish(&workspace);
+    let theirs = ["up", "down"].map(|side| format!("migrations/library/003_theirs.{side}.sql"));
+    let texts = theirs.each_ref().map(|path| workspace.read(path));
+    theirs.iter().for_each(|path| workspace.remove(path));
+    workspace.add_migration("library", "004_mine", "CREATE TABLE mine (id integer);\n");
+    workspace.write("migrations/library/004_mine.down.sql", "DROP TABLE mine;\n");
+    workspace.accept_schema();
+    db_setup(&workspace).run().code(0);
+    theirs.iter().zip(texts).for_each(|(path, text)| workspace.write(path, text));
+
+    let outcome = db_setup(&workspace).run().code(5).says(["003_theirs", "order", "not yet 004_mine"]);
+    outcome.lacks(["next number"]).says(["cargo xtask sqlx library migrate revert --target-version 2"]);
+    // The command in the message is the way out.
+    sqlx(&workspace, &["library", "migrate", "revert", "--target-version", "2"]).run().code(0);
+    workspace.accept_schema();
+    db_setup(&workspace).run().code(0);
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2, 3, 4]);
+}
+
+/// My migration isn't published, and the database has a later one of the main branch.
+#[test]
+fn a_late_migration_of_my_own() {
+    let (server, workspace) = set_up();
+    workspace.add_migration("library", "004_theirs", "CREATE TABLE theirs (id integer);\n");
+    workspace.accept_schema();
+    db_setup(&workspace).run().code(0);
+    publish(&workspace);
+    workspace.add_migration("library", "003_mine", "CREATE TABLE mine (id integer);\n");
+    db_setup(&workspace).run().code(5).says(["Give 003_mine the next number, 005"]).lacks(["revert"]);
+    assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2, 4]);
+}
+
+/// The last way out begins anew. It needs no login but the one in `.env`.
+#[test]
+fn an_empty_database_in_the_place_of_one_that_differs() {
+    let (server, workspace) = set_up();
+    let path = "migrations/library/002_books.up.sql";
+    workspace.write(path, workspace.read(path) + "-- another end\n");
+    workspace.run(&["db-setup"]).code(5).says(["cargo xtask sqlx library database drop --force"]);
+    sqlx(&workspace, &["library", "database", "drop", "--force", "-y"]).run().code(0);
+    server.assert_only(&["journal"]);
     workspace.run(&["db-setup"]).code(0);
     assert_nothing_applied(&server);
 }

@@ -15,7 +15,7 @@ const WITH_BUILD: Duration = Duration::from_secs(20 * 60);
 
 /// Prepares a run that may compile sqlx-cli, once for all tests. In each test, cargo looks only once whether sqlx-cli is
 /// up to date. After that, it is given the same answer again.
-fn sqlx<'a>(workspace: &'a Workspace, words: &[&str]) -> Invocation<'a> {
+pub(crate) fn sqlx<'a>(workspace: &'a Workspace, words: &[&str]) -> Invocation<'a> {
     let words = [&["sqlx"], words].concat();
     let folder = workspace.base().join("cargo-once");
     let cargo = folder.join("cargo");

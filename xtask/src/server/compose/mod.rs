@@ -76,7 +76,10 @@ impl Compose {
         let question = QUESTION.min(patience);
         let unusable = |why: &str, remedy: &str| Ok(Err(Unusable { why: why.into(), remedy: remedy.into() }));
         if !root.join(FILE).is_file() {
-            return unusable(&format!("there is no {FILE} here"), &format!("git checkout -- {FILE}"));
+            return unusable(
+                &format!("there is no {FILE} here"),
+                &format!("Write a {FILE} with a service {SERVICE}, or bring it back: git checkout -- {FILE}"),
+            );
         }
         let docker = which::which("docker").ok();
         let standalone = which::which("docker-compose").ok();
