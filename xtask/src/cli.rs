@@ -93,6 +93,10 @@ pub(crate) struct DbVerify {
     #[arg(long)]
     pub(crate) write: bool,
 
+    /// Also compare every column of every catalog with a scratch database migrated from nothing
+    #[arg(long, conflicts_with = "write")]
+    pub(crate) deep: bool,
+
     /// Also make scratch databases on a host that isn't this machine
     #[arg(long)]
     pub(crate) allow_remote: bool,

@@ -18,6 +18,7 @@
 //! views must be written and verified by servers that are all older than 16, or all of version 16 and later.
 
 mod compare;
+mod deep;
 mod error;
 mod kind;
 mod model;
@@ -37,6 +38,7 @@ use std::pin::Pin;
 use sqlx::postgres::PgConnection;
 
 pub use compare::{Difference, DifferenceKind, compare};
+pub use deep::{Deep, DeepReading, deep_differences};
 pub use error::ReadError;
 use model::Model;
 use rows::Rows;

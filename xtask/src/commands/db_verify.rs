@@ -9,7 +9,7 @@ use crate::connection::session::{self, Opened};
 use crate::context::Context;
 use crate::database::cancel::cancel;
 use crate::database::history::{self, History};
-use crate::database::proof;
+use crate::database::{deep, proof};
 use crate::env_file::Settings;
 use crate::interrupt;
 use crate::problem::{Exit, Problem, Problems};
@@ -71,14 +71,22 @@ impl One<'_> {
             .into());
         }
         let measured = proof::measure(&mut connection, &database.history).await?;
-        session::close(connection).await;
         let differences = proof::compare(self.target, &measured)?;
         let (name, file) = (&url.database, database.schema_file.display());
         if differences.is_empty() {
             let tables = count(measured.tables.len(), "table");
-            step.end(Outcome::Unchanged, &format!("{name} equals {file}, object by object ({tables})"));
+            let mut what = format!("{name} equals {file}, object by object ({tables})");
+            if self.options.deep {
+                self.ensure_may_write("--deep")?;
+                step.doing("comparing every catalog with a scratch database migrated from nothing");
+                let compared = deep::prove(self.target, &mut connection, self.run).await?;
+                what.push_str(&format!(", and the result of the migrations, row by row ({compared})"));
+            }
+            session::close(connection).await;
+            step.end(Outcome::Unchanged, &what);
             return Ok(());
         }
+        session::close(connection).await;
         if !self.may_write() {
             let host = &url.address.host;
             let what = format!("{}: {name} differs from {file}.", database.name);
@@ -96,16 +104,9 @@ impl One<'_> {
 
     /// Makes the schema file from the migrations, never from the live database.
     async fn write(&self) -> Result<()> {
-        let Target { root, database, url } = self.target;
+        let Target { root, database, .. } = self.target;
         let step = self.context.reporter.step(&database.name);
-        if !self.may_write() {
-            let host = &url.address.host;
-            return Err(Problem::unavailable(format!(
-                "{host} isn't this machine, so no scratch database is made there."
-            ))
-            .remedy("cargo xtask db-verify --write --allow-remote")
-            .into());
-        }
+        self.ensure_may_write("--write")?;
         step.doing("migrating a scratch database from nothing");
         let catalog = proof::from_nothing(self.target, self.run).await?;
         let (file, text) = (root.join(&database.schema_file), catalog.to_sql());
@@ -118,6 +119,16 @@ impl One<'_> {
         written.map_err(|error| Problem::failed(format!("{shown} can't be written: {error}.")))?;
         step.end(Outcome::Done, &format!("{shown} written; look at the change and commit it"));
         Ok(())
+    }
+
+    /// Fails if no scratch database may be made. `option` is the one that needs it.
+    fn ensure_may_write(&self, option: &str) -> Result<(), Problem> {
+        if self.may_write() {
+            return Ok(());
+        }
+        let host = &self.target.url.address.host;
+        Err(Problem::unavailable(format!("{host} isn't this machine, so no scratch database is made there."))
+            .remedy(format!("To make one there anyway: cargo xtask db-verify {option} --allow-remote")))
     }
 
     /// Returns whether scratch databases may be made: always on this machine, elsewhere only with `--allow-remote`.

@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod cancel;
 pub(crate) mod converge;
 pub(crate) mod create;
+pub(crate) mod deep;
 pub(crate) mod history;
 pub(crate) mod lock;
 pub(crate) mod proof;

@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
-use xtask_schema::{Catalog, Difference, Table};
+use xtask_schema::{Catalog, Deep, Difference, Table};
 
 use super::scratch::Scratch;
 use crate::connection::session;
@@ -77,33 +77,53 @@ fn no_file(database: &Database) -> Problem {
 /// # Errors
 /// No scratch database can be made, or a migration fails in it.
 pub(crate) async fn from_nothing(target: &Target<'_>, run: &str) -> Result<Catalog> {
+    in_fresh(target, run, async |connection| Ok(measure(connection, &target.database.history).await?.catalog)).await
+}
+
+/// Applies the migrations to an empty scratch database, reads something in it, and drops it.
+///
+/// # Errors
+/// No scratch database can be made, a migration fails in it, or it can't be read.
+pub(crate) async fn in_fresh<T>(
+    target: &Target<'_>,
+    run: &str,
+    read: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
+) -> Result<T> {
     let scratch = Scratch::create(target, run).await?;
-    let result = migrate_and_measure(&scratch, target.database).await;
+    let result = migrate_and_read(&scratch, read).await;
     let discarded = scratch.discard().await;
-    let catalog = result?;
+    let value = result?;
     discarded?;
-    Ok(catalog)
+    Ok(value)
 }
 
-async fn migrate_and_measure(scratch: &Scratch<'_>, database: &Database) -> Result<Catalog> {
+async fn migrate_and_read<T>(
+    scratch: &Scratch<'_>,
+    read: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
+) -> Result<T> {
     let mut connection = scratch.migrated().await?;
-    let measured = measure(&mut connection, &database.history).await?;
+    let value = read(&mut connection).await?;
     session::close(connection).await;
-    Ok(measured.catalog)
+    Ok(value)
 }
 
-/// Compares the committed file with the result of the migrations in an empty database.
+/// Compares the committed file with the result of the migrations in an empty database. If `deep`, the catalogs of that
+/// database are returned for the deep proof.
 ///
 /// # Errors
 /// The two differ, nothing could be compared, or a migration fails.
-pub(crate) async fn file_is_current(target: &Target<'_>, run: &str) -> Result<()> {
+pub(crate) async fn file_is_current(target: &Target<'_>, run: &str, deep: bool) -> Result<Option<Deep>> {
     let database = target.database;
-    let fresh = from_nothing(target, run).await?;
+    let read = async |connection: &mut PgConnection| {
+        let catalog = measure(connection, &database.history).await?.catalog;
+        Ok((catalog, if deep { Some(Deep::read(connection).await?) } else { None }))
+    };
+    let (fresh, deep) = in_fresh(target, run, read).await?;
     let (file, write) = (database.schema_file.display(), "cargo xtask db-verify --write");
     let committed = committed(target)?.ok_or_else(|| no_file(database))?;
     let differences = xtask_schema::compare(&committed, &fresh);
     if differences.is_empty() {
-        return Ok(());
+        return Ok(deep);
     }
     let what = format!("{}: {file} is stale: the migrations produce another schema.", database.name);
     Err(Problem::new(Exit::SchemaDiffers, what)

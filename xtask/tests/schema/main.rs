@@ -7,6 +7,7 @@
 mod support;
 
 mod changes;
+mod deep;
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -2,6 +2,7 @@
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection};
+use xtask_schema::{Catalog, Deep, History};
 
 /// A login over TCP.
 pub(crate) fn options(host: &str, port: u16, user: &str, password: &str, database: &str) -> PgConnectOptions {
@@ -40,6 +41,16 @@ impl Session {
         let sql = sqlx::query_scalar::<_, Option<String>>(AssertSqlSafe(query.to_owned()));
         let rows = self.runtime.block_on(sql.fetch_all(&mut self.connection))?;
         Ok(rows.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    /// Reads every catalog of the session's database, as the deep proof does.
+    pub(crate) fn deep(&mut self) -> Deep {
+        self.runtime.block_on(Deep::read(&mut self.connection)).unwrap()
+    }
+
+    /// Reads the canonical text of the session's database, as the fast proof does.
+    pub(crate) fn catalog(&mut self, history: &History<'_>) -> Catalog {
+        self.runtime.block_on(Catalog::read(&mut self.connection, history)).unwrap().0
     }
 
     /// Logs out. The server has ended the session when this returns.

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use super::{Passed, Setting};
 use crate::connection::session;
 use crate::database::cancel::cancel;
-use crate::database::{proof, round_trip, scratch};
+use crate::database::{deep, proof, round_trip, scratch};
 use crate::interrupt;
 use crate::problem::Problems;
 use crate::target::Target;
@@ -23,15 +23,19 @@ pub(super) async fn round_trips(setting: &Setting<'_>) -> Result<Passed> {
     Ok(Passed::With(what))
 }
 
-/// Compares the committed schema files with the result of the migrations.
-pub(super) async fn schema_files(setting: &Setting<'_>) -> Result<Passed> {
+/// Compares the committed schema files with the result of the migrations. If `live`, the catalogs of the live databases are
+/// compared with it as well. Without `db-setup` in the same run, a developer may have made tables of their own there.
+pub(super) async fn schema_files(setting: &Setting<'_>, live: bool) -> Result<Passed> {
     let check = async |target: &Target<'_>, run: &str| {
-        proof::file_is_current(target, run).await?;
+        if let Some(fresh) = proof::file_is_current(target, run, live).await? {
+            deep::live_equals(target, &fresh).await?;
+        }
         Ok(target.database.schema_file.display().to_string())
     };
     let files = on_scratch(setting, check).await?;
     let are = if files.len() == 1 { "is" } else { "are" };
-    Ok(Passed::With(format!("{} {are} the result of the migrations", files.join(" and "))))
+    let also = if live { ", and so are all catalogs of the databases" } else { "" };
+    Ok(Passed::With(format!("{} {are} the result of the migrations{also}", files.join(" and "))))
 }
 
 /// Does the work for all databases side by side. When one fails, the others go on.

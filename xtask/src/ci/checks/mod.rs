@@ -26,8 +26,8 @@ pub(crate) enum Check {
     Env(Option<Box<CommandLine>>),
     /// Applies, reverts and applies each migration.
     Migrations,
-    /// Checks the committed schema files.
-    Schema,
+    /// Checks the committed schema files, and the catalogs of the live databases if the run has set them up.
+    Schema { live: bool },
     /// Checks sqlx's offline data.
     Queries,
     /// Checks the dependencies, with the text of `Cargo.lock` before the first step.
@@ -54,7 +54,7 @@ impl Check {
             Self::DbSetup => wait_for(set_up(setting)),
             Self::Env(settings_check) => env::check(settings_check.as_deref(), setting),
             Self::Migrations => wait_for(databases::round_trips(setting)),
-            Self::Schema => wait_for(databases::schema_files(setting)),
+            Self::Schema { live } => wait_for(databases::schema_files(setting, *live)),
             Self::Queries => queries::check(setting.context, setting.allow_remote).map(Passed::With),
             Self::Deps(lock_file) => deps::check(lock_file.as_deref(), setting),
             Self::Workflow(judge) => workflow::check(*judge, setting),

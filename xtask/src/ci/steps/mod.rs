@@ -149,7 +149,10 @@ impl Pipeline<'_> {
             "schema" => (
                 "the committed schema files are the result of the migrations",
                 "migrating scratch databases",
-                Work::Check(Check::Schema, Some(Reads::databases(self.workspace).and_files(self.schema_files()))),
+                Work::Check(
+                    Check::Schema { live: self.selection.has("db-setup") },
+                    Some(Reads::databases(self.workspace).and_files(self.schema_files())),
+                ),
             ),
             "lint" => (
                 "clippy finds nothing, in any target",

@@ -1,0 +1,173 @@
+//! The deep proof: every column of every row of every catalog, compared between two databases of one server.
+//!
+//! The fast proof knows kinds of objects, so it can't see what nobody thought of. This one knows none: it asks the server
+//! which catalogs and columns it has, and reads all of them. Numbers of objects differ between databases, so each is
+//! replaced by the columns of a unique index of its catalog, in which numbers are replaced in the same way. `known.rs` lists
+//! what doesn't matter, and why. Whatever isn't listed there is compared, in every version of PostgreSQL.
+
+mod array;
+mod known;
+mod layout;
+mod resolve;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::error::ReadError;
+use array::Cells;
+use layout::{Answers, Layout};
+use resolve::Resolver;
+
+/// The rows of a database's catalogs, without numbers of objects.
+#[derive(Debug)]
+pub struct Deep {
+    catalogs: BTreeMap<String, Catalog>,
+    /// The columns that this role may not read, so they are not compared.
+    pub unread: Vec<String>,
+}
+
+/// The rows of one catalog.
+#[derive(Debug)]
+struct Catalog {
+    columns: Vec<String>,
+    /// The rows by their keys. Internal objects may share one.
+    rows: BTreeMap<String, Vec<Vec<String>>>,
+}
+
+/// The future that reads all catalogs.
+pub type DeepReading<'c> = Pin<Box<dyn Future<Output = Result<Deep, ReadError>> + Send + 'c>>;
+
+impl Deep {
+    /// Reads all catalogs of a database.
+    ///
+    /// # Errors
+    /// The server refuses a query, or answers only a part of it. The connection is in no transaction afterwards.
+    pub fn read(connection: &mut PgConnection) -> DeepReading<'_> {
+        Box::pin(async move {
+            let read = read(connection).await;
+            // An error of this would only repeat the first one.
+            let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
+            read
+        })
+    }
+
+    /// The numbers of the catalogs and of the rows in them.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let rows = self.catalogs.values().flat_map(|catalog| catalog.rows.values().map(Vec::len));
+        (self.catalogs.len(), rows.sum())
+    }
+
+    fn new(layout: &Layout, rows: &[Vec<Cells>]) -> Self {
+        let resolver = Resolver::new(&layout.catalogs, rows);
+        let mut catalogs = BTreeMap::new();
+        for (at, described) in layout.catalogs.iter().enumerate().filter(|(_, described)| described.compared) {
+            let compared: Vec<usize> =
+                (0..described.columns.len()).filter(|column| described.columns[*column].compared).collect();
+            let columns = compared.iter().map(|column| described.columns[*column].name.clone()).collect();
+            let mut catalog = Catalog { columns, rows: BTreeMap::new() };
+            for row in 0..rows[at].len() {
+                let mut passing = false;
+                let values: Vec<String> = compared
+                    .iter()
+                    .map(|column| {
+                        let named = resolver.value(at, row, *column);
+                        passing |= named.passing;
+                        named.text
+                    })
+                    .collect();
+                let key = if described.key.is_empty() {
+                    values.join(", ")
+                } else {
+                    let named = resolver.key(at, row);
+                    passing |= named.passing;
+                    named.text
+                };
+                if !passing {
+                    catalog.rows.entry(key).or_default().push(values);
+                }
+            }
+            for rows in catalog.rows.values_mut() {
+                rows.sort_unstable();
+                // The server may record a dependency twice.
+                rows.dedup();
+            }
+            catalogs.insert(described.name.clone(), catalog);
+        }
+        Self { catalogs, unread: layout.unread.clone() }
+    }
+}
+
+async fn read(connection: &mut PgConnection) -> Result<Deep, ReadError> {
+    let mut answers = Answers::default();
+    for (name, rows) in query(connection, include_str!("layout.sql").to_owned()).await? {
+        match name.as_str() {
+            "column" => answers.columns = rows,
+            "reference" => answers.references = rows,
+            _ => answers.keys = rows,
+        }
+    }
+    let layout = Layout::new(&answers).ok_or(ReadError::Partial)?;
+    let answer = query(connection, layout.statements()).await?;
+    let complete = answer.iter().map(|(name, _)| name).eq(layout.catalogs.iter().map(|catalog| &catalog.name));
+    let rows: Vec<Vec<Cells>> = answer.into_iter().map(|(_, rows)| rows).collect();
+    // An incomplete answer must never look like an empty catalog.
+    if !complete || layout.catalogs.is_empty() || rows.iter().all(Vec::is_empty) {
+        return Err(ReadError::Partial);
+    }
+    Ok(Deep::new(&layout, &rows))
+}
+
+/// Runs statements that return a name and an array each.
+async fn query(connection: &mut PgConnection, statements: String) -> Result<Vec<(String, Vec<Cells>)>, ReadError> {
+    let answer = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(connection).await?;
+    let mut tables = Vec::new();
+    for row in answer {
+        let name: String = row.try_get(0)?;
+        let rows = match row.try_get::<Option<&str>, _>(1)? {
+            Some(text) => array::rows(text).ok_or(ReadError::Partial)?,
+            None => Vec::new(),
+        };
+        tables.push((name, rows));
+    }
+    Ok(tables)
+}
+
+/// Names every row and column in which a database differs from another one of the same server. The list is empty if the
+/// two have the same catalogs, and only then.
+#[must_use]
+pub fn deep_differences(expected: &Deep, actual: &Deep) -> Vec<String> {
+    let mut differences = Vec::new();
+    let nothing = Catalog { columns: Vec::new(), rows: BTreeMap::new() };
+    let names: BTreeSet<&String> = expected.catalogs.keys().chain(actual.catalogs.keys()).collect();
+    for name in names {
+        let [expected, actual] = [expected, actual].map(|side| side.catalogs.get(name).unwrap_or(&nothing));
+        let (columns, expected_rows, actual_rows) = (&expected.columns, &expected.rows, &actual.rows);
+        for (key, actual) in actual_rows {
+            match expected_rows.get(key) {
+                None => differences.push(format!("extra row of {name}: {key}")),
+                Some(expected) if expected == actual => {}
+                Some(expected) => {
+                    differences.push(format!("different row of {name}: {key}: {}", changed(columns, expected, actual)));
+                }
+            }
+        }
+        let missing = expected_rows.keys().filter(|key| !actual_rows.contains_key(*key));
+        differences.extend(missing.map(|key| format!("missing row of {name}: {key}")));
+    }
+    differences
+}
+
+/// Describes the columns in which rows of one key differ.
+fn changed(columns: &[String], expected: &[Vec<String>], actual: &[Vec<String>]) -> String {
+    let ([expected], [actual]) = (expected, actual) else {
+        return format!("{} such rows, expected {}", actual.len(), expected.len());
+    };
+    let cells = columns.iter().zip(expected.iter().zip(actual)).filter(|(_, (expected, actual))| expected != actual);
+    let cells: Vec<String> =
+        cells.map(|(column, (expected, actual))| format!("{column} is {actual:?}, expected {expected:?}")).collect();
+    cells.join("; ")
+}
