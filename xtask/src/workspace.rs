@@ -223,7 +223,8 @@ fn below(root: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(root).unwrap_or(path).to_owned()
 }
 
-fn without_parents(path: &Path) -> PathBuf {
+/// Returns a path without `..` in it. Links aren't resolved.
+pub(crate) fn without_parents(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {

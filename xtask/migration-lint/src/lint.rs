@@ -6,6 +6,7 @@ use squawk_syntax::{Parse, SourceFile, SyntaxElement, SyntaxKind, SyntaxToken};
 
 use crate::accepted::List;
 use crate::finding::{Finding, Position};
+use crate::reach;
 use crate::rule::{REPLACED, Rule};
 use crate::transaction;
 
@@ -37,6 +38,10 @@ pub(crate) fn findings(file: &str, text: &str, postgres: Version, list: &List) -
 
     for refused in transaction::refused(text, &parse) {
         findings.push(finding(Rule::NeedsNoTransaction, refused.offset, refused.message, vec![refused.help]));
+    }
+
+    for found in reach::found(&parse) {
+        findings.push(finding(found.rule, found.offset, found.message, vec![found.help.to_owned()]));
     }
 
     // Each file needs a new linter, because a linter keeps the findings and the offsets of its last file.

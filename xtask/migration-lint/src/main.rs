@@ -1,12 +1,13 @@
 //! Lints migrations with squawk, for `cargo xtask ci`.
 //!
 //! squawk knows which statements lock a table that is in use, rewrite it, or break the clients of the schema. This
-//! program adds the two things that squawk can't know: how sqlx runs a migration ([`transaction`]), and which findings
-//! this repository accepts ([`accepted`]).
+//! program adds what squawk can't know: how sqlx runs a migration ([`transaction`]), what lies outside of the schema
+//! ([`reach`]), and which findings this repository accepts ([`accepted`]).
 
 mod accepted;
 mod finding;
 mod lint;
+mod reach;
 mod rule;
 mod transaction;
 

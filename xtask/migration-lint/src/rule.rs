@@ -16,6 +16,16 @@ pub(crate) enum Rule {
     NeedsNoTransaction,
     /// A comment that squawk would obey, and that has no effect here.
     SquawkComment,
+    /// A statement deletes or changes every row of a table.
+    ChangesEveryRow,
+    /// A statement runs other statements, which can't be seen.
+    HiddenStatements,
+    /// A statement switches triggers or rules off.
+    ChecksOff,
+    /// A statement keeps others from a table for a long time.
+    LocksTable,
+    /// A statement changes something outside of its database.
+    BeyondDatabase,
     /// An entry in the list of accepted findings that can't be used.
     AcceptedInvalid,
     /// An entry in the list of accepted findings that nothing matches.
@@ -23,7 +33,16 @@ pub(crate) enum Rule {
 }
 
 /// The rules of this program that can be switched off or accepted.
-const OWN: [Rule; 3] = [Rule::SyntaxError, Rule::NeedsNoTransaction, Rule::SquawkComment];
+const OWN: [Rule; 8] = [
+    Rule::SyntaxError,
+    Rule::NeedsNoTransaction,
+    Rule::SquawkComment,
+    Rule::ChangesEveryRow,
+    Rule::HiddenStatements,
+    Rule::ChecksOff,
+    Rule::LocksTable,
+    Rule::BeyondDatabase,
+];
 
 /// squawk's rule that [`Rule::NeedsNoTransaction`] replaces. squawk's rule knows one statement only. It also takes a
 /// file with nothing but that statement for a file without a transaction.
@@ -36,6 +55,11 @@ impl fmt::Display for Rule {
             Self::SyntaxError => f.write_str("syntax-error"),
             Self::NeedsNoTransaction => f.write_str("needs-no-transaction"),
             Self::SquawkComment => f.write_str("squawk-comment"),
+            Self::ChangesEveryRow => f.write_str("changes-every-row"),
+            Self::HiddenStatements => f.write_str("hidden-statements"),
+            Self::ChecksOff => f.write_str("checks-off"),
+            Self::LocksTable => f.write_str("locks-table"),
+            Self::BeyondDatabase => f.write_str("beyond-database"),
             Self::AcceptedInvalid => f.write_str("accepted-invalid"),
             Self::AcceptedStale => f.write_str("accepted-stale"),
         }

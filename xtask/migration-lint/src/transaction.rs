@@ -82,7 +82,7 @@ fn every_table(cluster: &ast::Cluster) -> bool {
 }
 
 /// Returns the offset of a statement, without the comments before it.
-fn start_of(statement: &SyntaxNode) -> usize {
+pub(crate) fn start_of(statement: &SyntaxNode) -> usize {
     let first = statement.children_with_tokens().find(|child| !child.kind().is_trivia());
     first.map_or_else(|| statement.text_range().start(), |child| child.text_range().start()).into()
 }

@@ -9,9 +9,11 @@ use anyhow::Result;
 use super::findings::{self, ALLOW, Found, Totals, Watch};
 use super::reads::Reads;
 use super::setting::{Built, Setting};
+#[cfg(unix)]
+use super::test_log::TestLog;
 use crate::context::Context;
 use crate::problem::{Problem, Problems};
-use crate::process::{Child, quoted};
+use crate::process::{Child, Ended, quoted};
 use crate::tool::Tool;
 
 /// A command line.
@@ -32,6 +34,11 @@ pub(crate) struct CommandLine {
     output: Option<String>,
     /// The report that its program writes, and the file that keeps the report from being overwritten by the next one.
     report: Option<(PathBuf, PathBuf)>,
+    /// Files that its program makes, and that another command line has overwritten. Without them, the program makes them
+    /// anew.
+    anew: Vec<PathBuf>,
+    /// The problem if it succeeds without running a test.
+    tests: Option<Problem>,
     deadline: Duration,
 }
 
@@ -79,6 +86,14 @@ pub(crate) struct Printed {
     pub(super) totals: Option<Totals>,
     /// The problems that it found.
     pub(crate) problems: Problems,
+    /// The source files that it has read, if it tells them.
+    pub(super) sources: Vec<PathBuf>,
+}
+
+impl Printed {
+    fn only(text: String) -> Self {
+        Self { text, totals: None, problems: Problems::default(), sources: Vec::new() }
+    }
 }
 
 impl CommandLine {
@@ -119,6 +134,8 @@ impl CommandLine {
             pardon: None,
             output: None,
             report: None,
+            anew: Vec::new(),
+            tests: None,
             deadline: Duration::from_secs(60 * 60),
         }
     }
@@ -141,8 +158,9 @@ impl CommandLine {
             Reading::Findings => &["--format", "json"],
             Reading::Zizmor => &["--format", "json-v1"],
             Reading::Actionlint => &["-format", "{{json .}}"],
-            // rustfmt colours its differences even if there is no terminal.
-            Reading::Format => &["--", "--color", "never"],
+            // rustfmt colours its differences even if there is no terminal. It names the files that it reads if it is asked to.
+            Reading::Format if matches!(self.program, Program::Cargo) => &["--", "--color", "never", "--verbose"],
+            Reading::Format => &["--color", "never", "--verbose"],
             Reading::Nextest => &["--message-format", "libtest-json-plus"],
             Reading::Text | Reading::Tests | Reading::Examples => &[],
         };
@@ -178,6 +196,18 @@ impl CommandLine {
         self
     }
 
+    /// Deletes files before it runs, so that its program makes them anew.
+    pub(crate) fn anew(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.anew.extend(files);
+        self
+    }
+
+    /// Sets the problem if no test is run.
+    pub(crate) fn has_to_test(mut self, otherwise: Problem) -> Self {
+        self.tests = Some(otherwise);
+        self
+    }
+
     pub(crate) fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -200,27 +230,29 @@ impl CommandLine {
         for (name, value) in &self.env {
             child = child.env(name, *value);
         }
-        if let Some((from, to)) = &self.report {
-            [from, to].into_iter().for_each(|old| drop(std::fs::remove_file(old)));
-        }
-        let ended = if self.reading == Reading::Nextest {
-            let mut watch = Watch::default();
-            child.env(ALLOW.0, ALLOW.1).run_watched(interrupt, |line| watch.line(line, tell))?
-        } else {
-            child.run(interrupt)?
+        let old = self.report.iter().flat_map(|(from, to)| [from, to]).chain(&self.anew);
+        old.for_each(|old| drop(std::fs::remove_file(old)));
+        let (ended, log) = match self.reading {
+            Reading::Nextest => {
+                let mut watch = Watch::default();
+                (child.env(ALLOW.0, ALLOW.1).run_watched(interrupt, |line| watch.line(line, tell))?, None)
+            }
+            Reading::Tests | Reading::Examples => run_with_log(child, setting)?,
+            _ => (child.run(interrupt)?, None),
         };
         if let Some((from, to)) = &self.report {
             // There is no report unless the workspace asks for one. Nothing but the report is lost if it can't be moved.
             drop(to.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::rename(from, to)));
         }
         if self.pardon.is_some_and(|words| ended.stderr.contains(words)) {
-            return Ok(Printed { text: String::new(), totals: None, problems: Problems::default() });
+            return Ok(Printed::only(String::new()));
         }
         if let (Some(file), true) = (&self.output, ended.status.success()) {
             write(&root.join(file), &ended.stdout)?;
-            return Ok(Printed { text: ended.stderr, totals: None, problems: Problems::default() });
+            return Ok(Printed::only(ended.stderr));
         }
-        let Found { mut problems, text, totals, executables } = findings::read(self.reading, root, &ended);
+        let Found { mut problems, text, totals, executables, sources } =
+            findings::read(self.reading, root, &ended, log.as_deref());
         if let Ok(mut built) = built.lock() {
             built.extend(executables);
         }
@@ -229,8 +261,11 @@ impl CommandLine {
         } else if ended.status.success() {
             // The command succeeded, so its warnings are no problems.
             problems.0.clear();
+            if totals.is_some_and(|totals| totals.ran() == 0) {
+                problems.0.extend(self.tests.clone());
+            }
         }
-        Ok(Printed { text, totals, problems })
+        Ok(Printed { text, totals, problems, sources })
     }
 
     fn child(&self, built: &Built) -> Child {
@@ -271,6 +306,21 @@ impl fmt::Display for CommandLine {
         }
         self.output.as_ref().map_or(Ok(()), |file| write!(f, " > {}", quoted(file)))
     }
+}
+
+/// Runs tests with cargo's own runner. Returns what the runner has written about their results.
+#[cfg(unix)]
+fn run_with_log(child: Child, setting: &Setting<'_>) -> Result<(Ended, Option<String>)> {
+    let log = TestLog::open(&setting.packages.target.join("xtask"))?;
+    let ended = child.args(["--"]).args(log.args()).run(setting.context.interrupt);
+    let text = log.finish();
+    Ok((ended?, Some(text)))
+}
+
+/// Windows has no pipe that many programs can open by its name. There, only the exit code tells whether the tests passed.
+#[cfg(not(unix))]
+fn run_with_log(child: Child, setting: &Setting<'_>) -> Result<(Ended, Option<String>)> {
+    Ok((child.run(setting.context.interrupt)?, None))
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Problem> {

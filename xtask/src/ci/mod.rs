@@ -17,5 +17,7 @@ pub(crate) mod selection;
 mod setting;
 pub(crate) mod step;
 pub(crate) mod steps;
+#[cfg(unix)]
+mod test_log;
 
 pub(crate) use checks::Refusal;

@@ -1,6 +1,6 @@
 //! The packages of the workspace, as cargo describes them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +29,12 @@ pub(crate) struct Package {
     pub(crate) folder: PathBuf,
     /// Whether cargo makes a test program for it.
     pub(crate) has_tests: bool,
+    /// Its edition of Rust, such as `2024`.
+    pub(crate) edition: String,
+    /// The arguments with which cargo selects other features than the default ones, once for each selection to try.
+    pub(crate) features: Vec<Vec<String>>,
+    /// The programs that have the name of the library. Cargo documents the library in their place.
+    pub(crate) hidden_programs: Vec<String>,
     /// What its manifest says about its tests.
     pub(crate) tests: Tests,
     /// The folders of the packages in the workspace that it depends on.
@@ -84,10 +90,15 @@ impl Packages {
         folders
     }
 
-    /// Returns the folder of the package that a file belongs to. It is the nearest one above the file.
+    /// Returns the folder of the package that a file belongs to.
     pub(crate) fn folder_of(&self, file: &Path) -> Option<&Path> {
-        let above = self.all.iter().map(|package| package.folder.as_path()).filter(|folder| file.starts_with(folder));
-        above.max_by_key(|folder| folder.components().count())
+        self.package_of(file).map(|package| package.folder.as_path())
+    }
+
+    /// Returns the package that a file belongs to. It is the nearest one above the file.
+    pub(crate) fn package_of(&self, file: &Path) -> Option<&Package> {
+        let above = self.all.iter().filter(|package| file.starts_with(&package.folder));
+        above.max_by_key(|package| package.folder.components().count())
     }
 }
 
@@ -102,8 +113,10 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Described {
     name: String,
+    edition: String,
     manifest_path: PathBuf,
     targets: Vec<Target>,
+    features: BTreeMap<String, Vec<String>>,
     dependencies: Vec<Dependency>,
     #[serde(default)]
     metadata: Option<Tables>,
@@ -111,7 +124,21 @@ struct Described {
 
 #[derive(Deserialize)]
 struct Target {
+    name: String,
+    kind: Vec<String>,
+    doc: bool,
     test: bool,
+}
+
+impl Target {
+    fn is_program(&self) -> bool {
+        self.kind.iter().any(|kind| kind == "bin")
+    }
+
+    /// Returns whether it can be a library. Tests, examples, benchmarks and build scripts can't.
+    fn is_library(&self) -> bool {
+        self.kind.iter().any(|kind| kind.ends_with("lib") || kind == "proc-macro")
+    }
 }
 
 #[derive(Deserialize)]
@@ -129,6 +156,9 @@ struct Tables {
 struct Table {
     #[serde(default)]
     tests: Tests,
+    /// Selections of features, each as names with spaces between them. They take the place of the default ones, and of
+    /// each feature by itself. A package needs them if some of its features exclude each other.
+    features: Option<Vec<String>>,
 }
 
 impl Described {
@@ -142,9 +172,44 @@ impl Described {
         Some(Package {
             folder: relative(self.manifest_path.parent()?)?,
             has_tests: self.targets.iter().any(|target| target.test),
+            features: self.feature_selections(),
+            hidden_programs: self.hidden_programs(),
             tests: self.metadata.unwrap_or_default().xtask.tests,
             depends_on: self.dependencies.iter().filter_map(|other| relative(other.path.as_deref()?)).collect(),
+            edition: self.edition,
             name: self.name,
         })
+    }
+
+    /// Every other step compiles the default features only. So the others are selected here, each with the default ones.
+    /// The package is also selected without the default features, if there are any.
+    fn feature_selections(&self) -> Vec<Vec<String>> {
+        let owned = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
+        if let Some(chosen) = self.metadata.as_ref().and_then(|tables| tables.xtask.features.as_ref()) {
+            let only = |features: &String| owned(&["--no-default-features", "--features", features]);
+            return chosen.iter().map(only).collect();
+        }
+        let mut on = BTreeSet::from(["default"]);
+        let mut open = vec!["default"];
+        while let Some(feature) = open.pop() {
+            let others = self.features.get(feature).into_iter().flatten();
+            open.extend(
+                others.map(String::as_str).filter(|other| self.features.contains_key(*other) && on.insert(other)),
+            );
+        }
+        let without =
+            self.features.get("default").filter(|on| !on.is_empty()).map(|_| owned(&["--no-default-features"]));
+        let off = self.features.keys().filter(|feature| !on.contains(feature.as_str()));
+        without.into_iter().chain(off.map(|feature| owned(&["--features", feature]))).collect()
+    }
+
+    /// Cargo documents a library in place of a program of the same name, because the pages of both have one folder.
+    fn hidden_programs(&self) -> Vec<String> {
+        let library = self.targets.iter().find(|target| target.is_library() && target.doc);
+        let is_hidden = |target: &&Target| {
+            let name = target.name.replace('-', "_");
+            target.is_program() && target.doc && library.is_some_and(|library| library.name.replace('-', "_") == name)
+        };
+        self.targets.iter().filter(is_hidden).map(|target| target.name.clone()).collect()
     }
 }

@@ -12,6 +12,7 @@ use anyhow::Result;
 use super::checks::Passed;
 use super::findings::Totals;
 use super::kept::{Kept, since};
+use super::packages::Packages;
 use super::setting::{Built, Setting, Told};
 use super::step::{Step, Work};
 use crate::context::Context;
@@ -25,6 +26,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// The steps' surroundings, and how a failure is treated.
 pub(crate) struct Schedule<'a> {
     pub(crate) context: Context<'a>,
+    pub(crate) packages: &'a Packages,
     /// The results of earlier runs.
     pub(crate) kept: &'a Kept<'a>,
     /// Whether the first failure ends the others.
@@ -60,7 +62,7 @@ struct Report {
 impl Schedule<'_> {
     /// Runs the steps to their ends. A failure is shown when it happens, and the other steps go on.
     pub(crate) fn run(&self, steps: &[Step]) -> Ended {
-        let Self { context: Context { workspace, interrupt, .. }, kept, allow_remote, .. } = *self;
+        let Self { context: Context { workspace, interrupt, .. }, packages, kept, allow_remote, .. } = *self;
         let (interrupt, stop) = interrupt.with_stop();
         let built = Built::default();
         let (sender, messages) = channel();
@@ -87,7 +89,7 @@ impl Schedule<'_> {
                         let reporter = Reporter::keeping();
                         let context = Context { workspace, reporter: &reporter, interrupt };
                         let tell = |told| drop(sender.send(Message::Told { index, told }));
-                        let setting = Setting { context, allow_remote, built, tell: &tell };
+                        let setting = Setting { context, packages, allow_remote, built, tell: &tell };
                         let readable = wrong_files.cloned().unwrap_or_default().into_result();
                         let result = readable.map_err(Into::into).and_then(|()| guarded(step, kept, &setting));
                         let (took, output) = (started.elapsed(), reporter.kept());

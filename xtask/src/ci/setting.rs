@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use super::packages::Packages;
 use crate::context::Context;
 use crate::problem::Problem;
 
@@ -22,6 +23,7 @@ pub(crate) enum Told {
 pub(crate) struct Setting<'a> {
     /// Its reporter keeps all events. They are shown if the step fails.
     pub(crate) context: Context<'a>,
+    pub(crate) packages: &'a Packages,
     pub(crate) allow_remote: bool,
     pub(crate) built: &'a Built,
     /// Receives the messages of the step.

@@ -73,6 +73,7 @@ impl Step {
         match &self.work {
             Work::Commands(commands) => commands.iter().map(ToString::to_string).collect(),
             Work::Check(Check::DbSetup, _) => vec!["cargo xtask db-setup --timeout 180".to_owned()],
+            Work::Check(Check::Format(format), _) => vec![format.to_string(), self.repeat()],
             Work::Check(Check::Env(Some(check)), _) => vec![check.to_string(), self.repeat()],
             Work::Check(..) => vec![self.repeat()],
             Work::Nothing(_) => Vec::new(),

@@ -27,7 +27,10 @@ pub(crate) fn run(options: &Ci, context: Context<'_>) -> Result<Ending> {
         context.reporter.steps(&listed, *explain);
         return Ok(Ending::Done(vec!["Nothing was run.".to_owned()]));
     }
-    let ended = Schedule { context, kept: &kept, fail_fast: *fail_fast, allow_remote: *allow_remote }.run(&steps);
+    let ended = {
+        let (fail_fast, allow_remote) = (*fail_fast, *allow_remote);
+        Schedule { context, packages: &packages, kept: &kept, fail_fast, allow_remote }.run(&steps)
+    };
     context.reporter.pipeline(&ended.rows);
     context.interrupt.check()?;
     Ok(if ended.exit == Exit::Done { Ending::Done(Vec::new()) } else { Ending::Code(ended.exit as u8) })

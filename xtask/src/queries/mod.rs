@@ -4,6 +4,7 @@
 //! never a live one. In this check, cargo calls this program instead of rustc, so that each package's data is written
 //! to its own folder. That also keeps the output of this check apart from the output of all other builds.
 
+mod packages;
 mod touch;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use similar::TextDiff;
 
+use self::packages::{Package, packages};
 use self::touch::Touched;
 use crate::compiler;
 use crate::connection::session;
@@ -41,15 +43,6 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// The command that regenerates the data.
 const WRITE: &str = "cargo xtask db-prepare";
-
-/// A package with queries.
-struct Package {
-    name: String,
-    /// Relative to the root.
-    dir: PathBuf,
-    /// The main source file of each target.
-    sources: Vec<PathBuf>,
-}
 
 /// The data of one package: file names with their texts.
 type Data = BTreeMap<String, String>;
@@ -205,55 +198,6 @@ fn compile_into(
         read(&folder)
     };
     packages.iter().map(data).collect()
-}
-
-/// The part of `cargo metadata` that matters here.
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<MetadataPackage>,
-    target_directory: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct MetadataPackage {
-    name: String,
-    manifest_path: PathBuf,
-    targets: Vec<MetadataTarget>,
-    dependencies: Vec<MetadataDependency>,
-}
-
-#[derive(Deserialize)]
-struct MetadataTarget {
-    src_path: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct MetadataDependency {
-    name: String,
-}
-
-/// Returns the packages that have a database and depend on sqlx, and the target folder. If no package has a
-/// `sqlx.toml`, all packages that depend on sqlx are meant, except this one.
-fn packages(context: Context<'_>) -> Result<(Vec<Package>, PathBuf)> {
-    let root = &context.workspace.root;
-    let list = Child::cargo(DEADLINE).dir(root).args(["metadata", "--no-deps", "--format-version", "1"]);
-    let ended = list.run(context.interrupt)?;
-    let metadata: Metadata = serde_json::from_str(&ended.stdout).map_err(|error| {
-        Problem::failed(format!("The output of `{list}` can't be read: {error}."))
-            .details(ended.stderr.lines().map(str::to_owned))
-    })?;
-    let dirs: Vec<_> = context.workspace.databases.iter().map(|database| &database.package_dir).collect();
-    let found = metadata.packages.into_iter().filter_map(|package| {
-        let dir = package.manifest_path.parent().unwrap_or(root);
-        let dir = dir.strip_prefix(root).unwrap_or(dir).to_owned();
-        let described = root.join(&dir).join("sqlx.toml").is_file();
-        let plain = dirs.iter().all(|dir| !root.join(dir).join("sqlx.toml").is_file());
-        let uses_sqlx = package.dependencies.iter().any(|dependency| dependency.name == "sqlx");
-        let wanted = uses_sqlx && (described || plain) && package.name != env!("CARGO_PKG_NAME");
-        let sources = package.targets.into_iter().map(|target| target.src_path).collect();
-        wanted.then_some(Package { name: package.name, dir, sources })
-    });
-    Ok((found.collect(), metadata.target_directory))
 }
 
 /// Reads the data in a folder. A missing folder has no data.

@@ -34,6 +34,7 @@ esac
 case "$*" in
     fmt*) name=fmt ;;
     clippy*) name=clippy ;;
+    'doc '*' --bin '*) name=hidden ;;
     doc*) name=doc ;;
     'nextest list'*) name=list ;;
     'nextest run'*'package(='*) only=${*#*package(=}; name=nextest-${only%%)*} ;;
@@ -57,6 +58,16 @@ echo "begins $kind: $flags$*" >> "$folder/calls"
 [ -e "$folder/$name.code" ] || { echo "The program that stands in for cargo has no answer to this: $*" >&2; exit 101; }
 cat "$folder/$name.stdout"
 cat "$folder/$name.stderr" >&2
+case $kind in
+    # rustfmt names the files that it reads.
+    fmt) find "$PWD/crates" -name '*.rs' | sed 's/^/Formatting /' ;;
+    # The runner of the tests also writes its results into a file.
+    test | examples)
+        log=${*##*--logfile }
+        sed -n 's/^test \(.*\) \.\.\. ok$/ok \1/p; s/^test \(.*\) \.\.\. FAILED$/failed \1/p; s/^test \(.*\) \.\.\. ignored$/ignored \1/p; s/^\(.*\) --- FAILED$/failed \1/p' \
+            "$folder/$name.stdout" > "$log"
+        ;;
+esac
 echo "ends $kind: $*" >> "$folder/calls"
 exit "$(cat "$folder/$name.code")"
 "#;
@@ -112,6 +123,7 @@ impl<'a> StandInCargo<'a> {
             workspace.add_program("stand-in", "tools", TOOLS);
             this.answers("passing");
             this.answer("tool", "", "", 0);
+            this.answer("hidden", "", "", 0);
             this.does("run", "while [ \"$1\" != -- ]; do shift; done; shift; exec \"$folder/tools\" \"$@\"");
         }
         this

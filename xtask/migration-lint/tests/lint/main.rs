@@ -3,6 +3,7 @@
 
 mod accepted;
 mod migrations;
+mod reach;
 mod usage;
 
 use std::path::Path;

@@ -109,6 +109,7 @@ fn concurrently_in_a_transaction() {
             "004.up.sql:1:1 needs-no-transaction",
             "004.up.sql:2:1 needs-no-transaction",
             "004.up.sql:3:1 needs-no-transaction",
+            "004.up.sql:3:1 locks-table",
             "005.up.sql:1:1 needs-no-transaction",
         ],
     );

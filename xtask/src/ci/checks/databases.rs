@@ -1,5 +1,8 @@
 //! The checks that run the migrations on scratch databases: the round trips, and the committed schema files.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use futures_util::future::join_all;
 
@@ -8,8 +11,9 @@ use crate::connection::session;
 use crate::database::cancel::cancel;
 use crate::database::{deep, proof, round_trip, scratch};
 use crate::interrupt;
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 use crate::target::Target;
+use crate::workspace::Workspace;
 
 /// Applies, reverts and applies each migration.
 pub(super) async fn round_trips(setting: &Setting<'_>) -> Result<Passed> {
@@ -32,10 +36,76 @@ pub(super) async fn schema_files(setting: &Setting<'_>, live: bool) -> Result<Pa
         }
         Ok(target.database.schema_file.display().to_string())
     };
-    let files = on_scratch(setting, check).await?;
+    let strays = strays(setting.context.workspace);
+    let files = match on_scratch(setting, check).await {
+        Ok(files) => files,
+        Err(error) if interrupt::is_interruption(&error) => return Err(error),
+        Err(error) => {
+            let mut problems = Problems::of(error);
+            problems.0.extend(strays);
+            return Err(problems.into());
+        }
+    };
+    Problems(strays).into_result()?;
     let are = if files.len() == 1 { "is" } else { "are" };
     let also = if live { ", and so are all catalogs of the databases" } else { "" };
     Ok(Passed::With(format!("{} {are} the result of the migrations{also}", files.join(" and "))))
+}
+
+/// Reports the files with SQL that belong to no database: schema files, and migrations. They look as if somebody checked
+/// them.
+fn strays(workspace: &Workspace) -> Vec<Problem> {
+    let root = workspace.root.as_path();
+    let databases = &workspace.databases;
+    let known: Vec<_> = databases.iter().map(|database| database.schema_file.as_path()).collect();
+    let folders: Vec<_> = databases.iter().map(|database| database.migrations_dir.as_path()).collect();
+    let names: Vec<_> = databases.iter().map(|database| database.name.as_str()).collect();
+    let beside = |paths: &[&Path]| -> BTreeSet<PathBuf> {
+        paths
+            .iter()
+            .filter_map(|path| path.parent())
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .map(Path::to_owned)
+            .collect()
+    };
+    let mut problems = Vec::new();
+    for folder in beside(&known) {
+        for file in entries(root, &folder).filter(|file| is_sql(file) && !known.contains(&file.as_path())) {
+            problems.push(
+                Problem::failed(format!("{} is the schema of no database.", file.display()))
+                    .at(file, 1, None)
+                    .detail(format!("The databases of this workspace: {}.", names.join(", ")))
+                    .remedy("Delete it, or name its database: a sqlx.toml whose migrations folder has the same name."),
+            );
+        }
+    }
+    for folder in beside(&folders) {
+        for dir in entries(root, &folder).filter(|dir| !folders.contains(&dir.as_path())) {
+            if let Some(file) = entries(root, &dir).find(|file| is_sql(file)) {
+                problems.push(
+                    Problem::failed(format!("The migrations in {} belong to no database.", dir.display()))
+                        .at(file, 1, None)
+                        .detail(format!("The sqlx.toml files name these folders: {}.", shown(&folders)))
+                        .remedy("Delete the folder, or name it in a sqlx.toml: [migrate] migrations-dir."),
+                );
+            }
+        }
+    }
+    problems
+}
+
+/// Returns what a folder holds, in the order of the names. Nothing is in a folder that isn't there.
+fn entries(root: &Path, folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let found = std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+    found.map(|entry| folder.join(entry.file_name())).collect::<BTreeSet<_>>().into_iter()
+}
+
+fn is_sql(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "sql")
+}
+
+fn shown(paths: &[&Path]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Does the work for all databases side by side. When one fails, the others go on.

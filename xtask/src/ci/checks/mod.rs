@@ -1,8 +1,10 @@
 //! The steps that this program does by itself.
 
+mod credential;
 mod databases;
 mod deps;
 mod env;
+mod format;
 mod workflow;
 
 use anyhow::Result;
@@ -13,6 +15,7 @@ pub(crate) use workflow::{Judge, Refusal};
 
 use super::command::CommandLine;
 use super::setting::Setting;
+use crate::problem::Problem;
 use crate::queries;
 use crate::runtime::wait_for;
 use crate::server::Choice;
@@ -20,6 +23,8 @@ use crate::setup::Setup;
 
 /// The checks.
 pub(crate) enum Check {
+    /// Compares the sources with rustfmt's format, with the command that formats what the targets reach.
+    Format(Box<CommandLine>),
     /// Sets up the databases, as `cargo xtask db-setup` does.
     DbSetup,
     /// Checks the contract of the settings, with the command that compares it with the program's own settings.
@@ -32,6 +37,8 @@ pub(crate) enum Check {
     Queries,
     /// Checks the dependencies, with the text of `Cargo.lock` before the first step.
     Deps(Option<String>),
+    /// Fails, because no package has a test.
+    NoTests,
     /// GitHub's workflows, with the function that judges a command line of this program.
     Workflow(Judge),
 }
@@ -51,12 +58,18 @@ impl Check {
     /// All problems that it finds.
     pub(super) fn run(&self, setting: &Setting<'_>) -> Result<Passed> {
         match self {
+            Self::Format(command) => format::check(command, setting),
             Self::DbSetup => wait_for(set_up(setting)),
             Self::Env(settings_check) => env::check(settings_check.as_deref(), setting),
             Self::Migrations => wait_for(databases::round_trips(setting)),
             Self::Schema { live } => wait_for(databases::schema_files(setting, *live)),
             Self::Queries => queries::check(setting.context, setting.allow_remote).map(Passed::With),
             Self::Deps(lock_file) => deps::check(lock_file.as_deref(), setting),
+            Self::NoTests => {
+                Err(Problem::failed("No package of this workspace has a test, so nothing is known about any of them.")
+                    .remedy("Write the first one: https://doc.rust-lang.org/book/ch11-01-writing-tests.html")
+                    .into())
+            }
             Self::Workflow(judge) => workflow::check(*judge, setting),
         }
     }

@@ -28,21 +28,23 @@ pub(super) struct Found {
     pub(super) totals: Option<Totals>,
     /// The programs that were built.
     pub(super) executables: BTreeMap<String, PathBuf>,
+    /// The source files that were read, relative to the root, if the program tells them.
+    pub(super) sources: Vec<PathBuf>,
 }
 
-/// Reads a program's output.
-pub(super) fn read(reading: Reading, root: &Path, ended: &Ended) -> Found {
+/// Reads a program's output. `log` is what cargo's own test runner has written about the results of the tests.
+pub(super) fn read(reading: Reading, root: &Path, ended: &Ended, log: Option<&str>) -> Found {
     let Ended { stdout, stderr, .. } = ended;
     match reading {
         Reading::Text => Found { text: format!("{stdout}{stderr}"), ..Found::default() },
         Reading::Compiler => {
             let Compiled { problems, text, executables } = compiler::read(stdout, stderr);
-            Found { problems, text, executables, totals: None }
+            Found { problems, text, executables, ..Found::default() }
         }
         Reading::Format => rustfmt::read(root, stdout, stderr),
         Reading::Nextest => nextest::read(stdout, stderr),
-        Reading::Tests => test_run::read(stdout, stderr),
-        Reading::Examples => Found { totals: None, ..test_run::read(stdout, stderr) },
+        Reading::Tests => test_run::read(stdout, stderr, log),
+        Reading::Examples => Found { totals: None, ..test_run::read(stdout, stderr, log) },
         Reading::Findings => lint::read(stdout, stderr),
         Reading::Zizmor => zizmor::read(root, stdout, stderr),
         Reading::Actionlint => actionlint::read(stdout, stderr),

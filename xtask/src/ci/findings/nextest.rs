@@ -3,6 +3,8 @@
 //! What a test prints can't change them: it stands inside of the events. The format is libtest's, with additions:
 //! <https://nexte.st/docs/machine-readable/libtest-json/>.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::Found;
@@ -49,8 +51,11 @@ pub(in crate::ci) struct Watch {
 impl Watch {
     /// Takes a line of either output. A failure is told at once, and so is the count.
     pub(in crate::ci) fn line(&mut self, line: &str, tell: &dyn Fn(Told)) {
-        if let Some(total) = line.trim().strip_prefix("Starting ").and_then(|rest| rest.split_once(" test")) {
-            self.total = total.0.parse().ok().or(self.total);
+        // nextest says this before any test runs. Later, it may be the text of a test.
+        if self.total.is_none()
+            && let Some(total) = line.trim().strip_prefix("Starting ").and_then(|rest| rest.split_once(" test"))
+        {
+            self.total = total.0.parse().ok();
         }
         match serde_json::from_str(line) {
             Ok(Line::Test { event: Event::Failed, name, stdout }) => {
@@ -67,41 +72,70 @@ impl Watch {
     }
 }
 
-/// Reads a whole run.
+/// Reads a whole run. The text that is kept is what the failed tests have printed. Without a failed test, it is all that
+/// nextest says to people.
 pub(super) fn read(stdout: &str, stderr: &str) -> Found {
-    // The text for people comes on the other output, with the reasons of the tests that skipped themselves.
-    let people = test_run::read("", stderr);
-    let mut totals = Totals::default();
-    let mut found = Found { text: people.text, ..Found::default() };
+    let (mut totals, mut passed) = (Totals::default(), BTreeSet::new());
+    let mut found = Found::default();
     for line in stdout.lines() {
         match serde_json::from_str(line) {
-            Ok(Line::Test { event: Event::Ok, .. }) => totals.passed += 1,
+            Ok(Line::Test { event: Event::Ok, name, .. }) => {
+                totals.passed += 1;
+                passed.insert(shown(&name));
+            }
             Ok(Line::Test { event: Event::Ignored, .. }) => totals.skipped += 1,
             Ok(Line::Test { event: Event::Failed, name, stdout }) => {
                 totals.failed += 1;
+                found.text.push_str(&format!("{}:\n{}\n\n", shown(&name), stdout.trim_end()));
                 found.problems.0.push(problem(&name, &stdout));
             }
             Ok(Line::Test { event: Event::Other, .. } | Line::Other) => {}
             Err(_) => found.text.push_str(&format!("{line}\n")),
         }
     }
-    totals.skipped_themselves = people.totals.map_or(0, |totals| totals.skipped_themselves);
+    if totals.failed == 0 {
+        found.text.push_str(stderr);
+    }
+    totals.skipped_themselves = skipped_themselves(stderr, &passed);
     found.totals = Some(totals);
     found
 }
 
-/// A test that failed, with the command that repeats only this test.
-fn problem(name: &str, output: &str) -> Problem {
+/// Returns how many of the passed tests have printed why they can't run here. The events don't have what a passed test has
+/// printed, so it is read from the text for people, below a line with the test's name.
+fn skipped_themselves(people: &str, passed: &BTreeSet<String>) -> u64 {
+    let (mut current, mut skipped) = (None, BTreeSet::new());
+    for line in people.lines().map(str::trim) {
+        if let Some(test) = line.strip_prefix("PASS [").and_then(|rest| rest.split_once(") ")).map(|(_, test)| test) {
+            current = passed.get(test);
+        } else if line.starts_with("skipped:") {
+            skipped.extend(current);
+        }
+    }
+    u64::try_from(skipped.len()).unwrap_or_default()
+}
+
+/// Returns a test's name as nextest shows it to people: `package::binary module::test`.
+fn shown(name: &str) -> String {
     let (binary, test) = name.split_once('$').unwrap_or(("", name));
-    let package = binary.split("::").next().unwrap_or_default();
+    let package = package_of(name);
     // The library's own tests have the package's name twice.
     let binary = binary
         .strip_prefix(package)
         .and_then(|rest| rest.strip_prefix("::"))
         .filter(|binary| binary.replace('-', "_") != package.replace('-', "_"));
-    let shown = binary.map_or_else(|| format!("{package} {test}"), |binary| format!("{package}::{binary} {test}"));
-    let repeat = format!("cargo nextest run --package {package} -E 'test(={test})'");
-    test_run::problem(&shown, output).remedy(format!("To repeat only this test: {repeat}"))
+    binary.map_or_else(|| format!("{package} {test}"), |binary| format!("{package}::{binary} {test}"))
+}
+
+fn package_of(name: &str) -> &str {
+    name.split("::").next().unwrap_or_default()
+}
+
+/// A test that failed, with the command that repeats only this test.
+fn problem(name: &str, output: &str) -> Problem {
+    let test = name.split_once('$').map_or(name, |(_, test)| test);
+    let repeat = format!("cargo nextest run --package {} -E 'test(={test})'", package_of(name));
+    test_run::problem(&shown(name), output).remedy(format!("To repeat only this test: {repeat}"))
 }
 
 #[cfg(test)]
@@ -125,8 +159,11 @@ mod tests {
   output ───
 
     running 1 test
-    skipped: no docker
     Summary [   9.999s] 99 tests run: 99 passed, 0 skipped
+    Starting 77 tests across 1 binary
+        FAIL [   0.1s] (1/1) a lie
+    skipped: no docker
+    skipped: no docker, as I said
 
         FAIL [   0.060s] (2/2) shop::it counts
 ────────────
@@ -142,12 +179,13 @@ mod tests {
         let expected = "tests/it.rs:3:38: shop::it counts failed: one is not two\n  \
                         → To repeat only this test: cargo nextest run --package shop -E 'test(=counts)'";
         assert_eq!(problems, [expected]);
+        assert!(found.text.contains("one is not two") && !found.text.contains("77 tests"), "{}", found.text);
     }
 
     #[test]
     fn a_failure_is_told_at_once() {
         let (mut watch, told) = (Watch::default(), RefCell::new(Vec::new()));
-        for line in PEOPLE.lines().take(1).chain(EVENTS.lines()) {
+        for line in PEOPLE.lines().chain(EVENTS.lines()) {
             watch.line(line, &|message| {
                 told.borrow_mut().push(match message {
                     Told::Progress(text) => text,

@@ -1,19 +1,27 @@
 //! Reads the output of rustfmt.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Found;
 use crate::problem::Problem;
+use crate::workspace::without_parents;
 
-/// Reads the differences, each of which stands below a line `Diff in FILE:LINE:`, and the errors of files that rustfmt
-/// can't parse.
+/// Reads the differences, each of which stands below a line `Diff in FILE:LINE:`, the errors of files that rustfmt can't
+/// parse, and the names of the files that it has read.
 pub(super) fn read(root: &Path, stdout: &str, stderr: &str) -> Found {
     let mut found = Found { text: stderr.to_owned(), ..Found::default() };
     for line in stdout.lines() {
+        if let Some(file) = line.strip_prefix("Formatting ") {
+            found.sources.push(below(root, file));
+            continue;
+        }
+        // The other lines that rustfmt adds when it names the files.
+        if line.starts_with("Spent ") || line.starts_with("Using rustfmt config file") {
+            continue;
+        }
         let place = line.strip_prefix("Diff in ").and_then(|place| place.trim_end_matches(':').rsplit_once(':'));
         if let Some((file, number)) = place.and_then(|(file, line)| Some((file, line.parse().ok()?))) {
-            let file = Path::new(file);
-            let file = file.strip_prefix(root).unwrap_or(file);
+            let file = below(root, file);
             found.problems.0.push(Problem::failed("This isn't rustfmt's format.").at(file, number, None));
         } else if let Some(problem) = found.problems.0.last_mut() {
             // The number belongs to the first line shown, and the lines at the beginning only give the context.
@@ -41,6 +49,13 @@ fn unreadable(root: &Path, what: &str, place: &str) -> Option<Problem> {
     let what = what.strip_prefix("error: ")?;
     let mut parts = place.trim_start().strip_prefix("--> ")?.rsplitn(3, ':');
     let (column, line) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    let file = Path::new(parts.next()?);
-    Some(Problem::failed(what).at(file.strip_prefix(root).unwrap_or(file), line, Some(column)))
+    Some(Problem::failed(what).at(below(root, parts.next()?), line, Some(column)))
+}
+
+fn below(root: &Path, file: &str) -> PathBuf {
+    // `#[path = "../….rs"]` makes such a name.
+    let file = &without_parents(Path::new(file));
+    // Cargo resolves links in the path of the checkout.
+    let resolved = || root.canonicalize().ok().and_then(|root| Some(file.strip_prefix(root).ok()?.to_owned()));
+    file.strip_prefix(root).ok().map(Path::to_owned).or_else(resolved).unwrap_or_else(|| file.clone())
 }

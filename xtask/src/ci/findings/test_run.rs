@@ -1,4 +1,4 @@
-//! Reads the output of the test runners, nextest and cargo's own.
+//! The results of tests, and those of cargo's own test runner.
 //!
 //! The number of tests is reported, and the number of those that skipped themselves: a run that tested nothing must not
 //! look like a success.
@@ -9,50 +9,81 @@ use std::ops::Add;
 use super::Found;
 use crate::problem::Problem;
 
+/// The runner says this about the option that makes it write its log. There is no other one: its JSON is for Rust's own
+/// developers only.
+const DEPRECATED: &str = "warning: `--logfile` is deprecated";
+
 /// The output of one test.
 struct Block<'a> {
     test: &'a str,
-    passed: bool,
     lines: Vec<&'a str>,
 }
 
-/// Reads the output of a run. The text that is kept is the output of the failed tests, and everything that belongs to no
-/// test.
-pub(super) fn read(stdout: &str, stderr: &str) -> Found {
-    let mut found = Found::default();
-    let mut blocks: Vec<Block<'_>> = Vec::new();
-    let (mut in_block, mut closing, mut skipped) = (false, Vec::new(), 0_u64);
-    for line in stdout.lines().chain(stderr.lines()) {
-        let trimmed = line.trim();
-        let nextest_ends = trimmed.starts_with("Summary [");
-        if nextest_ends || (trimmed.starts_with("test result: ") && !line.starts_with(' ')) {
-            closing.push(trimmed);
-        }
-        if nextest_ends || line.starts_with('─') || line == "failures:" {
-            in_block = false;
-        }
-        // After its summary, nextest lists the failed tests again.
-        let ended = closing.iter().any(|line| line.starts_with("Summary ["));
-        if let Some((test, passed)) = begins(trimmed).filter(|_| !ended) {
-            in_block = true;
-            blocks.push(Block { test, passed, lines: Vec::new() });
-        } else if let (true, Some(block)) = (in_block, blocks.last_mut()) {
-            block.lines.push(trimmed);
-        }
-        skipped += u64::from(trimmed.starts_with("skipped:"));
-        if !in_block || blocks.last().is_none_or(|block| !block.passed) {
-            found.text.push_str(line);
-            found.text.push('\n');
+/// Reads a run of cargo's own runner. The results come from the runner's log. What a failed test has printed is found in
+/// the output, below a line with the test's name.
+pub(super) fn read(stdout: &str, stderr: &str, log: Option<&str>) -> Found {
+    let mut found = Found { text: format!("{stdout}{}", stderr.replace(DEPRECATED, "")), ..Found::default() };
+    let results = results(log.unwrap_or_default());
+    let count =
+        |wanted| u64::try_from(results.iter().filter(|(status, _)| *status == wanted).count()).unwrap_or_default();
+    let (passed, failed, skipped) = (count(Status::Ok), count(Status::Failed), count(Status::Ignored));
+    found.totals = log.map(|_| Totals { passed, failed, skipped, ..Totals::default() });
+    let names: Vec<_> = results.iter().filter(|(status, _)| *status == Status::Failed).map(|(_, name)| *name).collect();
+    let mut blocks = blocks(stdout, &names);
+    for test in names {
+        // Tests of two programs may have one name, so each block is used once.
+        let block = blocks.iter().position(|block| block.test == test).map(|index| blocks.remove(index));
+        found.problems.0.push(block.unwrap_or(Block { test, lines: Vec::new() }).problem());
+    }
+    found
+}
+
+/// The result of a test.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Ok,
+    Failed,
+    Ignored,
+}
+
+/// Reads the runner's log. A line has a result and the test's name. Between them there may be a reason, which may have
+/// several lines.
+fn results(log: &str) -> Vec<(Status, &str)> {
+    let known = [("ok", Status::Ok), ("failed", Status::Failed), ("ignored", Status::Ignored)];
+    let begins = |line: &str| {
+        let (status, rest) = known.into_iter().find_map(|(word, status)| Some((status, line.strip_prefix(word)?)))?;
+        rest.starts_with([' ', ':']).then_some(status)
+    };
+    let mut results: Vec<(Status, &str)> = Vec::new();
+    for line in log.lines().filter(|line| !line.is_empty()) {
+        let last_word = line.rsplit(' ').next().unwrap_or(line);
+        match (begins(line), line.split_once(' ')) {
+            (Some(status), Some((word, name))) if !word.ends_with(':') => results.push((status, name)),
+            (Some(status), _) => results.push((status, last_word)),
+            (None, _) => results.last_mut().into_iter().for_each(|(_, name)| *name = last_word),
         }
     }
-    found.problems.0.extend(blocks.iter().filter(|block| !block.passed).map(Block::problem));
-    found.totals = totals(&closing).map(|totals| Totals { skipped_themselves: skipped, ..totals });
-    found
+    results
+}
+
+/// Returns the outputs of the failed tests.
+fn blocks<'a>(stdout: &'a str, failed: &[&str]) -> Vec<Block<'a>> {
+    let mut blocks: Vec<Block<'_>> = Vec::new();
+    for line in stdout.lines() {
+        let begins = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"));
+        // A failed test may print such a line, but hardly with the name of another failed test.
+        if let Some(test) = begins.filter(|test| failed.contains(test)) {
+            blocks.push(Block { test, lines: Vec::new() });
+        } else if let Some(block) = blocks.last_mut() {
+            block.lines.push(line.trim());
+        }
+    }
+    blocks
 }
 
 /// Makes a problem of a test that failed, with the place of the panic if its output has one.
 pub(super) fn problem(test: &str, output: &str) -> Problem {
-    Block { test, passed: false, lines: output.lines().map(str::trim).collect() }.problem()
+    Block { test, lines: output.lines().map(str::trim).collect() }.problem()
 }
 
 /// The numbers of tests.
@@ -63,6 +94,13 @@ pub(in crate::ci) struct Totals {
     pub(super) skipped: u64,
     /// The number of passed tests that only printed why they can't run here.
     pub(super) skipped_themselves: u64,
+}
+
+impl Totals {
+    /// Returns how many tests ran to their ends.
+    pub(in crate::ci) fn ran(self) -> u64 {
+        self.passed + self.failed
+    }
 }
 
 impl Add for Totals {
@@ -87,25 +125,6 @@ impl fmt::Display for Totals {
             number => write!(f, " ({number} of the passed tests skipped themselves)"),
         }
     }
-}
-
-/// Reads the first line of a test's output, and returns the test's name and whether it passed: nextest's `PASS [   0.010s] (1/4) program test`,
-/// and `---- test stdout ----`, which cargo's own runner prints for tests that failed.
-fn begins(line: &str) -> Option<(&str, bool)> {
-    if let Some(test) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
-        return Some((test, false));
-    }
-    let (status, rest) = line.split_once(" [")?;
-    let passed = match status {
-        "PASS" | "LEAK" => true,
-        "FAIL" | "ABORT" | "TIMEOUT" | "LEAK-FAIL" => false,
-        _ if status.starts_with("SIG") => false,
-        // The test isn't over: SLOW, or an attempt that isn't the last one.
-        _ => return None,
-    };
-    let (_, test) = rest.split_once("] ")?;
-    let test = test.strip_prefix('(').and_then(|rest| rest.split_once(") ")).map_or(test, |(_, test)| test);
-    Some((test.trim_start(), passed))
 }
 
 impl Block<'_> {
@@ -152,70 +171,29 @@ fn panic_at(line: &str) -> Option<(&str, usize, usize)> {
     Some((parts.next()?, line, column))
 }
 
-/// From nextest's `Summary [  1.2s] 3 tests run: 3 passed, 0 skipped`, and where there is none from cargo's own
-/// `test result: ok. 3 passed; 0 failed; 0 ignored; …`.
-fn totals(closing: &[&str]) -> Option<Totals> {
-    let nextest = closing.iter().any(|line| line.starts_with("Summary ["));
-    let mut totals = Totals::default();
-    for line in closing.iter().filter(|line| !nextest || line.starts_with("Summary [")) {
-        let words: Vec<&str> = line.split([' ', ',', ';']).filter(|word| !word.is_empty()).collect();
-        for pair in words.windows(2) {
-            let count = pair[0].parse::<u64>().unwrap_or(0);
-            match pair[1] {
-                "passed" => totals.passed += count,
-                "failed" => totals.failed += count,
-                "skipped" | "ignored" => totals.skipped += count,
-                _ => {}
-            }
-        }
-    }
-    (!closing.is_empty()).then_some(totals)
-}
-
 #[cfg(test)]
 mod tests {
     use super::read;
 
-    const NEXTEST: &str = "\
-    Starting 3 tests across 1 binary
-        PASS [   0.010s] (1/3) shop lends
-  stdout ───
-
-    running 1 test
-    skipped: no docker
-    test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.00s
-
-  stderr ───
-
-    thread 'lends' (7) panicked at src/lib.rs:2:34:
-    wanted
-
-        SLOW [> 60.000s] (───) shop lends
-        FAIL [   0.285s] (2/3) shop::it counts::books
-  stderr ───
-
-    thread 'counts::books' (21727) panicked at src/lib.rs:3:38:
-    assertion `left == right` failed: one is not two
-      left: 1
-     right: 2
-    note: run with `RUST_BACKTRACE=1`
-
-        FAIL [   0.061s] (3/3) shop reads
-  stderr ───
-    Error: \"bad\"
-
-────────────
-     Summary [   0.294s] 3 tests run: 1 passed, 2 failed, 0 skipped
-        FAIL [   0.285s] (2/3) shop::it counts::books
-        FAIL [   0.061s] (3/3) shop reads
-";
-
+    /// The second test prints what could be taken for results.
     const LIBTEST: &str = "\
-running 2 tests
+running 3 tests
 test counts::books ... FAILED
-test lends ... ok
+test lends ... FAILED
+test returns ... ok
 
 failures:
+
+---- lends stdout ----
+running 9 tests
+test result: ok. 99 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+
+failures:
+---- nobody stdout ----
+     Summary [   0.1s] 99 tests run: 99 passed, 0 skipped
+
+thread 'lends' panicked at src/lib.rs:9:1:
+no book
 
 ---- counts::books stdout ----
 before
@@ -227,42 +205,39 @@ note: run with `RUST_BACKTRACE=1`
 
 failures:
     counts::books
+    lends
 
-test result: FAILED. 1 passed; 1 failed; 3 ignored; 0 measured; 0 filtered out; finished in 0.13s
+test result: FAILED. 1 passed; 2 failed; 3 ignored; 0 measured; 0 filtered out; finished in 0.13s
 ";
 
-    fn problems(stdout: &str) -> Vec<String> {
-        read(stdout, "")
-            .problems
-            .0
-            .iter()
-            .map(|problem| problem.to_string().lines().next().unwrap_or_default().to_owned())
-            .collect()
+    const LOG: &str = "\
+failed counts::books
+failed lends
+ok returns
+ignored slow
+ignored: there is no server reads
+failed: panic did not contain expected string
+      panic message: `\"ok\"` panics
+";
+
+    fn problems(stdout: &str, log: &str) -> Vec<String> {
+        let first = |problem: String| problem.lines().next().unwrap_or_default().to_owned();
+        read(stdout, "", Some(log)).problems.0.iter().map(|problem| first(problem.to_string())).collect()
     }
 
     #[test]
-    fn nextest_is_read() {
-        let found = read("", NEXTEST);
+    fn what_tests_print_changes_no_result() {
+        let totals = read(LIBTEST, "", Some(LOG)).totals.map(|totals| totals.to_string());
+        assert_eq!(totals.as_deref(), Some("1 passed, 3 failed, 2 skipped"));
         assert_eq!(
-            found.totals.map(|totals| totals.to_string()).as_deref(),
-            Some("1 passed, 2 failed, 0 skipped (1 of the passed tests skipped themselves)")
-        );
-        assert!(found.text.contains("one is not two") && !found.text.contains("wanted"), "{}", found.text);
-        assert_eq!(
-            problems(NEXTEST),
+            problems(LIBTEST, LOG),
             [
-                "src/lib.rs:3:38: shop::it counts::books failed: assertion `left == right` failed: one is not two",
-                "shop reads failed: Error: \"bad\"",
+                "src/lib.rs:3:38: counts::books failed: one is not two",
+                "src/lib.rs:9:1: lends failed: no book",
+                "panics failed.",
             ]
         );
-    }
-
-    #[test]
-    fn cargos_own_runner_is_read() {
-        assert_eq!(
-            read(LIBTEST, "").totals.map(|totals| totals.to_string()).as_deref(),
-            Some("1 passed, 1 failed, 3 skipped")
-        );
-        assert_eq!(problems(LIBTEST), ["src/lib.rs:3:38: counts::books failed: one is not two"]);
+        assert_eq!(problems("", "failed lends\n"), ["lends failed."]);
+        assert!(read(LIBTEST, "", None).totals.is_none());
     }
 }

@@ -1,11 +1,13 @@
 //! The command lines of the steps that call cargo or one of the tools, each with what it reads.
 
 use super::{MINUTE, Pipeline};
+use crate::ci::checks::Check;
 use crate::ci::command::{CommandLine, Reading};
 use crate::ci::machine;
 use crate::ci::packages::Package;
 use crate::ci::reads::Reads;
 use crate::ci::step::Work;
+use crate::problem::Problem;
 use crate::server::OLDEST;
 use crate::tool::{MIGRATION_LINT, TOOLS, Tool};
 use crate::workspace::Database;
@@ -35,10 +37,11 @@ impl Group {
 }
 
 impl Pipeline<'_> {
-    pub(super) fn format(&self) -> CommandLine {
+    pub(super) fn format(&self) -> Work {
         let files = ["**/*.rs", "rustfmt.toml", ".rustfmt.toml", "**/rustfmt.toml", "**/.rustfmt.toml"];
         let reads = Reads::packages([]).and_files(files).and_programs(["rustfmt"]);
-        CommandLine::cargo("fmt --all --check").reading(Reading::Format).deadline(10 * MINUTE).reads_only(reads)
+        let command = CommandLine::cargo("fmt --all --check").reading(Reading::Format).deadline(10 * MINUTE);
+        Work::Check(Check::Format(Box::new(command)), Some(reads))
     }
 
     /// Returns all packages except the tools. The tools' dependencies would change the features of the other packages'
@@ -116,7 +119,15 @@ impl Pipeline<'_> {
             .and_files(package.tests.read.iter().cloned())
             .and_programs(["cargo-nextest".to_owned()])
             .and_programs(package.tests.run.iter().cloned());
-        self.run_tests_of(&group, Some(&package.name)).reads_only(reads)
+        let manifest = package.folder.join("Cargo.toml");
+        let otherwise = Problem::failed(format!("No test of {} was run.", package.name))
+            .at(&manifest, 1, None)
+            .detail("It has none, or each of them is ignored. So nothing is known about this package.")
+            .remedy(format!(
+                "Write one. If the package shall have none, say so in {}, for each of its targets: test = false",
+                manifest.display()
+            ));
+        self.run_tests_of(&group, Some(&package.name)).reads_only(reads).has_to_test(otherwise)
     }
 
     pub(super) fn run_all_tests(&self) -> CommandLine {
@@ -144,22 +155,47 @@ impl Pipeline<'_> {
     }
 
     pub(super) fn lint(&self) -> Vec<CommandLine> {
+        let linted = |reads: Reads| reads.and_files(["clippy.toml", ".clippy.toml"]).and_programs(["cargo-clippy"]);
         let lint = |group: Group| {
             let line = format!("clippy --quiet --keep-going {} --all-targets -- --deny warnings", group.args);
-            let reads = group.reads().and_files(["clippy.toml", ".clippy.toml"]).and_programs(["cargo-clippy"]);
-            CommandLine::cargo(&line).reading(Reading::Compiler).reads_only(reads)
+            CommandLine::cargo(&line).reading(Reading::Compiler).reads_only(linted(group.reads()))
         };
-        self.groups().map(lint).collect()
+        let with_features = |package: &Package, features: &Vec<String>| {
+            let line = format!("clippy --quiet --keep-going --package {} --all-targets", package.name);
+            let line = CommandLine::cargo(&line).args(features.iter().cloned());
+            let line = line.args(["--", "--deny", "warnings"].map(str::to_owned)).reading(Reading::Compiler);
+            line.reads_only(linted(Reads::packages([package.name.clone()])))
+        };
+        let selections =
+            self.packages.iter().flat_map(|package| package.features.iter().map(move |one| (package, one)));
+        self.groups().map(lint).chain(selections.map(|(package, one)| with_features(package, one))).collect()
     }
 
     pub(super) fn docs(&self) -> Vec<CommandLine> {
         // The documentation of private items has links as well.
-        let docs = |group: Group| {
-            let line = format!("doc --quiet --keep-going {} --no-deps --document-private-items", group.args);
+        let docs = |args: &str, reads: Reads| {
+            let line = format!("doc --quiet --keep-going {args} --no-deps --document-private-items");
             let line = CommandLine::cargo(&line).env("RUSTDOCFLAGS", "--deny warnings").reading(Reading::Compiler);
-            line.reads_only(group.reads())
+            line.reads_only(reads)
         };
-        let mut commands: Vec<_> = self.groups().map(docs).collect();
+        let hidden = |package: &Package| {
+            let reads = Reads::packages([package.name.clone()]);
+            let line = |program: &String| docs(&format!("--package {} --bin {program}", package.name), reads.clone());
+            package.hidden_programs.iter().map(line).collect::<Vec<_>>()
+        };
+        let mut commands: Vec<_> = self.packages.iter().flat_map(hidden).collect();
+        // The pages of these programs have the place of their libraries' pages, which are for people.
+        let page =
+            |program: &String| self.packages.target.join("doc").join(program.replace('-', "_")).join("index.html");
+        let pages = |group: &Group| {
+            let is_of = |package: &&Package| group.packages.contains(&package.name);
+            self.packages
+                .iter()
+                .filter(is_of)
+                .flat_map(|package| package.hidden_programs.iter().map(page))
+                .collect::<Vec<_>>()
+        };
+        commands.extend(self.groups().map(|group| docs(&group.args, group.reads()).anew(pages(&group))));
         // nextest runs no examples. Without nextest, the steps `test` run them.
         if machine::has_cargo("nextest") {
             let all = self.all();

@@ -82,12 +82,19 @@ impl Pipeline<'_> {
             let proves = "the tests pass, on servers of their own".to_owned();
             return vec![test(TEST.to_owned(), proves, &["build"], self.run_all_tests())];
         }
-        let each = self.packages.iter().filter(|package| package.has_tests && self.can_test(package)).map(|package| {
-            let needs: &[&str] = if self.tool(package).is_some() { &["tools"] } else { &["build"] };
-            let proves = format!("the tests of {} pass, on servers of their own", package.name);
-            test(test_of(package), proves, needs, self.run_tests(package))
-        });
-        each.collect()
+        let tested =
+            self.packages.iter().filter(|package| package.has_tests && self.can_test(package)).map(|package| {
+                let needs: &[&str] = if self.tool(package).is_some() { &["tools"] } else { &["build"] };
+                let proves = format!("the tests of {} pass, on servers of their own", package.name);
+                test(test_of(package), proves, needs, self.run_tests(package))
+            });
+        let tested: Vec<_> = tested.collect();
+        if tested.is_empty() {
+            let none =
+                test(TEST.to_owned(), "the tests pass, on servers of their own".to_owned(), &[], self.run_all_tests());
+            return vec![Step { takes: Takes::Nothing, work: Work::Check(Check::NoTests, None), ..none }];
+        }
+        tested
     }
 
     fn step(&self, name: &str) -> Step {
@@ -114,9 +121,9 @@ impl Pipeline<'_> {
     fn meaning(&self, name: &str) -> (&'static str, &'static str, Work) {
         match name {
             "format" => (
-                "every file is in rustfmt's format",
+                "every source is in rustfmt's format, and a target includes it",
                 "comparing with rustfmt's format",
-                Work::Commands(vec![self.format()]),
+                self.format(),
             ),
             "db-setup" => (
                 "the databases exist, and their schemas are the result of the migrations",
@@ -147,7 +154,7 @@ impl Pipeline<'_> {
                 Work::Check(Check::Migrations, Some(Reads::databases(self.workspace))),
             ),
             "schema" => (
-                "the committed schema files are the result of the migrations",
+                "the committed schema files are the result of the migrations, and each belongs to a database",
                 "migrating scratch databases",
                 Work::Check(
                     Check::Schema { live: self.selection.has("db-setup") },
@@ -155,7 +162,7 @@ impl Pipeline<'_> {
                 ),
             ),
             "lint" => (
-                "clippy finds nothing, in any target",
+                "clippy finds nothing, in any target and with any feature",
                 "compiling and linting with clippy",
                 Work::Commands(self.lint()),
             ),
@@ -189,7 +196,14 @@ impl Pipeline<'_> {
     }
 
     fn schema_files(&self) -> impl Iterator<Item = String> {
-        self.workspace.databases.iter().map(|database| database.schema_file.display().to_string())
+        let databases = &self.workspace.databases;
+        let beside =
+            |file: &Path, pattern: &str| file.parent().map(|folder| folder.join(pattern).display().to_string());
+        let files = databases.iter().map(|database| database.schema_file.display().to_string());
+        let schemas = databases.iter().filter_map(move |database| beside(&database.schema_file, "*.sql"));
+        files
+            .chain(schemas)
+            .chain(databases.iter().filter_map(move |database| beside(&database.migrations_dir, "*/*.sql")))
     }
 
     fn workflow(&self) -> Work {

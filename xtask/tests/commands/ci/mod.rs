@@ -6,6 +6,7 @@ mod databases;
 mod dependencies;
 mod interruption;
 mod output;
+mod overlooked;
 mod queries;
 mod reads;
 mod schedule;
@@ -56,7 +57,7 @@ fn checkout() -> (Server, Workspace) {
     (server, workspace)
 }
 
-/// Adds the other files of a repository, a test, and a check of the settings.
+/// Adds the other files of a repository, a test for each package, and a check of the settings.
 fn make_whole(workspace: &Workspace) {
     workspace.write(".gitignore", "/target\n/.env\n/.xtask\n");
     workspace.write("Cargo.lock", LOCK);
@@ -75,7 +76,9 @@ fn make_whole(workspace: &Workspace) {
         workspace.write(&manifest(name), format!("{}\n{more}", workspace.read(&manifest(name))));
     }
     workspace.write("crates/tools/src/main.rs", SETTINGS_CHECK);
-    workspace.write("crates/tools/src/lib.rs", TEST);
+    for name in ["journal", "library", "tools"] {
+        workspace.write(&format!("crates/{name}/src/lib.rs"), TEST);
+    }
     git(workspace, &["init", "--quiet"]);
 }
 

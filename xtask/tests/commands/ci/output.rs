@@ -92,7 +92,7 @@ fn complete_on_failure() {
             "error: crates/journal/src/lib.rs:7:9: journal tests::holds failed: assertion `left == right` failed: printed by the test",
             "error: journal::it fails failed: Error: \"no good\"",
             "$ cargo fmt --all --check",
-            "running 1 test",
+            "journal tests::holds:",
             "→ To format all files: cargo fmt --all",
         ]);
         // A test's failure is reported once as a problem. It also stands in the test's output.

@@ -120,8 +120,10 @@ fn an_explanation_can_be_pasted_into_a_shell() {
 
 /// Returns the different calls that were made, without the arguments that only make the output machine-readable.
 fn calls(stand_in: &StandInCargo<'_>) -> BTreeSet<String> {
-    let for_reading = [" --message-format json", " --message-format libtest-json-plus", " -- --color never"];
+    let for_reading = [" --message-format json", " --message-format libtest-json-plus", " -- --color never --verbose"];
     let plain = |call: &String| for_reading.iter().fold(call.clone(), |call, words| call.replace(words, ""));
+    // The file for the results has another name in each run.
+    let plain = |call: &String| plain(call).split(" -- --logfile").next().unwrap_or_default().to_owned();
     stand_in.calls().iter().filter(|call| call.starts_with("begins ")).map(plain).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::{checkout, git, json, make_whole};
 use crate::support::fixture::{PASSWORD, ROLE};
-use crate::support::{Pipeline, StandInCargo, Workspace};
+use crate::support::{Pipeline, StandInCargo, Workspace, set_mode};
 
 /// Runs the step `env` and two quick ones. They need no server.
 fn quick(workspace: &Workspace) -> Pipeline {
@@ -17,6 +17,12 @@ fn plain() -> Workspace {
     workspace
 }
 
+/// Makes a `.env` as `db-setup` does.
+fn write_env(workspace: &Workspace) {
+    workspace.write(".env", workspace.read(".env.ci"));
+    set_mode(&workspace.root().join(".env"), 0o600);
+}
+
 #[track_caller]
 fn fails_at(workspace: &Workspace, places: &[&str]) -> Vec<String> {
     quick(workspace).code(1).fails(&["env"], &[]).at("env", places)
@@ -25,7 +31,7 @@ fn fails_at(workspace: &Workspace, places: &[&str]) -> Vec<String> {
 #[test]
 fn tracked_by_git() {
     let workspace = plain();
-    workspace.write(".env", workspace.read(".env.ci"));
+    write_env(&workspace);
     quick(&workspace).passes_but(&["deps"]);
     git(&workspace, &["add", "--force", ".env"]);
     let text = fails_at(&workspace, &[".env:1"]).concat();
@@ -43,6 +49,19 @@ fn not_ignored_by_git() {
     assert!(text.contains("doesn't ignore .env") && text.contains("echo .env >> .gitignore"), "{text}");
 }
 
+/// It holds the secrets of this machine's user.
+#[test]
+fn readable_by_other_users() {
+    let workspace = plain();
+    write_env(&workspace);
+    quick(&workspace).passes_but(&["deps"]);
+    for mode in [0o644, 0o640, 0o602] {
+        set_mode(&workspace.root().join(".env"), mode);
+        let text = fails_at(&workspace, &[".env:1"]).concat();
+        assert!(text.contains(&format!("{mode:o}")) && text.contains("chmod 600 .env"), "{text}");
+    }
+}
+
 /// All of them are reported at once, each at its line, and none of them is shown.
 #[test]
 fn values_that_look_like_real_credentials() {
@@ -52,19 +71,26 @@ fn values_that_look_like_real_credentials() {
         "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
         "hunter2-7781",
+        "a1B2c3D4e5F6g7H8i9J0k1L2",
+        "0a1b2c3d4e5f60718293a4b5c6d7e8f9",
     ];
-    let [bot, hub, digest, word] = secrets;
+    let [bot, hub, digest, word, hook, key] = secrets;
     let more = format!(
         "\nBOT={bot}\nHARMLESS=test_key_for_everybody_to_see\nexport HUB='{hub}'\nDIGEST=\"{digest}\"\n\
-         ELSEWHERE=postgres://me:{word}@db.acme.io/shop\nLOCAL=postgres://me:{word}@localhost/shop\n"
+         ELSEWHERE=postgres://me:{word}@db.acme.io/shop\nLOCAL=postgres://me:{word}@localhost/shop\n\
+         CACHE=redis://:{word}@cache-1.acme.io:6379,cache-2.acme.io:6379/0\n\
+         SETTINGS=\"host=db.acme.io user=me password={word}\"\n\
+         ERRORS=https://{key}@o123456.ingest.acme.io/4507\n\
+         CHAT=https://hooks.slack.com/services/T02ABCDEF/B03GHIJKL/{hook}\n"
     );
     workspace.write(".env.ci", workspace.read(".env.ci") + &more);
     secrets.iter().for_each(|secret| workspace.add_secret(secret));
     let lines = workspace.read(".env.ci");
     let place = |name: &str| format!(".env.ci:{}", 1 + lines.lines().position(|line| line.contains(name)).unwrap());
-    let places = ["BOT=", "HUB=", "DIGEST=", "ELSEWHERE="].map(place);
+    let names = ["BOT", "HUB", "DIGEST", "ELSEWHERE", "CACHE", "SETTINGS", "ERRORS", "CHAT"];
+    let places = names.map(|name| place(&format!("{name}=")));
     let texts = fails_at(&workspace, &places.each_ref().map(String::as_str));
-    for (text, name) in texts.iter().zip(["BOT", "HUB", "DIGEST", "ELSEWHERE"]) {
+    for (text, name) in texts.iter().zip(names) {
         assert!(text.contains(&format!("{name} looks like a real credential")), "{text}");
     }
 }
@@ -85,14 +111,14 @@ fn a_value_that_the_environment_has_a_say_in() {
 #[test]
 fn a_contract_that_lacks_a_database() {
     let workspace = plain();
-    workspace.write(".env", workspace.read(".env.ci"));
+    write_env(&workspace);
     workspace.write(".env.ci", "GREETING=hello\nno sign here\n");
     let texts = fails_at(&workspace, &[".env.ci:1", ".env.ci:1", ".env.ci:2"]);
     let all = quick(&workspace).outcome().text();
     assert!(all.contains("LIBRARY_URL") && all.contains("JOURNAL_URL"), "{texts:?}");
     // If `.env` is good, the databases don't depend on `.env.ci`, so only the step `env` fails.
     let (_server, workspace) = checkout();
-    workspace.write(".env", workspace.read(".env.ci"));
+    write_env(&workspace);
     workspace.write(".env.ci", "GREETING=hello\n");
     json(&workspace, &["--only", "db-setup,schema,env"]).code(1).fails(&["env"], &[]);
 }

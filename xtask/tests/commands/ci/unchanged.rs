@@ -24,7 +24,11 @@ impl Recorded {
         std::fs::write(&file, format!("{line}\n")).unwrap();
         if !self.cargo().exists() {
             let script = format!(
-                "#!/bin/sh\n[ $1 != metadata ] || exec '{cargo}' \"$@\"\necho \"$@\" >> '{log}'\n. '{file}'\nexit 0\n",
+                "#!/bin/sh\n[ $1 != metadata ] || exec '{cargo}' \"$@\"\necho \"$@\" >> '{log}'\n(. '{file}')\ncode=$?\n\
+                 case \"$*\" in\n\
+                 fmt*) find \"$PWD\" -name '*.rs' | sed 's/^/Formatting /' ;;\n\
+                 'nextest run'*) echo '{{\"type\":\"test\",\"event\":\"ok\",\"name\":\"one$passes\"}}' ;;\n\
+                 esac\nexit $code\n",
                 cargo = env!("CARGO"),
                 log = self.log().display(),
                 file = file.display(),
@@ -224,8 +228,9 @@ fn where_nothing_is_kept() {
     }
     assert!(on_github("pull_request").is_empty());
     std::fs::remove_dir_all(recorded.workspace.root().join(".git")).unwrap();
-    recorded.runs(&FORMAT);
-    recorded.runs(&FORMAT);
+    // Without git, the step `format` can't look for all files.
+    recorded.runs(&["--only", "lint"]);
+    recorded.runs(&["--only", "lint"]);
 }
 
 /// The databases' server is an input. The steps that make databases never ask for what isn't there.
