@@ -83,17 +83,22 @@ impl<'a> Ladder<'a> {
                 Ok(cluster) => cluster.dir().display().to_string(),
                 Err(_) => "its private cluster".to_owned(),
             },
-            _ => "its server".to_owned(),
+            Provider::Running => format!("the server at {}", self.record().running_at()),
+            #[cfg(not(unix))]
+            Provider::Local => "its private cluster".to_owned(),
         }
     }
 
     /// Says where the data stays that the user leaves behind by choosing another provider.
     fn say_what_stays(&self) {
         let Some(before) = self.record().uses.filter(|before| !self.order().contains(before)) else { return };
+        let back = match before {
+            Provider::Running => "and are used again when the URLs lead there".to_owned(),
+            Provider::Compose | Provider::Local => format!("and --server {} uses them again", before.name()),
+        };
         self.context.reporter.note(&format!(
-            "So far, this checkout's databases are in {}. They stay there, and --server {} uses them again.",
-            self.place(before),
-            before.name()
+            "So far, this checkout's databases are in {}. They stay there, {back}.",
+            self.place(before)
         ));
     }
 

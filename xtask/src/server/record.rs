@@ -94,6 +94,11 @@ impl Record {
         self.uses == Some(Provider::Running) && self.running.as_ref() == Some(&address.to_string())
     }
 
+    /// The address of the server that this program didn't start.
+    pub(crate) fn running_at(&self) -> &str {
+        self.running.as_deref().unwrap_or("its address")
+    }
+
     /// The name of the compose project. It tells the containers and the volumes of two checkouts apart, even if their
     /// folders have the same name.
     pub(crate) fn project(&self, root: &Path) -> String {
