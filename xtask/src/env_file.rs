@@ -283,13 +283,17 @@ fn example(variable: &str, has_contract: bool) -> String {
 fn same_database(targets: &[Target<'_>], problems: &mut Problems) {
     for (index, Target { url, .. }) in targets.iter().enumerate() {
         if let Some(other) = targets[..index].iter().map(|other| &other.url).find(|other| other.is_same_database(url)) {
-            problems.0.push(
-                Problem::failed(format!(
-                    "{} and {} name the same database, \"{}\" at {}.",
-                    other.variable, url.variable, url.database, url.address
-                ))
-                .remedy(format!("Name another database in {}.", url.variable)),
+            let what = format!(
+                "{} and {} name the same database, \"{}\" at {}.",
+                other.variable,
+                url.variable,
+                url.kept_name(),
+                url.address
             );
+            let is_cut = url.database.len().max(other.database.len()) > url.kept_name().len();
+            let cut = is_cut.then(|| "PostgreSQL keeps the first 63 bytes of a name, which are the same.".to_owned());
+            let problem = Problem::failed(what).details(cut);
+            problems.0.push(problem.remedy(format!("Name another database in {}.", url.variable)));
         }
     }
 }

@@ -25,6 +25,9 @@ use crate::{Address, UrlError};
 /// The port of a URL that names none.
 const PORT: u16 = 5432;
 
+/// The longest name that PostgreSQL keeps, in bytes.
+const LONGEST_NAME: usize = 63;
+
 /// The databases that every server has. A project's own tables don't belong in them.
 const POSTGRES_OWN: [&str; 3] = ["postgres", "template0", "template1"];
 
@@ -143,7 +146,12 @@ impl DatabaseUrl {
 
     /// Whether both URLs lead to the same database, however their hosts are written.
     pub fn is_same_database(&self, other: &Self) -> bool {
-        self.database == other.database && self.address.same_server(&other.address)
+        self.kept_name() == other.kept_name() && self.address.same_server(&other.address)
+    }
+
+    /// The part of the database's name that PostgreSQL keeps. It cuts a longer name without an error.
+    pub fn kept_name(&self) -> &str {
+        &self.database[..self.database.floor_char_boundary(LONGEST_NAME)]
     }
 
     /// Moves the URL to another port of its host.

@@ -144,7 +144,15 @@ fn classify(error: &sqlx::Error) -> Answer {
                 Some("57P03") => Answer::NotYet(message),
                 Some("53300") => Answer::NotYet(message),
                 Some("3D000") => Answer::NoDatabase,
+                // PgBouncer passes the server's message on, but not its code.
+                Some("08P01") if message.starts_with("database ") && message.ends_with(" does not exist") => {
+                    Answer::NoDatabase
+                }
                 Some("28P01" | "28000") => Answer::Refused(message),
+                // sqlx sends a parameter that PgBouncer refuses unless its settings say otherwise.
+                Some("08P01") if message.contains("unsupported startup parameter") => Answer::Never(format!(
+                    "a connection pooler answers there, which refuses to pass this program on ({message})"
+                )),
                 _ => Answer::Never(message),
             }
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Connection, Row};
+use sqlx::{AssertSqlSafe, Connection, Row};
 
 use super::readiness::{self, Answer};
 use super::sql::{identifier, literal};
@@ -97,14 +97,6 @@ pub(crate) fn unavailable(url: &DatabaseUrl, answer: &Answer) -> Problem {
     Problem::unavailable(format!("{database} ({address}) can't be reached: {answer}.")).remedy(remedy)
 }
 
-/// Tells the server to check during a long statement whether this process still exists, and to cancel the statement if
-/// it doesn't.
-///
-/// Some servers run on systems that can't tell, and refuse the setting. That is no error.
-pub(crate) async fn watch_client(connection: &mut PgConnection) {
-    drop(sqlx::raw_sql("SET client_connection_check_interval = '100ms'").execute(connection).await);
-}
-
 /// Ends the sessions that earlier runs left behind in the database of `connection`. Their open transactions are rolled
 /// back. Only the holder of the setup lock may call this, because no other run may have sessions that migrate.
 pub(crate) async fn end_orphans(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -124,7 +116,7 @@ async fn end_sessions(connection: &mut PgConnection, condition: &str) -> Result<
     );
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.as_str())).fetch_one(&mut *connection).await?;
+        let row = sqlx::raw_sql(AssertSqlSafe(statement.as_str())).fetch_one(&mut *connection).await?;
         if row.try_get::<i64, _>(0)? == 0 || Instant::now() > deadline {
             return Ok(());
         }

@@ -1,5 +1,8 @@
 //! Applies and reverts migrations. Each file runs in one transaction together with its row in the history, unless the
-//! file says `-- no-transaction`.
+//! file says `-- no-transaction` or ends its transaction by itself.
+//!
+//! Each file starts from the same state of the session, so it doesn't matter whether the files before it were applied in
+//! the same run, or in which database they are applied.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,13 +10,15 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use futures_util::TryStreamExt;
 use sqlx::migrate::{Migrate, Migration};
-use sqlx::postgres::{PgConnection, PgDatabaseError, PgErrorPosition};
-use sqlx::{AssertSqlSafe, Connection, Row};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Row};
 
-use super::statements;
-use crate::connection::sql::identifier;
-use crate::migrations::{self, DownFile, MigrationFile};
-use crate::problem::Problem;
+use super::failure::{Failed, Failure};
+use super::lock::Holder;
+use super::transaction::{self, Left};
+use super::{remains, statements};
+use crate::connection::working;
+use crate::migrations::{DownFile, MigrationFile};
 use crate::workspace::{Database, HistoryTable};
 
 /// A migration that was applied.
@@ -22,9 +27,7 @@ pub(crate) struct Done {
     pub(crate) took: Duration,
 }
 
-/// Applies the pending migrations in order, and stops at the first one that fails.
-///
-/// `progress` is called with each file before the file is applied.
+/// Applies migrations to a scratch database, in order, and stops at the first one that fails.
 ///
 /// # Errors
 /// A migration fails. The error holds the server's message, the file, line and column, and the state of the database.
@@ -32,22 +35,46 @@ pub(crate) async fn pending(
     connection: &mut PgConnection,
     database: &Database,
     pending: &[&MigrationFile],
+    progress: impl FnMut(&str),
+) -> (Vec<Done>, Result<()>) {
+    each(connection, database, pending, None, progress).await
+}
+
+/// Applies migrations like [`pending`], as long as the setup lock is held.
+///
+/// `progress` is called with each file before the file is applied.
+///
+/// # Errors
+/// A migration fails, or the session of `holder` has lost the lock.
+pub(crate) async fn under_lock(
+    connection: &mut PgConnection,
+    database: &Database,
+    pending: &[&MigrationFile],
+    holder: Option<Holder>,
+    progress: impl FnMut(&str),
+) -> (Vec<Done>, Result<()>) {
+    each(connection, database, pending, holder, progress).await
+}
+
+async fn each(
+    connection: &mut PgConnection,
+    database: &Database,
+    pending: &[&MigrationFile],
+    holder: Option<Holder>,
     mut progress: impl FnMut(&str),
 ) -> (Vec<Done>, Result<()>) {
     let mut done = Vec::new();
-    if let Err(error) = prepare(connection, &database.history).await {
+    let history = &database.history;
+    if let Err(error) = prepare(connection, history).await {
         return (done, Err(error));
     }
     for file in pending {
         progress(&file.stem());
         let started = Instant::now();
-        let result = if file.migration.no_tx {
-            outside_transaction(connection, &database.history, &file.migration).await
-        } else {
-            in_transaction(connection, &database.history, &file.migration).await
-        };
-        if let Err(failure) = result {
-            return (done, Err(explain(&file.file, &file.migration, &failure).into()));
+        let way = Way::Up { started };
+        if let Err(error) = (One { connection, history, holder, migration: &file.migration, way }).run(&file.file).await
+        {
+            return (done, Err(error));
         }
         done.push(Done { stem: file.stem(), took: started.elapsed() });
     }
@@ -59,23 +86,7 @@ pub(crate) async fn pending(
 /// # Errors
 /// The down file fails. The error holds the server's message, and the file, line and column.
 pub(crate) async fn revert(connection: &mut PgConnection, history: &HistoryTable, down: &DownFile) -> Result<()> {
-    let result = async {
-        if down.migration.no_tx {
-            run(connection, &down.migration).await?;
-            return forget(connection, history, &down.migration).await;
-        }
-        let mut transaction = connection.begin().await?;
-        run(&mut transaction, &down.migration).await?;
-        forget(&mut transaction, history, &down.migration).await?;
-        Ok(transaction.commit().await?)
-    };
-    result.await.map_err(|failure| explain(&down.file, &down.migration, &failure).into())
-}
-
-async fn forget(connection: &mut PgConnection, history: &HistoryTable, migration: &Migration) -> Result<(), Failure> {
-    let statement = format!("DELETE FROM {} WHERE version = $1", history.name);
-    sqlx::query(AssertSqlSafe(statement)).bind(migration.version).execute(connection).await?;
-    Ok(())
+    One { connection, history, holder: None, migration: &down.migration, way: Way::Down }.run(&down.file).await
 }
 
 /// Makes the history table and its schemas.
@@ -87,160 +98,202 @@ async fn prepare(connection: &mut PgConnection, history: &HistoryTable) -> Resul
     Ok(())
 }
 
-/// A statement that failed, and the number of statements before it that succeeded.
-struct Failure {
-    statements_done: usize,
-    error: sqlx::Error,
+/// What fails if a statement of this program fails.
+const NO_TRANSACTION: &str = "its transaction couldn't be begun or ended";
+const NO_ROW: &str = "the history couldn't be written";
+const NOT_CLEARED: &str = "the index that an earlier run left couldn't be removed";
+const NOT_ASKED: &str = "the server couldn't be asked for the state of things";
+
+/// The direction in which a file leads.
+#[derive(Clone, Copy)]
+enum Way {
+    Up { started: Instant },
+    Down,
 }
 
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        Self { statements_done: 0, error }
+/// One file that is run.
+struct One<'a> {
+    connection: &'a mut PgConnection,
+    history: &'a HistoryTable,
+    /// The holder of the setup lock, where a lock is needed.
+    holder: Option<Holder>,
+    migration: &'a Migration,
+    way: Way,
+}
+
+impl One<'_> {
+    /// Runs the file, and leaves the session as it was before.
+    async fn run(mut self, file: &Path) -> Result<()> {
+        let as_a_whole = !self.migration.no_tx && statements::end_of_transaction(self.migration.sql.as_str()).is_none();
+        let result = if as_a_whole { self.in_transaction().await } else { self.in_steps().await };
+        if let Err((failure, left)) = result {
+            let Self { migration, history, .. } = self;
+            return Err(Failed { file, migration, history, failure, left }.problem().into());
+        }
+        Ok(working::start_anew(self.connection).await?)
     }
-}
 
-/// Applies the file and adds its row, or does neither.
-async fn in_transaction(
-    connection: &mut PgConnection,
-    history: &HistoryTable,
-    migration: &Migration,
-) -> Result<(), Failure> {
-    let started = Instant::now();
-    let mut transaction = connection.begin().await?;
-    run(&mut transaction, migration).await?;
-    record(&mut transaction, history, migration).await?;
-    // sqlx adds the time after the commit, in a second transaction. In the same transaction it costs no second flush.
-    finish(&mut transaction, history, migration, started.elapsed()).await?;
-    transaction.commit().await?;
-    Ok(())
-}
-
-/// Adds the row first, as not finished. The row shows that a run was cut off, and the next run begins the file again.
-async fn outside_transaction(
-    connection: &mut PgConnection,
-    history: &HistoryTable,
-    migration: &Migration,
-) -> Result<(), Failure> {
-    let started = Instant::now();
-    drop_remains(connection, history, migration).await?;
-    let statement = format!(
-        "INSERT INTO {} (version, description, success, checksum, execution_time) VALUES ($1, $2, FALSE, $3, -1)",
-        history.name
-    );
-    sqlx::query(AssertSqlSafe(statement))
-        .bind(migration.version)
-        .bind(&*migration.description)
-        .bind(&*migration.checksum)
-        .execute(&mut *connection)
-        .await?;
-    run(connection, migration).await?;
-    finish(connection, history, migration, started.elapsed()).await?;
-    Ok(())
-}
-
-/// Sends the file as it is, and counts the statements that are done.
-async fn run(connection: &mut PgConnection, migration: &Migration) -> Result<(), Failure> {
-    let mut statements_done = 0;
-    let mut results = sqlx::raw_sql(migration.sql.clone()).execute_many(connection);
-    loop {
-        match results.try_next().await {
-            Ok(Some(_)) => statements_done += 1,
-            Ok(None) => return Ok(()),
-            Err(error) => return Err(Failure { statements_done, error }),
+    /// Runs the file and writes the history, or does neither.
+    async fn in_transaction(&mut self) -> Result<(), (Failure, Left)> {
+        let number = match transaction::begin(self.connection).await {
+            Ok(number) => number,
+            Err(error) => return Err((Failure::InOwn { what: NO_TRANSACTION, error }, Left::Unknown)),
+        };
+        let result = async {
+            self.send().await?;
+            self.settle_transaction().await?;
+            if !self.look().await?.is_locked {
+                self.own("ROLLBACK", NO_TRANSACTION).await?;
+                return Err(Failure::LockLost);
+            }
+            let row = match self.way {
+                Way::Up { started } => self.row("TRUE", Some(started.elapsed())),
+                Way::Down => self.no_row(),
+            };
+            self.own(&row, NO_ROW).await?;
+            self.execute("COMMIT").await.map_err(Failure::AtCommit)
+        };
+        match result.await {
+            Ok(()) => Ok(()),
+            Err(failure) => Err((failure, transaction::after_failure(self.connection, number).await)),
         }
     }
-}
 
-async fn record(
-    connection: &mut PgConnection,
-    history: &HistoryTable,
-    migration: &Migration,
-) -> Result<(), sqlx::Error> {
-    // sqlx's "skip" adds the row without running the file. The file was run just now.
-    connection.skip(&history.name, migration).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(error) => error,
-        error => sqlx::Error::Migrate(Box::new(error)),
-    })
-}
-
-async fn finish(
-    connection: &mut PgConnection,
-    history: &HistoryTable,
-    migration: &Migration,
-    took: Duration,
-) -> Result<(), sqlx::Error> {
-    let statement = format!("UPDATE {} SET success = TRUE, execution_time = $1 WHERE version = $2", history.name);
-    sqlx::query(AssertSqlSafe(statement))
-        .bind(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX))
-        .bind(migration.version)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Drops the indexes that a CREATE INDEX CONCURRENTLY left behind when it was cut off. Each is invalid, or complete but
-/// not recorded. An index holds no data of its own, so it can be built again. Only two kinds are dropped: invalid
-/// indexes, and the indexes of a run that is known to have been cut off.
-async fn drop_remains(
-    connection: &mut PgConnection,
-    history: &HistoryTable,
-    migration: &Migration,
-) -> Result<(), sqlx::Error> {
-    let statement = format!("DELETE FROM {} WHERE version = $1 AND NOT success", history.name);
-    let cut_off =
-        sqlx::query(AssertSqlSafe(statement)).bind(migration.version).execute(&mut *connection).await?.rows_affected()
-            > 0;
-    let names = statements::concurrent_indexes(migration.sql.as_str());
-    let remains = sqlx::query(
-        "SELECT namespace.nspname, class.relname FROM pg_index AS index \
-         JOIN pg_class AS class ON class.oid = index.indexrelid \
-         JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace \
-         WHERE class.relname = ANY($1) AND (NOT index.indisvalid OR $2)",
-    )
-    .bind(&names)
-    .bind(cut_off)
-    .fetch_all(&mut *connection)
-    .await?;
-    for row in remains {
-        let (schema, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        let statement = format!("DROP INDEX {}.{}", identifier(&schema), identifier(&name));
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
+    /// Runs a file that isn't one transaction. Its row is added first, as not finished, and shows if the run is cut off.
+    async fn in_steps(&mut self) -> Result<(), (Failure, Left)> {
+        let is_done = match self.begin_steps().await {
+            Ok(is_done) => is_done,
+            Err(failure) => return Err((failure, self.left_if_lost(Left::Nothing).await)),
+        };
+        if !is_done {
+            let first = if self.migration.no_tx {
+                transaction::next(self.connection).await
+            } else {
+                transaction::begin(self.connection).await
+            };
+            let first = match first {
+                Ok(first) => first,
+                Err(error) => return Err((Failure::InOwn { what: NO_TRANSACTION, error }, Left::Unknown)),
+            };
+            if let Err(failure) = self.send().await {
+                let left = transaction::after_failure(self.connection, first).await;
+                if left == Left::Nothing {
+                    // If the row can't be removed, the next run finds it.
+                    drop(self.execute(&self.no_row()).await);
+                }
+                return Err((failure, left));
+            }
+        }
+        match self.end_steps().await {
+            Ok(()) => Ok(()),
+            Err(failure) => Err((failure, self.left_if_lost(Left::Part).await)),
+        }
     }
-    Ok(())
-}
 
-/// The problem of a migration that failed, with the place in the file and the server's message.
-fn explain(path: &Path, migration: &Migration, failure: &Failure) -> Problem {
-    let stem = migrations::stem(path);
-    let sql = migration.sql.as_str();
-    let starts = statements::starts(sql);
-    let statement = starts.get(failure.statements_done).or(starts.last()).copied().unwrap_or(0);
-    let mut position = sql[..statement].chars().count() + 1;
-    let Some(error) = failure.error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
-    else {
-        return in_file(path, sql, position, &format!("{stem} failed: {}.", failure.error));
-    };
-    if let Some(PgErrorPosition::Original(exact)) = error.position() {
-        position = exact;
+    /// Returns whether nothing is left to do, because an earlier run has done it all.
+    async fn begin_steps(&mut self) -> Result<bool, Failure> {
+        if !self.look().await?.is_locked {
+            return Err(Failure::LockLost);
+        }
+        if let Way::Up { .. } = self.way {
+            let cleared = remains::clear(self.connection, self.history, self.migration).await;
+            if cleared.map_err(|error| Failure::InOwn { what: NOT_CLEARED, error })? {
+                return Ok(true);
+            }
+            let replaced = "ON CONFLICT (version) DO UPDATE SET description = excluded.description, success = FALSE, \
+                            checksum = excluded.checksum, installed_on = now(), execution_time = excluded.execution_time";
+            let row = format!("{} {replaced}", self.row("FALSE", None));
+            self.own(&row, NO_ROW).await?;
+        }
+        Ok(false)
     }
-    let mut problem = in_file(path, sql, position, &format!("{stem} failed: {}.", error.message()));
-    problem = problem.details(error.detail().map(|detail| format!("Detail: {detail}")));
-    problem = problem.details(error.hint().map(|hint| format!("Hint: {hint}")));
-    problem = problem.details(error.r#where().map(|place| format!("Where: {place}")));
-    if migration.no_tx {
-        problem.detail(
-            "It says -- no-transaction: the changes before the failure are still there. The next run begins it again.",
+
+    async fn end_steps(&mut self) -> Result<(), Failure> {
+        self.settle_transaction().await?;
+        let is_open = self.look().await?.is_open;
+        let row = match self.way {
+            Way::Up { started } => format!(
+                "UPDATE {} SET success = TRUE, execution_time = {} WHERE version = {}",
+                self.history.name,
+                started.elapsed().as_nanos(),
+                self.migration.version
+            ),
+            Way::Down => self.no_row(),
+        };
+        self.own(&row, NO_ROW).await?;
+        // The file may have begun a transaction that it doesn't end.
+        if is_open { self.execute("COMMIT").await.map_err(Failure::AtCommit) } else { Ok(()) }
+    }
+
+    /// Sends the file as it is, and counts the statements that are done.
+    async fn send(&mut self) -> Result<(), Failure> {
+        let mut statements_done = 0;
+        let mut results = sqlx::raw_sql(self.migration.sql.clone()).execute_many(&mut *self.connection);
+        loop {
+            match results.try_next().await {
+                Ok(Some(_)) => statements_done += 1,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(Failure::InFile { statements_done, error }),
+            }
+        }
+    }
+
+    /// Ends what the file has deferred and set, so that the settings of the file don't affect the statements of this
+    /// program. What is deferred is checked under the settings of the file.
+    async fn settle_transaction(&mut self) -> Result<(), Failure> {
+        let statements = format!("SET CONSTRAINTS ALL IMMEDIATE; {}", working::restore_settings(self.connection));
+        self.execute(&statements).await.map_err(Failure::AtCommit)
+    }
+
+    /// Asks the server for the state of things.
+    async fn look(&mut self) -> Result<Looked, Failure> {
+        let is_locked = self.holder.map_or_else(|| "TRUE".to_owned(), Holder::condition);
+        // A transaction that the same message has begun is as old as its statement.
+        let statement = format!("SELECT {is_locked}, now() < statement_timestamp()");
+        let looked = async {
+            let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_one(&mut *self.connection).await?;
+            Ok(Looked { is_locked: row.try_get(0)?, is_open: row.try_get(1)? })
+        };
+        looked.await.map_err(|error| Failure::InOwn { what: NOT_ASKED, error })
+    }
+
+    async fn own(&mut self, statement: &str, what: &'static str) -> Result<(), Failure> {
+        self.execute(statement).await.map_err(|error| Failure::InOwn { what, error })
+    }
+
+    async fn execute(&mut self, statements: &str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *self.connection).await.map(drop)
+    }
+
+    /// The statement that adds the row of the migration. It means the same whatever the session's settings are.
+    fn row(&self, success: &str, took: Option<Duration>) -> String {
+        let took = took.map_or_else(|| "-1".to_owned(), |took| took.as_nanos().to_string());
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let Migration { version, description, checksum, .. } = self.migration;
+        format!(
+            "INSERT INTO {} (version, description, success, checksum, execution_time) VALUES \
+             ({version}, convert_from(decode('{}', 'hex'), 'UTF8'), {success}, decode('{}', 'hex'), {})",
+            self.history.name,
+            hex(description.as_bytes()),
+            hex(checksum),
+            took
         )
-    } else {
-        problem.detail("Its transaction was rolled back, so nothing of it was applied.")
+    }
+
+    fn no_row(&self) -> String {
+        format!("DELETE FROM {} WHERE version = {}", self.history.name, self.migration.version)
+    }
+
+    /// Returns what is left if the session still answers.
+    async fn left_if_lost(&mut self, left: Left) -> Left {
+        transaction::next(self.connection).await.map_or(Left::Unknown, |_| left)
     }
 }
 
-/// A problem at a place in a file, with the text of that line and a mark below it.
-fn in_file(file: &Path, sql: &str, position: usize, what: &str) -> Problem {
-    let (line, column) = statements::line_and_column(sql, position);
-    let text = sql.lines().nth(line - 1).unwrap_or_default();
-    let number = line.to_string();
-    let mark = format!("{} | {}^", " ".repeat(number.len()), " ".repeat(column.saturating_sub(1)));
-    Problem::failed(what).at(file, line, Some(column)).detail(format!("{number} | {text}")).detail(mark)
+/// What the server says before the history is written.
+struct Looked {
+    /// Whether the run still holds the setup lock.
+    is_locked: bool,
+    /// Whether a transaction is under way.
+    is_open: bool,
 }

@@ -11,10 +11,12 @@ use futures_util::future::join_all;
 use sqlx::postgres::PgConnection;
 
 use super::history::{self, History};
-use super::lock::SetupLock;
+use super::lock::{Holder, SetupLock};
 use super::proof::{self, Measured};
-use super::{apply, create, scratch, statements};
+use super::{apply, create, room, scratch, statements};
 use crate::connection::session::{self, Opened};
+use crate::connection::sql::identifier;
+use crate::connection::working;
 use crate::context::Context;
 use crate::database_url::DatabaseUrl;
 use crate::migrations::MigrationFile;
@@ -137,11 +139,19 @@ impl<'a> Goal<'a> {
     pub(crate) async fn reach(&self) -> Result<Ready> {
         let mut locks = self.lock_servers().await?;
         for lock in &mut locks {
-            for name in scratch::sweep(lock.connection(), self.targets).await? {
+            let swept = scratch::sweep(lock.connection(), self.targets).await?;
+            for name in swept.dropped {
                 self.context.reporter.note(&format!("Dropped {name}, a scratch database that was left behind."));
             }
+            for name in swept.unmarked {
+                self.context.reporter.note(&format!(
+                    "{name} is named like a scratch database, but it hasn't the mark of one, so it was left alone. If \
+                     nobody needs it: DROP DATABASE {};",
+                    identifier(&name)
+                ));
+            }
         }
-        let result = self.reach_locked().await;
+        let result = self.reach_locked(&locks).await;
         for lock in locks {
             lock.release().await;
         }
@@ -162,12 +172,16 @@ impl<'a> Goal<'a> {
         let name: String = format!("xtask db-setup {} in {folder}", std::process::id()).chars().take(60).collect();
         let mut locks = Vec::new();
         for url in servers {
-            locks.push(SetupLock::take(url, &name, self.patience, self.context.reporter).await?);
+            let mut lock = SetupLock::take(url, &name, self.patience, self.context.reporter).await?;
+            let of_role =
+                |target: &&Target<'_>| target.url.user == url.user && target.url.address.same_server(&url.address);
+            room::check(lock.connection(), url, self.targets.iter().filter(of_role).count()).await?;
+            locks.push(lock);
         }
         Ok(locks)
     }
 
-    async fn reach_locked(&self) -> Result<Ready> {
+    async fn reach_locked(&self, locks: &[SetupLock]) -> Result<Ready> {
         let mut opened = Vec::new();
         let mut problems = Problems::default();
         for result in join_all(self.targets.iter().map(|target| self.open(target))).await {
@@ -188,7 +202,7 @@ impl<'a> Goal<'a> {
         let mut databases = Vec::new();
         let mut problems = Problems::default();
         let mut states = Vec::new();
-        for (state, result) in join_all(opened.into_iter().map(|open| self.migrate_and_prove(open))).await {
+        for (state, result) in join_all(opened.into_iter().map(|open| self.migrate_and_prove(open, locks))).await {
             states.push(state);
             match result {
                 Ok(proven) => databases.push(proven),
@@ -227,8 +241,9 @@ impl<'a> Goal<'a> {
                 }
             }
         };
-        session::watch_client(&mut connection).await;
+        working::settle(&mut connection).await?;
         if !made {
+            working::refuse_read_only(&mut connection, url).await?;
             session::end_orphans(&mut connection).await?;
             create::check(&mut connection, url).await?;
         }
@@ -237,7 +252,7 @@ impl<'a> Goal<'a> {
     }
 
     /// Migrates and proves a database. Returns the result, and a line about the state of the database.
-    async fn migrate_and_prove(&self, open: Open<'_>) -> (String, Result<Proven>) {
+    async fn migrate_and_prove(&self, open: Open<'_>, locks: &[SetupLock]) -> (String, Result<Proven>) {
         let Open { target, mut connection, rows, made, step } = open;
         let Target { database, url, .. } = target;
         let started = Instant::now();
@@ -248,7 +263,8 @@ impl<'a> Goal<'a> {
             applied += 1;
             step.doing(&format!("migration {applied} of {total}: {stem}"));
         };
-        let (done, result) = apply_pending(&mut connection, database, &history.pending, progress).await;
+        let holder = locks.iter().find_map(|lock| lock.holder_at(&url.address));
+        let (done, result) = apply_pending(&mut connection, database, &history.pending, holder, progress).await;
         let now = before + done.len();
         let state = format!("{} ({}): {now} of {total} migrations applied", url.database, database.name);
         if let Err(error) = result {
@@ -299,12 +315,13 @@ async fn apply_pending(
     connection: &mut PgConnection,
     database: &Database,
     pending: &[&MigrationFile],
+    holder: Option<Holder>,
     progress: impl FnMut(&str),
 ) -> (Vec<apply::Done>, Result<()>) {
     if pending.is_empty() {
         return (Vec::new(), Ok(()));
     }
-    apply::pending(connection, database, pending, progress).await
+    apply::under_lock(connection, database, pending, holder, progress).await
 }
 
 /// The problem of a migration without a statement. If it was applied, nothing could be written into it later, because

@@ -4,8 +4,8 @@ use anyhow::Result;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::connection::session;
 use crate::connection::sql::identifier;
+use crate::connection::{session, working};
 use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
 
@@ -16,8 +16,8 @@ use crate::problem::Problem;
 /// make the database.
 pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
     let mut connection = session::maintenance(url, run).await?;
-    session::watch_client(&mut connection).await;
-    let made = create(&mut connection, &url.database).await;
+    working::settle(&mut connection).await?;
+    let made = create(&mut connection, &url.database, "").await;
     session::close(connection).await;
     match made {
         Ok(()) => Ok(true),
@@ -44,9 +44,10 @@ pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
     }
 }
 
-/// Makes a database from template0, so that it has nothing that a user added to template1.
-pub(crate) async fn create(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
-    let mut statement = format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", identifier(name));
+/// Makes a database from template0, so that it has nothing that a user added to template1. `options` are further options
+/// of CREATE DATABASE.
+pub(crate) async fn create(connection: &mut PgConnection, name: &str, options: &str) -> Result<(), sqlx::Error> {
+    let mut statement = format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' {options}", identifier(name));
     if copies_files(connection).await? {
         statement.push_str(" STRATEGY file_copy");
     }

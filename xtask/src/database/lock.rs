@@ -7,11 +7,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use sqlx::Row;
 use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Row};
 
-use crate::connection::session;
-use crate::database_url::DatabaseUrl;
+use crate::connection::{session, working};
+use crate::database_url::{Address, DatabaseUrl};
 use crate::problem::Problem;
 use crate::report::Reporter;
 
@@ -24,6 +24,20 @@ const POLL: Duration = Duration::from_millis(10);
 /// The lock. It is held until this value is dropped or released.
 pub(crate) struct SetupLock {
     connection: PgConnection,
+    address: Address,
+    session: i32,
+}
+
+/// Names the session that took a lock, for other sessions of the server.
+#[derive(Clone, Copy)]
+pub(crate) struct Holder(i32);
+
+impl Holder {
+    /// An SQL condition that is true while that session holds the lock. A session can lose it: the server may end the
+    /// session, and this program notices that only when it uses the session again.
+    pub(super) fn condition(self) -> String {
+        format!("EXISTS (SELECT FROM pg_catalog.pg_locks AS lock WHERE pid = {} AND {})", self.0, is_the_lock())
+    }
 }
 
 impl SetupLock {
@@ -32,13 +46,14 @@ impl SetupLock {
     /// # Errors
     /// The maintenance database refuses the login, or the holder keeps the lock for longer than `patience`.
     pub(crate) async fn take(url: &DatabaseUrl, run: &str, patience: Duration, reporter: &Reporter) -> Result<Self> {
-        let mut connection = session::maintenance(url, run).await?;
+        let mut connection = working::maintenance(url, run).await?;
         let deadline = Instant::now() + patience;
         let mut told = false;
         loop {
-            let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(KEY).fetch_one(&mut connection).await?;
+            let attempt = "SELECT pg_try_advisory_lock($1), pg_backend_pid()";
+            let row = sqlx::query(attempt).bind(KEY).fetch_one(&mut connection).await?;
             if row.try_get(0)? {
-                return Ok(Self { connection });
+                return Ok(Self { connection, address: url.address.clone(), session: row.try_get(1)? });
             }
             let late = Instant::now() >= deadline;
             if late || !told {
@@ -66,23 +81,34 @@ impl SetupLock {
         &mut self.connection
     }
 
+    /// The session that holds the lock, for sessions that work under it. It is `None` if the lock is of another server.
+    pub(crate) fn holder_at(&self, address: &Address) -> Option<Holder> {
+        self.address.same_server(address).then_some(Holder(self.session))
+    }
+
     /// Releases the lock.
     pub(crate) async fn release(self) {
         session::close(self.connection).await;
     }
 }
 
+/// An SQL condition that is true for the row of the lock in `pg_locks AS lock`.
+fn is_the_lock() -> String {
+    // pg_locks shows a bigint key in two halves, classid and objid, with objsubid 1 (pg_locks in PostgreSQL's manual).
+    let (high, low) = (KEY >> 32, KEY & 0xffff_ffff);
+    format!(
+        "lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1 AND lock.classid = {high} AND lock.objid = {low}"
+    )
+}
+
 /// The holder of the lock, by the name of its session.
 async fn holder(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
-    // pg_locks shows a bigint key in two halves, classid and objid, with objsubid 1 (pg_locks in PostgreSQL's manual).
-    let row = sqlx::query(
-        "SELECT activity.application_name, activity.pid FROM pg_locks AS lock JOIN pg_stat_activity AS activity USING (pid) \
-         WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1 \
-         AND lock.classid::bigint = $1 >> 32 AND lock.objid::bigint = $1 & 4294967295",
-    )
-    .bind(KEY)
-    .fetch_optional(connection)
-    .await?;
+    let statement = format!(
+        "SELECT activity.application_name, activity.pid FROM pg_locks AS lock \
+         JOIN pg_stat_activity AS activity USING (pid) WHERE {}",
+        is_the_lock()
+    );
+    let row = sqlx::query(AssertSqlSafe(statement)).fetch_optional(connection).await?;
     let Some(row) = row else {
         return Ok("another run".into());
     };

@@ -1,8 +1,8 @@
 //! Scratch databases, for every experiment that must not touch a developer's data.
 //!
 //! Only this program gives names like `<database>_scratch_<12 hex digits>`. The run that makes a scratch database holds
-//! an advisory lock with the same digits as long as it uses the database. A scratch database whose lock is free was
-//! left behind, and is dropped.
+//! an advisory lock with the same digits as long as it uses the database, and the database carries a mark. If it has the
+//! mark and its lock is free, it was left behind, and is dropped. Without the mark it may be anybody's, and is left alone.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use super::history::History;
 use super::{apply, create};
 use crate::connection::session::{self, Opened};
 use crate::connection::sql::identifier;
+use crate::connection::working;
 use crate::context::Context;
 use crate::env_file::Settings;
 use crate::problem::{Problem, Problems};
@@ -32,7 +33,11 @@ const LONGEST_NAME: usize = 63;
 
 const INFIX: &str = "_scratch_";
 
-/// The time in which a server notices that a session's client is gone ([`session::watch_client`]).
+/// The mark of a scratch database: its limit of connections, "sxdb" in ASCII, which no server reaches and nobody else
+/// writes. It is set by CREATE DATABASE itself. A comment would be set later, and a run can be killed before that.
+const MARK: i32 = 0x7378_6462;
+
+/// The time in which a server notices that a session's client is gone ([`working::settle`]).
 const NOTICED: Duration = Duration::from_millis(300);
 
 /// The databases that scratch databases may be made for. The remedy of an error is `command` with an option.
@@ -74,14 +79,13 @@ impl<'t> Scratch<'t> {
     /// The URL's role may not make databases.
     pub(crate) async fn create(target: &'t Target<'t>, run: &'t str) -> Result<Self> {
         let url = &target.url;
-        let mut maintenance = session::maintenance(url, run).await?;
-        session::watch_client(&mut maintenance).await;
+        let mut maintenance = working::maintenance(url, run).await?;
         sweep(&mut maintenance, std::slice::from_ref(target)).await?;
         let digits = RandomState::new().build_hasher().finish() >> (u64::BITS - BITS);
         let suffix = format!("{INFIX}{digits:012x}");
         let name = format!("{}{suffix}", cut(&url.database, LONGEST_NAME - suffix.len()));
         sqlx::query("SELECT pg_advisory_lock($1)").bind(key(digits)).execute(&mut maintenance).await?;
-        create::create(&mut maintenance, &name).await.map_err(|error| {
+        create::create(&mut maintenance, &name, &format!("CONNECTION LIMIT {MARK}")).await.map_err(|error| {
             Problem::failed(format!("A scratch database can't be made at {}: {error}.", url.address))
                 .remedy(format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user)))
         })?;
@@ -100,7 +104,7 @@ impl<'t> Scratch<'t> {
     pub(crate) async fn open(&self) -> Result<PgConnection> {
         match session::open(self.options()).await {
             Opened::Session(mut connection) => {
-                session::watch_client(&mut connection).await;
+                working::settle(&mut connection).await?;
                 Ok(connection)
             }
             Opened::Missing => Err(Problem::failed("A scratch database was dropped as soon as it was made.").into()),
@@ -138,37 +142,47 @@ impl<'t> Scratch<'t> {
     }
 }
 
-/// Drops the scratch databases of these databases that no run uses any more. Returns their names.
+/// What [`sweep`] found, by the names of the databases.
+#[derive(Default)]
+pub(crate) struct Swept {
+    pub(crate) dropped: Vec<String>,
+    /// Named like scratch databases, but without the mark of one.
+    pub(crate) unmarked: Vec<String>,
+}
+
+/// Drops the scratch databases of these databases that no run uses any more.
 ///
 /// # Errors
 /// The server refuses, or is gone.
-pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<String>> {
+pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Swept> {
     let rows = sqlx::raw_sql(
-        "SELECT datname FROM pg_database WHERE datname ~ '_scratch_[0-9a-f]{12}$' \
-         AND pg_has_role(current_user, datdba, 'MEMBER')",
+        "SELECT datname::text, datconnlimit FROM pg_database \
+         WHERE datname ~ '_scratch_[0-9a-f]{12}$' AND pg_has_role(current_user, datdba, 'MEMBER') ORDER BY datname",
     )
     .fetch_all(&mut *connection)
     .await?;
-    let names = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
-    let mut found: Vec<(String, i64)> =
-        names.into_iter().filter_map(|name| key_of(&name, targets).map(|key| (name, key))).collect();
-    let mut swept = Vec::new();
+    let mut found = Vec::new();
+    for row in rows {
+        let (name, limit): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
+        found.extend(key_of(&name, targets).map(|key| (name, key, limit == MARK)));
+    }
+    let mut swept = Swept::default();
     for round in 0..2 {
         // The server may not know yet that a run was killed a moment ago.
         if round > 0 && !found.is_empty() {
             tokio::time::sleep(NOTICED).await;
         }
         let mut held = Vec::new();
-        for (name, key) in found {
+        for (name, key, is_marked) in found {
             let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut *connection).await?;
             if !row.try_get::<bool, _>(0)? {
-                held.push((name, key));
+                held.push((name, key, is_marked));
                 continue;
             }
-            let dropped = drop_database(connection, &name).await;
+            let dropped = if is_marked { drop_database(connection, &name).await } else { Ok(()) };
             sqlx::query("SELECT pg_advisory_unlock($1)").bind(key).execute(&mut *connection).await?;
             dropped?;
-            swept.push(name);
+            if is_marked { &mut swept.dropped } else { &mut swept.unmarked }.push(name);
         }
         found = held;
     }

@@ -1,10 +1,10 @@
-//! The text of a migration: the start of each statement, the line and column of a position, and the indexes that the
-//! migration builds concurrently.
+//! The text of a migration: the start of each statement, the line and column of a position, the indexes that the
+//! migration builds concurrently, and the statement that ends its transaction.
 //!
 //! PostgreSQL gives the position of only some errors (a syntax error, a missing column). For other errors, such as
 //! "relation already exists", only the number of statements that succeeded is known. The next statement failed.
 
-use xtask_schema::sql::{Token, tokens};
+use xtask_schema::sql::{Kind, Token, tokens};
 
 /// The byte offsets at which the statements of `sql` begin, without the white space and comments before them.
 pub(crate) fn starts(sql: &str) -> Vec<usize> {
@@ -36,22 +36,52 @@ pub(crate) fn starts(sql: &str) -> Vec<usize> {
     starts
 }
 
-/// The names, without their schemas, of the indexes that `CREATE INDEX CONCURRENTLY` builds in `sql`.
-pub(crate) fn concurrent_indexes(sql: &str) -> Vec<String> {
+/// An index that `CREATE INDEX CONCURRENTLY` builds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ConcurrentIndex {
+    /// Its name without a schema. PostgreSQL puts it into the schema of its table.
+    pub(crate) name: String,
+    /// The name of its table, with its schema if the statement has one: the parts between the dots.
+    pub(crate) table: Vec<String>,
+}
+
+/// The indexes that `CREATE INDEX CONCURRENTLY` builds in `sql`, except those to which PostgreSQL gives a name.
+pub(crate) fn concurrent_indexes(sql: &str) -> Vec<ConcurrentIndex> {
     let tokens: Vec<Token<'_>> = tokens(sql).filter(|token| !token.is_blank()).collect();
-    let named = |at: usize| {
+    let built = |at: usize| {
         let rest = after(&tokens[at..], "create")?;
         let rest = after(rest, "unique").unwrap_or(rest);
         let rest = after(after(rest, "index")?, "concurrently")?;
         let rest = after(rest, "if").and_then(|rest| after(after(rest, "not")?, "exists")).unwrap_or(rest);
-        let mut rest = rest.iter();
-        let mut name = rest.next().filter(|name| !name.is_word("on"))?;
+        let (name, rest) = rest.split_first().filter(|(name, _)| !name.is_word("on"))?;
+        let rest = after(rest, "on")?;
+        let mut rest = after(rest, "only").unwrap_or(rest).iter();
+        let mut table = vec![rest.next()?.identifier()?];
         while rest.next().is_some_and(|token| token.text == ".") {
-            name = rest.next()?;
+            table.push(rest.next()?.identifier()?);
         }
-        name.identifier()
+        Some(ConcurrentIndex { name: name.identifier()?, table })
     };
-    (0..tokens.len()).filter_map(named).collect()
+    (0..tokens.len()).filter_map(built).collect()
+}
+
+/// The byte offset of the first statement that ends the transaction around it, such as COMMIT.
+pub(crate) fn end_of_transaction(sql: &str) -> Option<usize> {
+    starts(sql).into_iter().find(|start| {
+        let words: Vec<Token<'_>> = tokens(&sql[*start..])
+            .filter(|token| !token.is_blank())
+            .take_while(|token| token.kind == Kind::Word)
+            .take(3)
+            .collect();
+        let is = |at: usize, word: &str| words.get(at).is_some_and(|token| token.is_word(word));
+        // ROLLBACK TO ends only the part since a savepoint. WORK and TRANSACTION may stand before the TO.
+        let to_savepoint = is(1, "to") || ((is(1, "work") || is(1, "transaction")) && is(2, "to"));
+        is(0, "commit")
+            || is(0, "end")
+            || is(0, "abort")
+            || (is(0, "rollback") && !to_savepoint)
+            || (is(0, "prepare") && is(1, "transaction"))
+    })
 }
 
 /// The tokens after `word`, if the tokens begin with that word.
@@ -111,22 +141,45 @@ mod tests {
         for sql in ["'", "$", "$$", "$a$ ", "\"", "/*", "--", "E'\\", "é"] {
             starts(sql);
             concurrent_indexes(sql);
+            end_of_transaction(sql);
         }
     }
 
     #[test]
-    fn indexes_that_are_built_concurrently_are_known_by_name() {
-        for (sql, names) in [
-            ("CREATE INDEX CONCURRENTLY a ON t (x)", &["a"][..]),
-            ("create unique index concurrently if not exists A on t(x)", &["a"]),
-            ("CREATE INDEX CONCURRENTLY /* b */ a -- c\n ON t (x); CREATE INDEX CONCURRENTLY d ON t (x)", &["a", "d"]),
-            ("CREATE INDEX CONCURRENTLY\ts . a ON t (x)", &["a"]),
-            ("CREATE INDEX CONCURRENTLY \"a.b C\" ON t (x)", &["a.b C"]),
-            ("CREATE INDEX CONCURRENTLY \"s.t\".\"a\"\"b\" ON t (x)", &["a\"b"]),
-            ("CREATE INDEX CONCURRENTLY \"on\"ON t (x)", &["on"]),
-            ("CREATE INDEX CONCURRENTLY ÄB ON t (x)", &["Äb"]),
+    fn indexes_that_are_built_concurrently_are_known_with_their_tables() {
+        for (sql, built) in [
+            ("CREATE INDEX CONCURRENTLY a ON t (x)", &[("a", "t")][..]),
+            ("create unique index concurrently if not exists A on only T(x)", &[("a", "t")]),
+            (
+                "CREATE INDEX CONCURRENTLY /* b */ a -- c\n ON t (x); CREATE INDEX CONCURRENTLY d ON s . u (x)",
+                &[("a", "t"), ("d", "s|u")],
+            ),
+            ("CREATE INDEX CONCURRENTLY \"a.b C\" ON \"s.t\".\"u\"\"v\" USING gin (x)", &[("a.b C", "s.t|u\"v")]),
+            ("CREATE INDEX CONCURRENTLY \"on\"ON t (x)", &[("on", "t")]),
+            ("CREATE INDEX CONCURRENTLY ÄB ON t (x)", &[("Äb", "t")]),
         ] {
-            assert_eq!(concurrent_indexes(sql), names, "{sql}");
+            let found = concurrent_indexes(sql);
+            let found: Vec<_> = found.iter().map(|index| (index.name.clone(), index.table.join("|"))).collect();
+            let built: Vec<_> = built.iter().map(|(name, table)| (name.to_string(), table.to_string())).collect();
+            assert_eq!(found, built, "{sql}");
+        }
+    }
+
+    #[test]
+    fn statements_that_end_a_transaction() {
+        for (sql, end) in [
+            ("CREATE TABLE t (); COMMIT; SELECT 1", Some("COMMIT")),
+            ("BEGIN; SELECT 1; end;", Some("end")),
+            ("SELECT 1;/* */ ROLLBACK WORK;", Some("ROLLBACK")),
+            ("abort", Some("abort")),
+            ("ROLLBACK AND CHAIN", Some("ROLLBACK")),
+            ("PREPARE TRANSACTION 'a'", Some("PREPARE")),
+            ("SAVEPOINT a; ROLLBACK TO a; ROLLBACK WORK TO SAVEPOINT a; RELEASE a", None),
+            ("PREPARE transaction_of AS SELECT 1; SELECT 'COMMIT;'; DO $$ BEGIN COMMIT; END $$", None),
+            ("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; COMMENT ON TABLE t IS 'end'", None),
+        ] {
+            let found = end_of_transaction(sql).map(|start| sql[start..].split([' ', ';']).next().unwrap_or(""));
+            assert_eq!(found, end, "{sql}");
         }
     }
 
@@ -136,6 +189,9 @@ mod tests {
             "CREATE INDEX CONCURRENTLY ON t (x)",
             "CREATE INDEX CONCURRENTLY",
             "CREATE INDEX CONCURRENTLY s.",
+            "CREATE INDEX CONCURRENTLY a ON",
+            "CREATE INDEX CONCURRENTLY a ON t.",
+            "CREATE INDEX CONCURRENTLY s.a ON t (x)",
             "CREATE INDEX a ON t (x) -- concurrently b",
             "CREATE INDEX a ON t (x) /* CREATE INDEX CONCURRENTLY b ON t (x) */",
             "COMMENT ON INDEX a IS 'CREATE INDEX CONCURRENTLY b ON t (x)'",

@@ -87,6 +87,18 @@ fn two_variables_that_name_one_database() {
     server.assert_only(&[]);
 }
 
+/// PostgreSQL would take both names for one.
+#[test]
+fn two_names_with_the_same_63_bytes() {
+    let (server, workspace) = server_and_workspace();
+    let long = "l".repeat(63);
+    let text =
+        workspace.read(".env.ci").replace("/library", &format!("/{long}1")).replace("/journal", &format!("/{long}2"));
+    workspace.write(".env", text);
+    workspace.run(&["db-setup"]).code(1).says(["LIBRARY_URL", "JOURNAL_URL", "name the same database", "63 bytes"]);
+    server.assert_only(&[]);
+}
+
 #[test]
 fn urls_that_cannot_be_meant() {
     let (server, workspace) = server_and_workspace();

@@ -48,14 +48,29 @@ fn after_a_private_cluster_was_stopped() {
     }
 }
 
-/// Scratch databases that a killed run left are dropped. Databases with similar names are kept.
+/// Scratch databases that a killed run left are dropped. A database that is only named like one may be anybody's.
 #[test]
 fn scratch_databases_of_killed_runs_are_dropped() {
     let (server, workspace) = set_up();
     let role = crate::support::fixture::ROLE;
-    for name in ["library_scratch_0123456789ab", "library_scratch", "library_scratch_mine", "scratch_0123456789ab"] {
+    let unmarked = "library_scratch_fedcba987654";
+    for name in [unmarked, "library_scratch", "library_scratch_mine", "scratch_0123456789ab"] {
         server.execute("postgres", &format!("CREATE DATABASE {name} OWNER {role}"));
     }
+    // The run is killed while its scratch database is made, or a moment later.
+    workspace.add_migration("library", "003_waits", "SELECT pg_sleep(600);\n");
+    let run = workspace.xtask(&["db-verify", "--write"]).start();
+    let scratch = || server.databases().into_iter().find(|name| name.contains("_scratch_") && name != unmarked);
+    eventually("a scratch database is made", DEADLINE, || scratch().filter(|name| !name.ends_with("_mine")));
+    run.kill();
+    drop(run.wait());
+    workspace.remove("migrations/library/003_waits.up.sql");
+    workspace.remove("migrations/library/003_waits.down.sql");
     workspace.run(&["db-verify", "--write"]).code(0);
-    server.assert_only(&["journal", "library", "library_scratch", "library_scratch_mine", "scratch_0123456789ab"]);
+    let kept = ["journal", "library", "library_scratch", unmarked, "library_scratch_mine", "scratch_0123456789ab"];
+    server.assert_only(&kept);
+    // A run that holds the server's lock says what it has left alone.
+    workspace.add_migration("library", "003_more", "SELECT 1;\n");
+    workspace.run(&["db-setup"]).code(0).says([&format!("DROP DATABASE \"{unmarked}\";")]);
+    server.assert_only(&kept);
 }

@@ -36,25 +36,33 @@ impl Server {
     pub(crate) fn start_with(archive: &Path) -> Self {
         // Another process may take the port between its choice and its use. Then another port is tried.
         for _ in 0..5 {
-            if let Some(server) = Self::try_start(archive, free_port()) {
+            if let Some(server) = Self::try_start(archive, free_port(), &[]) {
                 return server;
             }
         }
         panic!("PostgreSQL did not start");
     }
 
-    /// Starts a server on this port and waits until it answers. Returns `None` if the port is taken.
-    pub(crate) fn start_at(port: u16) -> Option<Self> {
-        Self::try_start(&template::cluster(), port)
+    /// Starts a standby on the files of an archive, and waits until it answers. It has no primary.
+    pub(crate) fn start_standby(archive: &Path) -> Self {
+        Self::try_start(archive, free_port(), &["standby.signal"]).expect("a standby starts")
     }
 
-    fn try_start(archive: &Path, port: u16) -> Option<Self> {
+    /// Starts a server on this port and waits until it answers. Returns `None` if the port is taken.
+    pub(crate) fn start_at(port: u16) -> Option<Self> {
+        Self::try_start(&template::cluster(), port, &[])
+    }
+
+    fn try_start(archive: &Path, port: u16, empty_files: &[&str]) -> Option<Self> {
         // If this process is killed, both reapers begin at once. The log is deleted when the server has ended, so the
         // reaper of the files waits for that.
         let ended = "for _ in $(seq 100); do [ -e \"$1\"/data/log ] || break; sleep 0.1; done";
         let folder = Folder::new("xtask-test-server-", ended);
         let data = folder.path().join("data");
         template::unpack(archive, &data);
+        for name in empty_files {
+            std::fs::write(data.join(name), "").unwrap();
+        }
         let start = format!(
             "{binaries}/postgres -D \"$1\" -c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
              -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c shared_buffers=16MB \
@@ -72,7 +80,8 @@ impl Server {
                 return Some(false);
             }
             // Another server may answer on this port, but only this one writes to this log.
-            log.contains("ready to accept connections").then_some(true)
+            let ready = ["ready to accept connections", "ready to accept read-only connections"];
+            ready.iter().any(|line| log.contains(line)).then_some(true)
         })
         .then_some(server)
     }

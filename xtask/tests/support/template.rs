@@ -49,6 +49,11 @@ pub(crate) const SET_UP: Template = Template {
 impl Template {
     /// Starts a server and makes a checkout, both in the state that `make` leaves behind.
     pub(crate) fn start(&self) -> (Server, Workspace) {
+        self.start_as(Server::start_with)
+    }
+
+    /// Does the same with a server that `start` starts on the files of an archive.
+    pub(crate) fn start_as(&self, start: fn(&Path) -> Server) -> (Server, Workspace) {
         let made_by = [Path::new(env!("CARGO_BIN_EXE_xtask")).to_owned(), std::env::current_exe().unwrap()];
         let kept = kept(self.name, &made_by, |folder| {
             let (server, workspace) = super::server_and_workspace();
@@ -57,7 +62,7 @@ impl Template {
             pack(server.folder(), &folder.join("cluster.tar"));
             copy_files(workspace.root(), &folder.join("checkout"));
         });
-        let server = Server::start_with(&kept.join("cluster.tar"));
+        let server = start(&kept.join("cluster.tar"));
         let workspace = Workspace::generic().build();
         copy_files(&kept.join("checkout"), workspace.root());
         workspace.set_server(&server);

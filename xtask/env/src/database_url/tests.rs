@@ -262,6 +262,17 @@ fn the_same_database_is_seen_however_its_host_is_written() {
 }
 
 #[test]
+fn names_that_postgresql_cuts_to_one_are_the_same_database() {
+    let named = |name: &str| url(&format!("postgres://a@localhost/{name}"));
+    let long = "a".repeat(62);
+    assert!(named(&format!("{long}bc")).is_same_database(&named(&format!("{long}bd"))));
+    assert!(named(&format!("{long}b")).is_same_database(&named(&format!("{long}bd"))));
+    assert!(!named(&format!("{long}b")).is_same_database(&named(&format!("{long}c"))));
+    // A character isn't cut in two.
+    assert!(named(&format!("{long}ä")).is_same_database(&named(&format!("{long}ö"))));
+}
+
+#[test]
 fn the_port_is_moved_wherever_it_is_written() {
     for (text, moved) in [
         ("postgres://me:hunter2@localhost/shop", "postgres://me:hunter2@localhost:6000/shop"),
