@@ -1,5 +1,6 @@
 -- Generated from the migrations by `cargo xtask db-verify --write`: do not edit, but write a migration.
--- It loads into an empty database with psql.
+-- It loads into an empty database with psql. Owners, privileges and security labels are not in it, and of subscriptions only
+-- the names. `cargo xtask db-verify --deep` compares every catalog.
 
 SET check_function_bodies = false;
 

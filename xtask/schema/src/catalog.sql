@@ -34,14 +34,14 @@ SELECT 'relation', oid, relnamespace, quote_ident(relname), relkind, relpersiste
 FROM pg_class
 WHERE oid >= 16384 AND relpersistence <> 't' AND (relnamespace <> 99 OR reloptions IS NOT NULL);
 
-SELECT 'inheritance', inhrelid, inhparent, inhseqno FROM pg_inherits;
+SELECT 'inheritance', inhrelid, inhparent, inhseqno, inhdetachpending FROM pg_inherits;
 
 SELECT 'column', attrelid, attnum, quote_ident(attname), atttypid, format_type(atttypid, atttypmod), attnotnull,
     attislocal, attidentity, attgenerated, attcompression, attlen = -1, attstorage, attcollation,
     CASE WHEN attcollation <> 0 THEN attcollation::regcollation::text END, array_to_string(attoptions, E'\n')
 FROM pg_attribute
 WHERE attnum > 0 AND NOT attisdropped AND attrelid = ANY (ARRAY(
-    SELECT oid FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'c') AND relpersistence <> 't'));
+    SELECT oid FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'c', 'f') AND relpersistence <> 't'));
 
 SELECT 'default', oid, adrelid, adnum, pg_get_expr(adbin, adrelid) FROM pg_attrdef;
 
@@ -81,6 +81,14 @@ SELECT 'trigger', oid, tgrelid, quote_ident(tgname), tgenabled, tgparentid, tgis
     CASE WHEN NOT tgisinternal THEN pg_get_triggerdef(oid) END
 FROM pg_trigger
 WHERE oid >= 16384 AND (NOT tgisinternal OR tgenabled <> 'O');
+
+-- What was set for this database alone, for all roles or for one. The role of the session has another name on each machine.
+SELECT 'setting', CASE setrole WHEN 0 THEN '' WHEN (SELECT oid FROM pg_roles WHERE rolname = current_user) THEN 'CURRENT_USER'
+        ELSE quote_ident(pg_get_userbyid(setrole)) END, array_to_string(setconfig, E'\n')
+FROM pg_db_role_setting
+WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database());
+
+SELECT 'encoding', current_setting('server_encoding');
 
 SELECT 'extension', oid, extnamespace, quote_ident(extname) FROM pg_extension WHERE extname <> 'plpgsql';
 

@@ -106,6 +106,11 @@ pub fn compare(expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
     if expected.text == actual.text {
         return Vec::new();
     }
+    let (expected, actual) = expected.with_common_versions(actual);
+    if expected == actual {
+        return Vec::new();
+    }
+    let (expected, actual) = (&Catalog { text: expected }, &Catalog { text: actual });
     let (expected_blocks, actual_blocks) = (blocks(&expected.text), blocks(&actual.text));
     let by_header = |blocks: &[Block]| -> BTreeMap<String, String> {
         blocks.iter().map(|block| (block.header.clone(), block.body.clone())).collect()

@@ -83,7 +83,11 @@ impl Kind {
 
     /// Returns the kind of the object below a header, and the rest of the header.
     pub(super) fn of(header: &str) -> Option<(&'static Self, &str)> {
-        KINDS.iter().find_map(|kind| Some((kind, header.strip_prefix(kind.word)?.strip_prefix(' ')?)))
+        // "function of access method" is a part of an operator family.
+        KINDS
+            .iter()
+            .filter(|_| !header.starts_with("function of "))
+            .find_map(|kind| Some((kind, header.strip_prefix(kind.word)?.strip_prefix(' ')?)))
     }
 }
 

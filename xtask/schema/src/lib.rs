@@ -11,9 +11,19 @@
 //! - tablespaces and statistics targets;
 //! - versions of extensions and comments on extensions, because they come with the server's installation;
 //! - large objects and the positions of sequences, because they are data;
-//! - comments on databases and roles, because they belong to the server.
+//! - comments on databases and roles, because they belong to the server;
+//! - the locale of the database, because it differs between machines. Its encoding has to be UTF-8.
 //!
-//! Operators, casts, collations, text search, foreign data, publications and similar objects are compared by name only.
+//! Of these, less than everything is compared:
+//!
+//! - a subscription: only its name, because only a superuser may read the rest;
+//! - a user mapping: no option whose name sounds like a password;
+//! - the objects of an extension: a digest of them, where the extension has the same version on both sides;
+//! - security labels: nothing.
+//!
+//! A change that somebody makes in the catalogs themselves is seen only where a statement could have made it. The deep
+//! proof ([`Deep`]) compares every catalog, except for what its list of exceptions names.
+//!
 //! The server writes the query of a view, and PostgreSQL 16 and later qualify fewer columns in it. So a schema with
 //! views must be written and verified by servers that are all older than 16, or all of version 16 and later.
 
@@ -46,13 +56,18 @@ use rows::Rows;
 /// The text that every schema file begins with.
 const HEAD: &str = "\
 -- Generated from the migrations by `cargo xtask db-verify --write`: do not edit, but write a migration.
--- It loads into an empty database with psql.
+-- It loads into an empty database with psql. Owners, privileges and security labels are not in it, and of subscriptions only
+-- the names. `cargo xtask db-verify --deep` compares every catalog.
 
 SET check_function_bodies = false;
 ";
 
 /// The text that follows the name of an object whose kind is not rendered.
 const NAME_ONLY: &str = ": not rendered, compared by name only";
+
+/// The words around the version in the line about an extension's objects.
+const VERSION: &str = "-- version ";
+const DIGEST: &str = ", the digest of its objects is ";
 
 /// The history table of the migrations. A catalog leaves it out, with its schema if that contains nothing else.
 #[derive(Clone, Copy, Debug)]
@@ -80,10 +95,22 @@ pub struct Table {
 pub type Reading<'c> = Pin<Box<dyn Future<Output = Result<(Catalog, Vec<Table>), ReadError>> + Send + 'c>>;
 
 /// The objects of a database as statements, in canonical order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Catalog {
     text: String,
 }
+
+/// Two catalogs are equal if their texts are, except for the objects of extensions of another version.
+impl PartialEq for Catalog {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text || {
+            let (this, other) = self.with_common_versions(other);
+            this == other
+        }
+    }
+}
+
+impl Eq for Catalog {}
 
 impl Catalog {
     /// Reads the catalog of a database, and the tables that `\dt` lists with the connection's search path.
@@ -118,6 +145,34 @@ impl Catalog {
     /// Makes a catalog from the text of a schema file. CRLF counts as LF.
     pub fn parse(text: &str) -> Self {
         Self { text: if text.contains('\r') { text.replace("\r\n", "\n") } else { text.to_owned() } }
+    }
+
+    /// Returns the texts of two catalogs, without the digests of extensions whose versions differ. A version comes with the
+    /// server's installation, and its objects with it.
+    fn with_common_versions(&self, other: &Self) -> (String, String) {
+        let (mut this_text, mut other_text) = (self.text.clone(), other.text.clone());
+        if !(this_text.contains(DIGEST) && other_text.contains(DIGEST)) {
+            return (this_text, other_text);
+        }
+        let version = |body: &str| {
+            let line = body.lines().find(|line| line.starts_with(VERSION) && line.contains(DIGEST))?.to_owned();
+            let version = line.strip_prefix(VERSION)?.split_once(DIGEST)?.0.to_owned();
+            Some((version, line))
+        };
+        let others = parse::blocks(&other.text);
+        for block in parse::blocks(&self.text).iter().filter(|block| block.header.starts_with("extension ")) {
+            let Some(other) = others.iter().find(|other| other.header == block.header) else { continue };
+            if let (Some((this_version, line)), Some((other_version, other_line))) =
+                (version(&block.body), version(&other.body))
+                && this_version != other_version
+            {
+                let without =
+                    |text: &str, body: &str, line: &str| text.replacen(body, body.replacen(line, "", 1).trim_end(), 1);
+                this_text = without(&this_text, &block.body, &line);
+                other_text = without(&other_text, &other.body, &other_line);
+            }
+        }
+        (this_text, other_text)
     }
 
     /// Returns the text of the schema file.

@@ -18,11 +18,15 @@ pub(super) struct Model<'r> {
     comments: BTreeMap<(Oid, Oid, i64), &'r str>,
     members: BTreeMap<Id, Oid>,
     owned: BTreeMap<Oid, &'r Dependency>,
+    /// The remarks about triggers of constraints that don't fire as they should, by constraint.
+    enforcement: BTreeMap<Oid, Vec<String>>,
+    /// The table that has the history of the migrations.
+    history: Option<Oid>,
     excluded: BTreeSet<Oid>,
 }
 
 impl<'r> Model<'r> {
-    /// Joins the rows. The history of the migrations and the objects of extensions are left out.
+    /// Joins the rows. The objects of extensions and of sessions are left out.
     pub(super) fn new(rows: &'r Rows, history: &History<'_>) -> Self {
         let mut model = Self {
             rows,
@@ -36,6 +40,8 @@ impl<'r> Model<'r> {
             comments: BTreeMap::new(),
             members: BTreeMap::new(),
             owned: BTreeMap::new(),
+            enforcement: BTreeMap::new(),
+            history: None,
             excluded: BTreeSet::new(),
         };
         for column in &rows.columns {
@@ -68,27 +74,32 @@ impl<'r> Model<'r> {
                 model.owned.insert(dependency.oid, dependency);
             }
         }
-        model.excluded = model.find_excluded(history);
+        model.history = model.find_history(history);
+        model.excluded = model.find_excluded();
+        model.enforcement = model.find_enforcement();
         model
     }
 
-    /// Finds the relations that aren't part of the schema: those of extensions, the history, and temporary ones.
-    fn find_excluded(&self, history: &History<'_>) -> BTreeSet<Oid> {
-        let listed: BTreeSet<Oid> = self.rows.listed.iter().map(|listed| listed.oid).collect();
-        let is_history = |relation: &Relation| {
+    /// Finds the table that has the history of the migrations.
+    fn find_history(&self, history: &History<'_>) -> Option<Oid> {
+        let is_history = |relation: &&Relation| {
             "rp".contains(relation.kind)
                 && unquote(&relation.name) == history.table
                 && match history.schema {
                     Some(schema) => self.schemas.get(&relation.schema).is_some_and(|name| unquote(name) == schema),
-                    None => listed.contains(&relation.oid),
+                    None => self.rows.listed.iter().any(|listed| listed.oid == relation.oid),
                 }
         };
+        self.rows.relations.iter().find(is_history).map(|relation| relation.oid)
+    }
+
+    /// Finds the relations that aren't part of the schema: those of extensions, and temporary ones.
+    fn find_excluded(&self) -> BTreeSet<Oid> {
         let relations = self.rows.relations.iter();
         let mut excluded: BTreeSet<Oid> = relations
             .filter(|relation| {
                 !self.schemas.contains_key(&relation.schema)
                     || self.members.contains_key(&(class::RELATION, relation.oid))
-                    || is_history(relation)
             })
             .map(|relation| relation.oid)
             .collect();
@@ -97,6 +108,44 @@ impl<'r> Model<'r> {
         let owned: Vec<Oid> = owned.collect();
         excluded.extend(owned);
         excluded
+    }
+
+    /// Counts the triggers of constraints that don't fire as they should. Those of a partition's foreign key belong to the
+    /// foreign key that the partition has it from.
+    fn find_enforcement(&self) -> BTreeMap<Oid, Vec<String>> {
+        let constraints: BTreeMap<Oid, &Constraint> =
+            self.rows.constraints.iter().map(|constraint| (constraint.oid, constraint)).collect();
+        let mut counts = BTreeMap::<(Oid, Oid, char), usize>::new();
+        for trigger in self.rows.triggers.iter().filter(|trigger| trigger.internal && trigger.enabled != 'O') {
+            let mut of = trigger.constraint;
+            while let Some(constraint) = constraints.get(&of).filter(|found| found.kind == 'f' && found.parent > 0) {
+                of = constraint.parent;
+            }
+            *counts.entry((of, trigger.relation, trigger.enabled)).or_default() += 1;
+        }
+        let mut remarks = BTreeMap::<Oid, Vec<String>>::new();
+        for ((constraint, relation, state), count) in counts {
+            let (triggers, are, fire) =
+                if count == 1 { ("1 trigger", "is", "fires") } else { (&*format!("{count} triggers"), "are", "fire") };
+            let relation = self.relation_name(relation);
+            remarks.entry(constraint).or_default().push(match state {
+                'R' => format!("not enforced: {triggers} on {relation} {fire} only in replicas"),
+                'A' => format!("enforced in replicas as well: {triggers} on {relation} {fire} always"),
+                _ => format!("not enforced: {triggers} on {relation} {are} disabled"),
+            });
+        }
+        remarks.values_mut().for_each(|remarks| remarks.sort_unstable());
+        remarks
+    }
+
+    /// Returns the remarks about triggers of a constraint that don't fire as they should.
+    pub(super) fn enforcement(&self, constraint: Oid) -> &[String] {
+        self.enforcement.get(&constraint).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns whether this is the table that has the history of the migrations.
+    pub(super) fn is_history(&self, relation: Oid) -> bool {
+        self.history == Some(relation)
     }
 
     /// Returns the relation, if it is part of the schema.
@@ -176,6 +225,12 @@ impl<'r> Model<'r> {
         self.comments.get(&(class, oid, column)).copied()
     }
 
+    /// Returns the statement that makes an object of a rare kind, or lines about it.
+    pub(super) fn definition(&self, id: Id) -> Option<&'r str> {
+        let found = self.rows.definitions.iter().find(|definition| (definition.class, definition.oid) == id)?;
+        found.text.as_deref()
+    }
+
     /// Returns the extension that made an object.
     pub(super) fn extension_of(&self, id: Id) -> Option<Oid> {
         self.members.get(&id).copied()
@@ -187,6 +242,11 @@ impl<'r> Model<'r> {
             self.rows.inheritance.iter().filter(|inheritance| inheritance.child == child).collect();
         parents.sort_unstable_by_key(|inheritance| inheritance.position);
         parents.into_iter().map(|inheritance| inheritance.parent).collect()
+    }
+
+    /// Returns whether a partition is half detached, so that its rows can't be seen in its parent.
+    pub(super) fn is_half_detached(&self, child: Oid) -> bool {
+        self.rows.inheritance.iter().any(|inheritance| inheritance.child == child && inheritance.detached)
     }
 
     /// Returns the tables that `\dt` lists, in its order.

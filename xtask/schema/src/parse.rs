@@ -1,5 +1,6 @@
 //! Splits canonical DDL into its parts. It respects quotes, because the body of a function may contain any text.
 
+use super::model::literal;
 use super::sql::{Kind, Token, tokens};
 
 /// An object of a schema file: the comment that names it, and its statements.
@@ -94,10 +95,35 @@ fn split(text: &str, separates: fn(&Token<'_>) -> bool) -> Vec<&str> {
     pieces
 }
 
+/// Writes the carriage returns in strings and names as escapes. In the text of a file, CRLF counts as LF, so they would be
+/// no difference there.
+fn without_carriage_returns(statement: &str) -> String {
+    let escaped = |token: Token<'_>| {
+        let text = token.text;
+        if !text.contains('\r') {
+            return text.to_owned();
+        }
+        match token.kind {
+            Kind::QuotedIdentifier => {
+                format!("U&{}", text.replace('\\', "\\\\").replace('\r', "\\000d"))
+            }
+            Kind::String if text.starts_with('\'') => literal(&text[1..text.len().max(2) - 1].replace("''", "'")),
+            Kind::String if text.starts_with('$') => {
+                let tag = text[1..].find('$').map_or(0, |end| end + 2);
+                literal(text.get(tag..text.len().saturating_sub(tag)).unwrap_or_default())
+            }
+            Kind::String => text.replace('\r', "\\r"),
+            _ => text.replace('\r', " "),
+        }
+    };
+    tokens(statement).map(escaped).collect()
+}
+
 /// Writes `(ARRAY[a, b])::type[]` as `ARRAY[(a)::type, (b)::type]`. A server turns `column IN (a, b)` into the first
 /// form. When the first form is loaded again, the server turns it into the second one.
 pub(super) fn canonical(statement: String) -> String {
     const OPEN: &str = "(ARRAY[";
+    let statement = if statement.contains('\r') { without_carriage_returns(&statement) } else { statement };
     if !statement.contains(OPEN) {
         return statement;
     }

@@ -57,6 +57,8 @@ fn has_unusual(rows: &Rows) -> bool {
         class::EXTENSION,
     ];
     rows.unusual.iter().any(|unusual| unusual.found)
+        || !rows.extensions.is_empty()
+        || rows.relations.iter().any(|relation| relation.kind == 'f')
         || rows
             .relations
             .iter()

@@ -5,7 +5,7 @@
 use super::NAME_ONLY;
 use super::compare::Aspect;
 use super::kind::{Kind, Replaced, drop_statement};
-use super::parse::words;
+use super::parse::{statements, words};
 
 /// Returns the subject of a statement below a header. Words in capitals without quotes are always keywords.
 pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
@@ -16,12 +16,22 @@ pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
         return match remark {
             _ if remark.starts_with("invalid: the index of constraint ") => this("validity of a constraint's index"),
             _ if remark.starts_with("invalid") => this("validity"),
-            _ if remark.starts_with("not enforced") => this("enforcement"),
-            _ => aspect(format!("comment on {name}"), ""),
+            _ if remark.starts_with("not enforced") || remark.starts_with("enforced in ") => this("enforcement"),
+            _ if remark.starts_with("constraint ") => {
+                let constraint = remark.split_once(" is ").map_or(remark, |(constraint, _)| constraint);
+                aspect(format!("{constraint} on {}", name.trim_start_matches("table ")), "enforcement")
+            }
+            _ if remark.starts_with("half detached") => this("partition state"),
+            _ if remark.starts_with("no replica identity") => this("replica identity"),
+            _ if remark.starts_with("not valid: ") => this("validity of an inherited constraint"),
+            _ if remark.starts_with("version ") => this("objects"),
+            _ if remark.starts_with("its comment: ") => aspect(format!("comment on {name}"), ""),
+            _ => this(""),
         };
     }
     let words: Vec<&str> = words(statement.trim_end_matches(';')).into_iter().filter(|word| *word != "ONLY").collect();
     match words.as_slice() {
+        ["ALTER", .., "DEPENDS", "ON", "EXTENSION", _] => this("dependence on an extension"),
         ["COMMENT", "ON", rest @ ..] => {
             let target = rest.iter().take_while(|word| **word != "IS");
             let lower = |word: &&str| {
@@ -35,7 +45,13 @@ pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
             }
             ["ALTER", "COLUMN", column, "SET", "STORAGE", ..] => aspect(format!("column {table}.{column}"), "storage"),
             ["ALTER", "COLUMN", column, _, "DEFAULT", ..] => aspect(format!("column {table}.{column}"), "default"),
-            ["ALTER", "COLUMN", column, "SET", "NOT", ..] => aspect(format!("column {table}.{column}"), "nullability"),
+            ["ALTER", "COLUMN", column, "SET", "COMPRESSION", ..] => {
+                aspect(format!("column {table}.{column}"), "compression")
+            }
+            ["VALIDATE", "CONSTRAINT", constraint] => aspect(format!("constraint {constraint} on {table}"), "validity"),
+            ["ALTER", "COLUMN", column, "SET" | "DROP", "NOT", ..] => {
+                aspect(format!("column {table}.{column}"), "nullability")
+            }
             ["ALTER", "COLUMN", column, ..] => aspect(format!("column {table}.{column}"), "options"),
             ["REPLICA", "IDENTITY", ..] => aspect(format!("table {table}"), "replica identity"),
             ["ENABLE", "ROW", ..] => aspect(format!("table {table}"), "row level security"),
@@ -63,7 +79,10 @@ pub(super) fn object(header: &str, expected: Option<&str>, actual: Option<&str>)
         return None;
     }
     match (expected, actual) {
-        (Some(expected), None) => Some(expected.to_owned()),
+        // Of some objects, there are only remarks.
+        (Some(expected), None) => {
+            statements(expected).iter().any(|statement| !statement.starts_with("--")).then(|| expected.to_owned())
+        }
         // The partition has its parent's trigger, in another state.
         (None, Some(actual)) if header.starts_with("partition trigger ") => undo("state", actual),
         (None, Some(_)) => drop_statement(header),
@@ -102,6 +121,9 @@ pub(super) fn statement(
             | "nullability"
             | "validity"
             | "enforcement"
+            | "partition state"
+            | "objects"
+            | "validity of an inherited constraint"
             | "constraint that is not valid",
             ..,
         ) => None,
@@ -118,6 +140,9 @@ fn undo(of: &str, actual: &str) -> Option<String> {
         "row level security" => (" ENABLE ROW ", " DISABLE ROW LEVEL SECURITY"),
         "forced row level security" => (" FORCE ROW ", " NO FORCE ROW LEVEL SECURITY"),
         "clustering" => (" CLUSTER ON ", " SET WITHOUT CLUSTER"),
+        "dependence on an extension" if actual.lines().count() == 1 => {
+            return Some(actual.replacen(" DEPENDS ON ", " NO DEPENDS ON ", 1));
+        }
         "owner" => (" OWNED BY ", " OWNED BY NONE"),
         "state" => {
             let state =
@@ -146,8 +171,9 @@ pub(super) fn value(of: &str, statement: Option<&str>) -> String {
         let default = match of {
             "validity" | "validity of a constraint's index" => "valid",
             "enforcement" => "enforced",
+            "partition state" => "attached",
             "state" => "enabled",
-            "inheritance" | "partition" | "partitions" | "owner" | "row type" => "none",
+            "inheritance" | "partition" | "partitions" | "owner" | "row type" | "dependence on an extension" => "none",
             _ => "the default",
         };
         return default.to_owned();

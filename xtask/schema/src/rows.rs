@@ -13,6 +13,9 @@ pub(super) type Id = (Oid, Oid);
 
 /// The numbers of the catalogs themselves. They are the same in every version of PostgreSQL.
 pub(super) mod class {
+    pub(crate) const COLUMN: u32 = 1249;
+    pub(crate) const DATABASE: u32 = 1262;
+    pub(crate) const SETTING: u32 = 2964;
     pub(crate) const TYPE: u32 = 1247;
     pub(crate) const PROC: u32 = 1255;
     pub(crate) const RELATION: u32 = 1259;
@@ -165,7 +168,7 @@ rows! {
         of_type: Option<String>, row_security: bool, force_row_security: bool, replica_identity: char, toast: Oid,
         options: Option<String>, bound: Option<String>, definition: Option<String>,
     }
-    "inheritance" inheritance: Inheritance { child: Oid, parent: Oid, position: i64 }
+    "inheritance" inheritance: Inheritance { child: Oid, parent: Oid, position: i64, detached: bool }
     "column" columns: Column {
         relation: Oid, number: i64, name: String, type_oid: Oid, type_name: String, not_null: bool, local: bool,
         identity: char, generated: char, compression: char, varlena: bool, storage: char, collation: Oid,
@@ -192,6 +195,9 @@ rows! {
         oid: Oid, relation: Oid, name: String, enabled: char, parent: Oid, internal: bool, constraint: Oid,
         definition: Option<String>,
     }
+    /// What was set for this database. The role is empty if it was set for all of them.
+    "setting" settings: Setting { role: Option<String>, values: String }
+    "encoding" encodings: Encoding { name: String }
     "extension" extensions: Extension { oid: Oid, schema: Oid, name: String }
     "comment" comments: Comment { class: Oid, oid: Oid, column: i64, text: String }
     "dependencies" dependencies: Dependencies { all: Vec<Dependency> }
@@ -211,7 +217,11 @@ rows! {
     "event trigger" event_triggers: EventTrigger {
         oid: Oid, name: String, event: String, function: String, enabled: char, tags: Option<String>,
     }
-    /// An object of a kind that is compared by name only.
+    /// An object of a kind that has no struct of its own.
     "other" others: Other { class: Oid, oid: Oid, kind: String, identity: String }
+    /// A digest of an extension's objects.
+    "members" members: Members { extension: Oid, version: String, digest: String }
+    /// The statement that makes an object of a rare kind, or lines about it.
+    "definition" definitions: Definition { class: Oid, oid: Oid, text: Option<String> }
     "access method" access_methods: AccessMethod { oid: Oid, name: String }
 }

@@ -49,6 +49,30 @@ fn arrays_are_cast_element_by_element() {
     assert_eq!(canonical(body.to_owned()), body);
 }
 
+/// The version of an extension comes with the server, and its objects with the version.
+#[test]
+fn digests_of_extensions_are_compared_within_a_version() {
+    let extension = |version: &str, digest: &str| {
+        format!("-- extension e\nCREATE EXTENSION e;\n-- version {version}, the digest of its objects is {digest}\n")
+    };
+    let one = extension("1.0", "a");
+    assert_eq!(differences(&one, &extension("1.0", "b")), ["different extension e"]);
+    assert!(differences(&one, &extension("1.1", "b")).is_empty());
+    assert_eq!(catalog(&one), catalog(&extension("1.1", "b")));
+    assert_ne!(catalog(&one), catalog(&extension("1.0", "b")));
+    assert_ne!(catalog(&one), catalog("-- extension e\nCREATE EXTENSION e;\n"));
+    // A line in another object is only text.
+    let trap = |digest: &str| format!("{one}\n-- function f()\nAS $$\n{}$$;\n", extension("1.0", digest));
+    assert_ne!(catalog(&trap("a")), catalog(&trap("b")));
+}
+
+/// In a file, CRLF counts as LF, so a carriage return in a string has to be an escape.
+#[test]
+fn carriage_returns_in_strings_are_escapes() {
+    let written = canonical("AS $f$a\r\n'b\\$f$ DEFAULT 'c''\r' E'\\'\r' \"d\r\"".to_owned());
+    assert_eq!(written, r#"AS E'a\r\n''b\\' DEFAULT E'c''\r' E'\'\r' U&"d\000d""#);
+}
+
 /// Keywords in quotes, comments and parentheses don't count.
 #[test]
 fn a_column_is_split_at_its_outermost_words() {

@@ -98,16 +98,7 @@ fn foreign_keys(model: &Model<'_>, objects: &mut Vec<Object>) {
             .statements
             .push(format!("ALTER TABLE {table} ADD CONSTRAINT {} {};", constraint.name, constraint.definition));
         // Bulk loads disable these triggers with ALTER TABLE ... DISABLE TRIGGER ALL, and may forget to enable them.
-        let disabled =
-            model.rows.triggers.iter().filter(|trigger| trigger.internal && trigger.constraint == constraint.oid);
-        let mut disabled: Vec<_> = disabled
-            .map(|trigger| {
-                format!("-- not enforced: its triggers are disabled on {}", model.relation_name(trigger.relation))
-            })
-            .collect();
-        disabled.sort_unstable();
-        disabled.dedup();
-        object.statements.extend(disabled);
+        object.statements.extend(model.enforcement(constraint.oid).iter().map(|remark| format!("-- {remark}")));
         object.statements.extend(comment(model, id, 0, &format!("CONSTRAINT {} ON {table}", constraint.name)));
         objects.push(object);
     }

@@ -7,10 +7,8 @@ use super::options;
 /// Returns the column's line in CREATE TABLE.
 pub(super) fn definition(model: &Model<'_>, relation: &Relation, column: &Column) -> String {
     let mut line = format!("{} {}", column.name, column.type_name);
-    match column.compression {
-        'p' => line.push_str(" COMPRESSION pglz"),
-        'l' => line.push_str(" COMPRESSION lz4"),
-        _ => {}
+    if let Some(compression) = compression(column) {
+        line.push_str(&format!(" COMPRESSION {compression}"));
     }
     if let Some(collation) = collation(model, column) {
         line.push_str(&format!(" COLLATE {collation}"));
@@ -84,20 +82,36 @@ pub(super) fn sequence_options(sequence: &Sequence) -> Vec<String> {
     options
 }
 
+/// Returns the column's compression, if it was set.
+pub(super) fn compression(column: &Column) -> Option<&'static str> {
+    match column.compression {
+        'p' => Some("pglz"),
+        'l' => Some("lz4"),
+        _ => None,
+    }
+}
+
+/// Returns the name of the column's storage.
+pub(super) fn storage(column: &Column) -> &'static str {
+    match column.storage {
+        'e' => "EXTERNAL",
+        'm' => "MAIN",
+        'x' => "EXTENDED",
+        _ => "PLAIN",
+    }
+}
+
+/// Returns the storage of columns of this type.
+pub(super) fn usual_storage(model: &Model<'_>, column: &Column) -> char {
+    model.type_of(column.type_oid).map_or(if column.varlena { 'x' } else { 'p' }, |of_type| of_type.storage)
+}
+
 /// Returns the statements that set storage and options. CREATE TABLE can't set the storage before PostgreSQL 16.
 pub(super) fn settings(model: &Model<'_>, relation: &str, column: &Column) -> Vec<String> {
     let alter = format!("ALTER TABLE ONLY {relation} ALTER COLUMN {}", column.name);
     let mut statements = Vec::new();
-    let of_type =
-        model.type_of(column.type_oid).map_or(if column.varlena { 'x' } else { 'p' }, |of_type| of_type.storage);
-    if column.storage != of_type {
-        let storage = match column.storage {
-            'e' => "EXTERNAL",
-            'm' => "MAIN",
-            'x' => "EXTENDED",
-            _ => "PLAIN",
-        };
-        statements.push(format!("{alter} SET STORAGE {storage};"));
+    if column.storage != usual_storage(model, column) {
+        statements.push(format!("{alter} SET STORAGE {};", storage(column)));
     }
     if let Some(text) = &column.options {
         statements.push(format!("{alter} SET ({});", options(text, "").join(", ")));

@@ -10,7 +10,7 @@ use super::kind::Rank;
 use super::model::{Model, literal};
 use super::object::{self, Object};
 use super::rows::{Id, Oid, Relation, class};
-use super::{History, NAME_ONLY};
+use super::{DIGEST, History, NAME_ONLY, VERSION};
 
 /// The comment that the schema public has in a new database.
 const STANDARD_PUBLIC: &str = "standard public schema";
@@ -25,16 +25,51 @@ pub(super) fn objects(model: &Model<'_>, history: &History<'_>) -> Vec<Object> {
     for relation in model.relations("S") {
         sequence(model, relation, &mut objects);
     }
-    for relation in model.relations("rp") {
-        objects.push(table::table(model, relation));
+    for relation in model.relations("rpf") {
+        let object = table::table(model, relation);
+        if !(model.is_history(relation.oid) && table::is_usual_history(&object)) {
+            objects.push(object);
+        }
     }
     for relation in model.relations("vm") {
         objects.push(view(model, relation));
     }
     attached::all(model, &mut objects);
+    database(model, &mut objects);
     by_name_only(model, &mut objects);
     drop_history_schema(model, history, &mut objects);
+    depend_on_extensions(model, &mut objects);
     object::sort(objects, model)
+}
+
+/// Adds the statements that make objects depend on extensions. Such an object is dropped with the extension.
+fn depend_on_extensions(model: &Model<'_>, objects: &mut [Object]) {
+    let dependencies: Vec<_> = model.rows.dependencies().filter(|dependency| dependency.kind == 'x').collect();
+    if dependencies.is_empty() {
+        return;
+    }
+    let owners = object::owners(objects, model);
+    let mut statements = Vec::new();
+    for dependency in dependencies {
+        let id = (dependency.class, dependency.oid);
+        let extension = model.rows.extensions.iter().find(|extension| extension.oid == dependency.on_oid);
+        let (Some(&at), Some(extension)) = (owners.get(&id), extension) else { continue };
+        let object: &Object = &objects[at];
+        let which = if object.id == id {
+            let kinds = ["function", "procedure", "aggregate", "materialized view", "index", "trigger"];
+            let kind = kinds.into_iter().find(|kind| object.header.starts_with(kind)).unwrap_or("index");
+            let name = object.header.get(kind.len() + 1..).unwrap_or_default().replacen(" on ", " ON ", 1);
+            format!("{} {name}", kind.to_uppercase())
+        } else {
+            format!("INDEX {}", model.relation_name(dependency.oid))
+        };
+        statements.push((at, format!("ALTER {which} DEPENDS ON EXTENSION {};", extension.name)));
+    }
+    statements.sort_unstable();
+    statements.dedup();
+    for (at, statement) in statements {
+        objects[at].statements.push(statement);
+    }
 }
 
 /// Returns `COMMENT ON`, if there is a comment. `column` is 0 for the object itself.
@@ -104,7 +139,8 @@ fn drop_history_schema(model: &Model<'_>, history: &History<'_>, objects: &mut V
     }
 }
 
-/// Renders extensions with their schemas. Their versions and comments come from the server's installation.
+/// Renders extensions with their schemas, and a digest of their objects. Their versions and comments come from the
+/// server's installation, so digests are compared only where the versions are equal.
 fn extensions(model: &Model<'_>, objects: &mut Vec<Object>) {
     for extension in &model.rows.extensions {
         let mut object = Object::new((class::EXTENSION, extension.oid), Rank::Extension, "extension", &extension.name);
@@ -113,6 +149,9 @@ fn extensions(model: &Model<'_>, objects: &mut Vec<Object>) {
             extension.name,
             model.schema(extension.schema)
         ));
+        for members in model.rows.members.iter().filter(|members| members.extension == extension.oid) {
+            object.statements.push(format!("{VERSION}{}{DIGEST}{}", members.version, members.digest));
+        }
         objects.push(object);
     }
 }
@@ -205,19 +244,50 @@ fn column_comments(model: &Model<'_>, relation: Oid, name: &str) -> Vec<String> 
     columns.filter_map(statement).collect()
 }
 
-/// Adds the objects of kinds that are not rendered, so that they are compared by name.
+/// Renders what was set for this database alone, and its encoding if that isn't UTF-8.
+fn database(model: &Model<'_>, objects: &mut Vec<Object>) {
+    for (number, setting) in (0..).zip(&model.rows.settings) {
+        let (name, who) = match &setting.role {
+            None => ("of the database".to_owned(), "'ALTER DATABASE '".to_owned()),
+            Some(role) => (
+                format!("of {role} in the database"),
+                format!("{} || ' IN DATABASE '", literal(&format!("ALTER ROLE {role}"))),
+            ),
+        };
+        let mut object = Object::new((class::SETTING, number), Rank::Other, "settings", &name);
+        let statement = |line: &str| {
+            let (name, value) = line.split_once('=').unwrap_or((line, ""));
+            // The server keeps a list of names with their quotes.
+            let is_list = ["search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries"]
+                .contains(&name);
+            let set = literal(&format!(" SET {name} TO {}", if is_list { value.to_owned() } else { literal(value) }));
+            format!("DO $do$ BEGIN EXECUTE {who} || quote_ident(current_database()) || {set}; END $do$;")
+        };
+        let mut statements: Vec<String> = setting.values.lines().map(statement).collect();
+        statements.sort_unstable();
+        object.statements = statements;
+        objects.push(object);
+    }
+    for encoding in model.rows.encodings.iter().filter(|encoding| encoding.name != "UTF8") {
+        let mut object = Object::new((class::DATABASE, 0), Rank::Other, "encoding", "of the database");
+        object.statements.push(format!("-- it is {}, and must be UTF8", encoding.name));
+        objects.push(object);
+    }
+}
+
+/// Adds the objects of rare kinds. Those without a definition are compared by name.
 fn by_name_only(model: &Model<'_>, objects: &mut Vec<Object>) {
     let mut add = |id: Id, kind: &str, name: &str| {
         let mut object = Object::new(id, Rank::Other, kind, name);
-        object.header.push_str(NAME_ONLY);
+        match model.definition(id) {
+            Some(definition) => object.statements.push(definition.to_owned()),
+            None => object.header.push_str(NAME_ONLY),
+        }
         if let Some(text) = model.comment(id.0, id.1, 0) {
             object.statements.push(format!("-- its comment: {}", literal(text)));
         }
         objects.push(object);
     };
-    for relation in model.relations("f") {
-        add((class::RELATION, relation.oid), "foreign table", &model.qualified(relation.schema, &relation.name));
-    }
     for of_type in &model.rows.types {
         let id = (class::TYPE, of_type.oid);
         let made_here = of_type.oid >= 16384 && of_type.element == 0 && "bp".contains(of_type.kind);

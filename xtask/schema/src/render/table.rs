@@ -12,7 +12,8 @@ const NOT_VALID: &str = " NOT VALID";
 /// Renders a table with its columns and all of its constraints except foreign keys.
 pub(super) fn table(model: &Model<'_>, relation: &Relation) -> Object {
     let name = model.qualified(relation.schema, &relation.name);
-    let mut object = Object::new((class::RELATION, relation.oid), Rank::Table, "table", &name);
+    let kind = if relation.kind == 'f' { "foreign table" } else { "table" };
+    let mut object = Object::new((class::RELATION, relation.oid), Rank::Table, kind, &name);
     object.statements.push(create(model, relation, &name));
     object.statements.extend(
         constraints(model, relation, true).map(|constraint| {
@@ -26,9 +27,35 @@ pub(super) fn table(model: &Model<'_>, relation: &Relation) -> Object {
     for column in model.columns(relation.oid) {
         object.statements.extend(column::settings(model, &name, column));
     }
+    if let Some(options) = model.definition((class::COLUMN, relation.oid)) {
+        object.statements.extend(options.lines().map(str::to_owned));
+    }
     object.statements.extend(properties(model, relation, &name));
     object.statements.extend(comments(model, relation, &name));
     object
+}
+
+/// The columns of the table that sqlx makes for the history of the migrations.
+const HISTORY: [&str; 6] = [
+    "version bigint NOT NULL,",
+    "description text NOT NULL,",
+    "installed_on timestamp with time zone DEFAULT now() NOT NULL,",
+    "success boolean NOT NULL,",
+    "checksum bytea NOT NULL,",
+    "execution_time bigint NOT NULL,",
+];
+
+/// Returns whether a table is the one that sqlx makes for the history. The name of its key depends on the table's first
+/// name.
+pub(super) fn is_usual_history(object: &Object) -> bool {
+    let [create] = object.statements.as_slice() else { return false };
+    let lines: Vec<&str> = create.lines().map(str::trim).collect();
+    let [first, columns @ .., key, last] = lines.as_slice() else { return false };
+    first.starts_with("CREATE TABLE ")
+        && columns == HISTORY
+        && key.starts_with("CONSTRAINT ")
+        && key.ends_with(" PRIMARY KEY (version)")
+        && *last == ");"
 }
 
 fn create(model: &Model<'_>, relation: &Relation, name: &str) -> String {
@@ -39,8 +66,14 @@ fn create(model: &Model<'_>, relation: &Relation, name: &str) -> String {
         constraints(model, relation, false)
             .map(|constraint| format!("CONSTRAINT {} {}", constraint.name, constraint.definition)),
     );
-    let unlogged = if relation.unlogged { "UNLOGGED " } else { "" };
-    let mut statement = format!("CREATE {unlogged}TABLE {name} (");
+    let which = if relation.kind == 'f' {
+        "FOREIGN "
+    } else if relation.unlogged {
+        "UNLOGGED "
+    } else {
+        ""
+    };
+    let mut statement = format!("CREATE {which}TABLE {name} (");
     for (index, item) in items.iter().enumerate() {
         statement.push_str(if index == 0 { "\n    " } else { ",\n    " });
         statement.push_str(item);
@@ -57,6 +90,9 @@ fn create(model: &Model<'_>, relation: &Relation, name: &str) -> String {
     // The access method 2 is heap. A partitioned table may have no access method.
     if relation.method != 2 && relation.method != 0 {
         statement.push_str(&format!("\nUSING {}", model.access_method(relation.method)));
+    }
+    if let (Some(server), 'f') = (model.definition((class::RELATION, relation.oid)), relation.kind) {
+        statement.push_str(&format!("\n{server}"));
     }
     let mut with = relation.options.as_deref().map_or_else(Vec::new, |text| options(text, ""));
     with.extend(model.toast_options(relation).map_or_else(Vec::new, |text| options(text, "toast.")));
@@ -88,7 +124,12 @@ fn ancestry(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
     let parents = model.parents(relation.oid);
     if let Some(bound) = &relation.bound {
         let attach = |parent| format!("ALTER TABLE {} ATTACH PARTITION {name} {bound};", model.relation_name(parent));
-        return parents.into_iter().map(attach).collect();
+        let mut statements: Vec<String> = parents.into_iter().map(attach).collect();
+        if model.is_half_detached(relation.oid) {
+            let remark = "-- half detached: DETACH PARTITION CONCURRENTLY was not finished, and its parent doesn't show its rows";
+            statements.push(remark.to_owned());
+        }
+        return statements;
     }
     if !inherits(model, relation) {
         let inherit = |parent| format!("ALTER TABLE {name} INHERIT {};", model.relation_name(parent));
@@ -114,6 +155,29 @@ fn ancestry(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
         if column.not_null && inherited.iter().all(|parent| !parent.not_null) {
             statements.push(format!("{alter} SET NOT NULL;"));
         }
+        if !column.not_null && inherited.iter().any(|parent| parent.not_null) {
+            statements.push(format!("{alter} DROP NOT NULL;"));
+        }
+        if inherited.iter().any(|parent| parent.compression != column.compression) {
+            let compression = column::compression(column).unwrap_or("default");
+            statements.push(format!("{alter} SET COMPRESSION {compression};"));
+        }
+        // The table has it from its parent, if not from its type, and settings that equal the type's are not written.
+        if column.storage == column::usual_storage(model, column)
+            && inherited.iter().any(|parent| parent.storage != column.storage)
+        {
+            statements.push(format!("{alter} SET STORAGE {};", column::storage(column)));
+        }
+    }
+    // A child's constraint can be valid, or not inherited any more, while its parents' one isn't.
+    for constraint in model.constraints(relation.oid).iter().filter(|found| found.kind == 'c' && !found.local) {
+        let of_parents = parents.iter().flat_map(|parent| model.constraints(*parent));
+        let mut of_parents = of_parents.filter(|found| found.name == constraint.name);
+        if of_parents.any(|found| found.definition.strip_suffix(NOT_VALID) == Some(constraint.definition.as_str())) {
+            statements.push(format!("ALTER TABLE {name} VALIDATE CONSTRAINT {};", constraint.name));
+        } else if constraint.definition.ends_with(NOT_VALID) {
+            statements.push(format!("-- not valid: constraint {}", constraint.name));
+        }
     }
     statements
 }
@@ -136,10 +200,15 @@ fn properties(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String>
         if !index.valid && relation.kind != 'p' {
             statements.push(format!("-- invalid: the index of constraint {}", constraint.name));
         }
+        let remarks = model.enforcement(constraint.oid).iter();
+        statements.extend(remarks.map(|remark| format!("-- constraint {} is {remark}", constraint.name)));
     }
     match relation.replica_identity {
         'f' => statements.push(format!("ALTER TABLE ONLY {name} REPLICA IDENTITY FULL;")),
         'n' => statements.push(format!("ALTER TABLE ONLY {name} REPLICA IDENTITY NOTHING;")),
+        'i' if !model.rows.indexes.iter().any(|index| index.relation == relation.oid && index.replica_identity) => {
+            statements.push("-- no replica identity: its index is gone".to_owned());
+        }
         _ => {}
     }
     if relation.row_security {
@@ -171,7 +240,12 @@ pub(super) fn index_properties(table: &str, index: &str, clustered: bool, replic
 
 /// Returns the comments on the table and on everything that is created with it.
 fn comments(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
-    let mut statements = Vec::from_iter(comment(model, (class::RELATION, relation.oid), 0, &format!("TABLE {name}")));
+    let mut statements = Vec::from_iter(comment(
+        model,
+        (class::RELATION, relation.oid),
+        0,
+        &format!("{} {name}", if relation.kind == 'f' { "FOREIGN TABLE" } else { "TABLE" }),
+    ));
     statements.extend(column_comments(model, relation.oid, name));
     for constraint in model.constraints(relation.oid).iter().filter(|constraint| constraint.kind != 'f') {
         let target = format!("CONSTRAINT {} ON {name}", constraint.name);
