@@ -31,6 +31,32 @@ pub(crate) struct DownFile {
     pub(crate) migration: Migration,
 }
 
+/// The file with the accepted findings in migrations.
+pub(crate) const ACCEPTED: &str = "migrations/accepted.toml";
+
+/// The name of the file with sample rows, beside the migrations. sqlx ignores it, because no number is in its name.
+const SAMPLE: &str = "sample.sql";
+
+/// The sample rows of a database.
+pub(crate) struct SampleFile {
+    /// Relative to the workspace root.
+    pub(crate) file: PathBuf,
+    pub(crate) text: String,
+}
+
+/// Reads the sample rows beside the migrations in `dir`, if there are any.
+pub(crate) fn sample(root: &Path, dir: &Path, problems: &mut Problems) -> Option<SampleFile> {
+    let file = dir.strip_prefix(root).unwrap_or(dir).join(SAMPLE);
+    match std::fs::read_to_string(dir.join(SAMPLE)) {
+        Ok(text) => Some(SampleFile { file, text }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            problems.0.push(Problem::failed(format!("{} can't be read: {error}.", file.display())));
+            None
+        }
+    }
+}
+
 impl MigrationFile {
     /// The file's name without its extension: `003_orders`.
     pub(crate) fn stem(&self) -> String {
@@ -144,7 +170,7 @@ fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
     // A README or a hidden file is no migration. A file that looks like a migration must be one.
     names.retain(|name| {
         let sql = Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"));
-        !name.starts_with('.') && (sql || name.starts_with(|c: char| c.is_ascii_digit()))
+        !name.starts_with('.') && name != SAMPLE && (sql || name.starts_with(|c: char| c.is_ascii_digit()))
     });
     names.sort();
     if names.is_empty() {

@@ -12,7 +12,7 @@ use anyhow::Result;
 use serde::Deserialize;
 use sqlx::config::{Config, migrate::MigrationDefaults};
 
-use crate::migrations::{self, MigrationFile};
+use crate::migrations::{self, MigrationFile, SampleFile};
 use crate::problem::{Problem, Problems};
 
 /// A cargo workspace and its databases.
@@ -49,6 +49,8 @@ pub(crate) struct Database {
     pub(crate) migrations_dir: PathBuf,
     /// In the order of their versions.
     pub(crate) migrations: Vec<MigrationFile>,
+    /// The rows that the round trip of the migrations loads, if there are any.
+    pub(crate) sample: Option<SampleFile>,
     /// The kind and the numbering of new migrations: `[migrate.defaults]`.
     pub(crate) migration_defaults: MigrationDefaults,
     /// The file with its committed schema: `schema/<name>.sql`, relative to the root.
@@ -156,6 +158,7 @@ impl Database {
             schema_file: PathBuf::from(format!("schema/{name}.sql")),
             url_variable: config.common.database_url_var().to_owned(),
             migrations: migrations::read(root, &migrations_dir, ignored, problems),
+            sample: migrations::sample(root, &migrations_dir, problems),
             package_dir: below(root, member),
             migrations_dir: below(root, &migrations_dir),
             migration_defaults: config.migrate.defaults,
@@ -183,6 +186,7 @@ impl Database {
             schema_file: PathBuf::from(format!("schema/{name}.sql")),
             url_variable: config.common.database_url_var().to_owned(),
             migrations: migrations::read(root, &migrations_dir, &config.migrate.to_resolve_config(), problems),
+            sample: migrations::sample(root, &migrations_dir, problems),
             history: HistoryTable { name: config.migrate.table_name().to_owned(), create_schemas: Vec::new() },
             package_dir: PathBuf::new(),
             migration_defaults: config.migrate.defaults,

@@ -62,6 +62,9 @@ struct Document {
     off: Vec<Spanned<OffEntry>>,
     #[serde(default)]
     accepted: Vec<Spanned<AcceptedEntry>>,
+    /// The accepted changes of sample rows. They are for the round trip of the migrations, which checks them.
+    #[serde(default, rename = "rows")]
+    _rows: Vec<toml::Value>,
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 //! The databases themselves: the setup lock, creation, history, migration, scratch databases, the proof.
 
+pub(crate) mod accepted_rows;
 pub(crate) mod apply;
 pub(crate) mod cancel;
 pub(crate) mod converge;
@@ -9,9 +10,12 @@ mod failure;
 pub(crate) mod history;
 pub(crate) mod lock;
 pub(crate) mod proof;
+mod reach;
 mod remains;
 mod room;
 pub(crate) mod round_trip;
+mod rows;
+mod sample;
 pub(crate) mod scratch;
 mod statements;
 mod transaction;

@@ -2,13 +2,22 @@
 //!
 //! The way down must restore exactly the catalog from before, and the second way up must restore the catalog from
 //! after. At the end all migrations go down, and nothing may be left.
+//!
+//! If the database has sample rows, they are loaded meanwhile. The rows that a migration deletes or changes are reported.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use sqlx::Connection;
+use sqlx::migrate::Migration;
 use sqlx::postgres::PgConnection;
 use xtask_schema::{Catalog, Difference};
 
+use super::accepted_rows::AcceptedRows;
+use super::reach::{self, Reader, Shared};
+use super::rows::{Loss, Part, Rows};
+use super::sample::Sample;
 use super::scratch::Scratch;
 use super::{apply, proof};
 use crate::connection::session;
@@ -23,6 +32,12 @@ pub(crate) struct Outcome {
     pub(crate) reversed: usize,
     /// The files that have no way down.
     pub(crate) irreversible: Vec<String>,
+    /// The number of the sample rows at the end, if there is a sample.
+    pub(crate) rows: Option<usize>,
+    /// What became of sample rows, with the files that did it.
+    losses: Vec<(PathBuf, Loss)>,
+    /// The statements of the sample that no step allowed.
+    refused: Vec<Problem>,
 }
 
 /// The result of the attempt on one scratch database.
@@ -36,16 +51,23 @@ enum Attempt {
 /// Makes the round trip on scratch databases on the server of `target`.
 ///
 /// # Errors
-/// Every migration that doesn't reverse, and the first one that fails on its way up.
-pub(crate) async fn run(target: &Target<'_>, run: &str) -> Result<Outcome> {
+/// Every migration that reaches beyond the database. Otherwise, every migration that doesn't reverse, the first one that
+/// fails on its way up, and every change of sample rows that isn't accepted.
+pub(crate) async fn run(target: &Target<'_>, run: &str, accepted: &AcceptedRows) -> Result<Outcome> {
+    reach::refuse(&target.database.migrations, true)?;
     let mut problems = Problems::default();
     let mut broken = Vec::new();
     loop {
         let scratch = Scratch::create(target, run).await?;
-        let attempt = attempt(&scratch, target.database, &broken).await;
+        let attempt = attempt(&scratch, target, run, &broken).await;
         let discarded = scratch.discard().await;
         match attempt {
-            Ok(Attempt::Whole(outcome)) => {
+            Ok(Attempt::Whole(mut outcome)) => {
+                let files: Vec<_> = target.database.all_files().collect();
+                problems.0.append(&mut outcome.refused);
+                if outcome.rows.is_some() {
+                    problems.0.extend(accepted.judge(&outcome.losses, &files));
+                }
                 problems.into_result()?;
                 discarded?;
                 return Ok(outcome);
@@ -64,17 +86,27 @@ pub(crate) async fn run(target: &Target<'_>, run: &str) -> Result<Outcome> {
     }
 }
 
-async fn attempt(scratch: &Scratch<'_>, database: &Database, broken: &[i64]) -> Result<Attempt> {
+async fn attempt(scratch: &Scratch<'_>, target: &Target<'_>, run: &str, broken: &[i64]) -> Result<Attempt> {
     let mut connection = scratch.open().await?;
-    let attempt = Trip { database, broken, connection: &mut connection }.make().await?;
+    let reader = Reader::new(&mut connection).await?;
+    let database = target.database;
+    let sample = database.sample.as_ref().map(Sample::new);
+    let trip = Trip { database, target, run, broken, reader, sample, losses: Vec::new(), connection: &mut connection };
+    let attempt = trip.make().await?;
     session::close(connection).await;
     Ok(attempt)
 }
 
 struct Trip<'a> {
     database: &'a Database,
+    target: &'a Target<'a>,
+    /// The name of the sessions.
+    run: &'a str,
     /// Versions that are known not to reverse.
     broken: &'a [i64],
+    reader: Reader,
+    sample: Option<Sample<'a>>,
+    losses: Vec<(PathBuf, Loss)>,
     connection: &'a mut PgConnection,
 }
 
@@ -82,44 +114,58 @@ impl Trip<'_> {
     async fn make(mut self) -> Result<Attempt> {
         let database = self.database;
         let empty = self.catalog().await?;
-        let mut outcome = Outcome { reversed: 0, irreversible: Vec::new() };
+        let mut reversed = 0;
+        let mut irreversible = Vec::new();
         let mut before = empty.clone();
+        // What each migration made, by its version.
+        let mut made = BTreeMap::new();
         for file in &database.migrations {
+            let version = file.migration.version;
+            let rows = self.rows().await?;
             self.up(file).await?;
+            self.compare(&file.file, &rows, &BTreeSet::new()).await?;
             let after = self.catalog().await?;
-            let known = self.broken.contains(&file.migration.version);
+            let known = self.broken.contains(&version);
             match &file.down {
                 Some(down) if !known => {
-                    if let Err(problem) = self.down_and_up(file, down, &before, &after).await? {
-                        return Ok(Attempt::Broken { version: file.migration.version, problem });
+                    match self.down_and_up(file, down, &before, &after).await? {
+                        Ok(rows) => drop(made.insert(version, self.rows().await?.made_since(&rows))),
+                        Err(problem) => return Ok(Attempt::Broken { version, problem }),
                     }
-                    outcome.reversed += 1;
+                    reversed += 1;
                 }
                 Some(_) => {}
-                None => outcome.irreversible.push(file.file.display().to_string()),
+                None => irreversible.push(file.file.display().to_string()),
+            }
+            if let Some(sample) = &mut self.sample {
+                sample.load(self.connection).await?;
             }
             before = after;
         }
+        let rows = if self.sample.is_some() { Some(self.rows().await?.count()) } else { None };
         if self.broken.is_empty()
-            && outcome.irreversible.is_empty()
-            && let Some(problem) = self.all_the_way_down(&empty).await?
+            && irreversible.is_empty()
+            && let Some(problem) = self.all_the_way_down(&empty, &made).await?
         {
             return Err(problem.into());
         }
-        Ok(Attempt::Whole(outcome))
+        let refused = self.sample.iter().flat_map(Sample::refused).collect();
+        Ok(Attempt::Whole(Outcome { reversed, irreversible, rows, losses: self.losses, refused }))
     }
 
-    /// Reverses a migration and applies it again. The inner error is a migration that doesn't reverse.
+    /// Reverses a migration and applies it again. Returns the rows in between. The inner error is a migration that doesn't
+    /// reverse.
     async fn down_and_up(
         &mut self,
         file: &MigrationFile,
         down: &DownFile,
         before: &Catalog,
         after: &Catalog,
-    ) -> Result<Result<(), Problem>> {
+    ) -> Result<Result<Rows, Problem>> {
         if let Err(error) = self.down(down).await {
             return broken_by(error);
         }
+        let rows = self.rows().await?;
         let back = self.catalog().await?;
         if back != *before {
             let what = format!("{} doesn't restore the schema from before its migration.", name(&down.file));
@@ -136,13 +182,20 @@ impl Trip<'_> {
                 differ(&file.file, what, after, &again).remedy(format!("See what {} leaves behind.", name(&down.file)))
             ));
         }
-        Ok(Ok(()))
+        Ok(Ok(rows))
     }
 
-    /// Reverses all migrations, from the newest to the oldest.
-    async fn all_the_way_down(&mut self, empty: &Catalog) -> Result<Option<Problem>> {
+    /// Reverses all migrations, from the newest to the oldest. Each one may drop what it has made, and no other rows.
+    async fn all_the_way_down(
+        &mut self,
+        empty: &Catalog,
+        made: &BTreeMap<i64, BTreeSet<Part>>,
+    ) -> Result<Option<Problem>> {
         for down in self.database.migrations.iter().rev().filter_map(|file| file.down.as_ref()) {
+            let rows = self.rows().await?;
             self.down(down).await?;
+            let own = made.get(&down.migration.version).cloned().unwrap_or_default();
+            self.compare(&down.file, &rows, &own).await?;
         }
         let left = self.catalog().await?;
         let first = self.database.migrations.first().and_then(|file| file.down.as_ref());
@@ -154,20 +207,71 @@ impl Trip<'_> {
     }
 
     async fn up(&mut self, file: &MigrationFile) -> Result<()> {
-        apply::pending(self.connection, self.database, &[file], |_| {}).await.1
+        let work = async |connection: &mut PgConnection, database: &Database| {
+            apply::pending(connection, database, &[file], |_| {}).await.1
+        };
+        self.watched(&file.file, &file.migration, work).await
     }
 
     async fn down(&mut self, down: &DownFile) -> Result<()> {
-        apply::revert(self.connection, &self.database.history, down).await
+        let work = async |connection: &mut PgConnection, database: &Database| {
+            apply::revert(connection, &database.history, down).await
+        };
+        self.watched(&down.file, &down.migration, work).await
+    }
+
+    /// Runs a file in a transaction, which is rolled back if the file has reached beyond the database. A file that has to
+    /// do with transactions itself runs as it is.
+    async fn watched(
+        &mut self,
+        file: &Path,
+        migration: &Migration,
+        work: impl AsyncFnOnce(&mut PgConnection, &Database) -> Result<()>,
+    ) -> Result<()> {
+        if migration.no_tx || reach::has_own_transaction(migration.sql.as_str()) {
+            return work(self.connection, self.database).await;
+        }
+        let before: Shared = self.reader.read(self.connection).await?;
+        let mut transaction = self.connection.begin().await?;
+        let result = match work(&mut transaction, self.database).await {
+            Ok(()) => self.reader.refuse_changes(&mut transaction, &before, self.target, self.run, file).await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) => transaction.commit().await.map_err(|error| {
+                let why =
+                    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+                Problem::failed(format!("{} failed at its end: {why}.", name(file))).at(file, 1, None).into()
+            }),
+            Err(error) => {
+                transaction.rollback().await?;
+                Err(error)
+            }
+        }
     }
 
     async fn catalog(&mut self) -> Result<Catalog> {
         Ok(proof::measure(self.connection, &self.database.history).await?.catalog)
     }
+
+    /// Reads the rows, if the database has sample rows.
+    async fn rows(&mut self) -> Result<Rows> {
+        match self.sample {
+            Some(_) => Rows::read(self.connection, &self.database.history).await,
+            None => Ok(Rows::default()),
+        }
+    }
+
+    /// Takes note of the rows that a file has deleted or changed.
+    async fn compare(&mut self, file: &Path, before: &Rows, own: &BTreeSet<Part>) -> Result<()> {
+        let after = self.rows().await?;
+        self.losses.extend(before.losses(&after, own).into_iter().map(|loss| (file.to_owned(), loss)));
+        Ok(())
+    }
 }
 
 /// Tells two errors apart: a statement that fails is the file's fault, but a connection that fails isn't.
-fn broken_by(error: anyhow::Error) -> Result<Result<(), Problem>> {
+fn broken_by(error: anyhow::Error) -> Result<Result<Rows, Problem>> {
     match error.downcast::<Problem>() {
         Ok(problem) => Ok(Err(problem)),
         Err(error) => Err(error),

@@ -12,7 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::history::History;
-use super::{apply, create};
+use super::{apply, create, reach};
 use crate::connection::session::{self, Opened};
 use crate::connection::sql::identifier;
 use crate::connection::working;
@@ -121,6 +121,7 @@ impl<'t> Scratch<'t> {
     pub(crate) async fn migrated(&self) -> Result<PgConnection> {
         let mut connection = self.open().await?;
         let database = self.target.database;
+        reach::refuse(&database.migrations, false)?;
         let all = History::compare(database, &[]).pending;
         apply::pending(&mut connection, database, &all, |_| {}).await.1?;
         Ok(connection)

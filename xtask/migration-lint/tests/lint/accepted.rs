@@ -210,3 +210,11 @@ fn sql_files(root: &Path, folder: &Path) -> Vec<PathBuf> {
     }
     files
 }
+
+/// The list has entries for another program as well, which checks them.
+#[test]
+fn entries_for_the_round_trip() {
+    let folder = Folder::with_list(&format!("{QUIET}\n[[rows]]\nfile = \"001.up.sql\"\nanything = 1\n"));
+    folder.write("001.up.sql", "SELECT 1;\n");
+    folder.finds(&["001.up.sql"], &[]);
+}

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 
 use super::{Passed, Setting};
 use crate::connection::session;
+use crate::database::accepted_rows::AcceptedRows;
 use crate::database::cancel::cancel;
 use crate::database::{deep, proof, round_trip, scratch};
 use crate::interrupt;
@@ -17,10 +18,15 @@ use crate::workspace::Workspace;
 
 /// Applies, reverts and applies each migration.
 pub(super) async fn round_trips(setting: &Setting<'_>) -> Result<Passed> {
-    let outcomes = on_scratch(setting, async |target, run| round_trip::run(target, run).await).await?;
+    let accepted = AcceptedRows::read(&setting.context.workspace.root)?;
+    let outcomes = on_scratch(setting, async |target, run| round_trip::run(target, run, &accepted).await).await?;
+    let rows: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.rows).collect();
     let reversed: usize = outcomes.iter().map(|outcome| outcome.reversed).sum();
     let irreversible: Vec<_> = outcomes.into_iter().flat_map(|outcome| outcome.irreversible).collect();
     let mut what = format!("{reversed} went up, down without a trace, and up again");
+    if !rows.is_empty() {
+        what.push_str(&format!(", with {} sample rows", rows.iter().sum::<usize>()));
+    }
     if !irreversible.is_empty() {
         what.push_str(&format!("; no way down: {}", irreversible.join(", ")));
     }

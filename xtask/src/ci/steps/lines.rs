@@ -7,13 +7,11 @@ use crate::ci::machine;
 use crate::ci::packages::Package;
 use crate::ci::reads::Reads;
 use crate::ci::step::Work;
+use crate::migrations::ACCEPTED;
 use crate::problem::Problem;
 use crate::server::OLDEST;
 use crate::tool::{MIGRATION_LINT, TOOLS, Tool};
 use crate::workspace::Database;
-
-/// The file with the accepted findings.
-const ACCEPTED: &str = "migrations/accepted.toml";
 
 /// Returns the file with the list of the test programs. With it, a step `test` doesn't need cargo, which may be compiling.
 fn tests_file(name: &str) -> String {

@@ -12,6 +12,7 @@ use super::reads::Reads;
 use super::selection::Selection;
 use super::step::{Step, Takes, Work};
 use crate::env_file::CONTRACT;
+use crate::migrations::ACCEPTED;
 use crate::workspace::Workspace;
 
 /// The names of the steps. Of the steps that can begin, the first one does. The tests take longest, so the steps that they
@@ -149,9 +150,10 @@ impl Pipeline<'_> {
                 ),
             ),
             "migrations" => (
-                "each migration can be applied, reverted without a trace, and applied again, on scratch databases",
+                "each migration can be applied, reverted without a trace, and applied again, on scratch databases, and keeps \
+                 the sample rows",
                 "applying and reverting each migration on scratch databases",
-                Work::Check(Check::Migrations, Some(Reads::databases(self.workspace))),
+                Work::Check(Check::Migrations, Some(Reads::databases(self.workspace).and_files([ACCEPTED]))),
             ),
             "schema" => (
                 "the committed schema files are the result of the migrations, and each belongs to a database",

@@ -9,6 +9,7 @@ mod output;
 mod overlooked;
 mod queries;
 mod reads;
+mod rows;
 mod schedule;
 mod selection;
 mod settings;
