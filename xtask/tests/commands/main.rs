@@ -6,7 +6,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod ci;
+mod cluster_files;
 mod compose;
 mod compose_failures;
 mod concurrency;
