@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod broken_wire;
 mod ci;
 mod compose;
 mod compose_failures;
