@@ -9,6 +9,7 @@ use crate::connection::session;
 use crate::context::Context;
 use crate::database::cancel::cancel;
 use crate::database::converge::{self, Goal};
+use crate::database::plan;
 use crate::env_file::{CONTRACT, FILE, Settings, Written};
 use crate::interrupt;
 use crate::problem::Problem;
@@ -117,7 +118,7 @@ impl Setup<'_> {
         match ladder.look(&mut settings, &server_step).await? {
             Look::Found(server) => {
                 end_server(server_step, &server);
-                converge::plan(&settings.targets, self.context).await
+                plan::show(&settings.targets, self.context).await
             }
             Look::ToStart(skipped) => {
                 let text = ladder.would_start(skipped)?;

@@ -1,6 +1,7 @@
-//! Connections to servers: opening a session, asking whether a server is ready, sessions that write, and
-//! quoting names in SQL.
+//! Connections to servers: opening a session, asking whether a server is ready, sessions that write, the
+//! deadline of an answer, and quoting names in SQL.
 
+pub(crate) mod deadline;
 pub(crate) mod readiness;
 pub(crate) mod session;
 pub(crate) mod sql;

@@ -151,6 +151,9 @@ fn settings(connection: &PgConnection) -> String {
     off.extend((version >= 140_000).then_some("idle_session_timeout"));
     off.extend((version >= 170_000).then_some("transaction_timeout"));
     let mut statements: String = off.iter().map(|name| format!("SET {name} = 0; ")).collect();
+    // The server notices a client that is gone without a word, and gives up its locks.
+    statements
+        .push_str("SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4; ");
     // The server reads its settings, which takes a while, only if the database has any.
     statements.push_str(
         "SELECT set_config(name, boot_val, false) FROM pg_settings \

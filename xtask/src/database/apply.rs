@@ -50,7 +50,7 @@ pub(crate) async fn under_lock(
     connection: &mut PgConnection,
     database: &Database,
     pending: &[&MigrationFile],
-    holder: Option<Holder>,
+    holder: Option<&Holder>,
     progress: impl FnMut(&str),
 ) -> (Vec<Done>, Result<()>) {
     each(connection, database, pending, holder, progress).await
@@ -60,7 +60,7 @@ async fn each(
     connection: &mut PgConnection,
     database: &Database,
     pending: &[&MigrationFile],
-    holder: Option<Holder>,
+    holder: Option<&Holder>,
     mut progress: impl FnMut(&str),
 ) -> (Vec<Done>, Result<()>) {
     let mut done = Vec::new();
@@ -116,7 +116,7 @@ struct One<'a> {
     connection: &'a mut PgConnection,
     history: &'a HistoryTable,
     /// The holder of the setup lock, where a lock is needed.
-    holder: Option<Holder>,
+    holder: Option<&'a Holder>,
     migration: &'a Migration,
     way: Way,
 }

@@ -7,16 +7,17 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select, select_all};
 use sqlx::postgres::PgConnection;
 
 use super::history::{self, History};
 use super::lock::{Holder, SetupLock};
 use super::proof::{self, Measured};
+use super::watch::{UnderWay, Watch};
 use super::{apply, create, room, scratch, statements};
 use crate::connection::session::{self, Opened};
 use crate::connection::sql::identifier;
-use crate::connection::working;
+use crate::connection::{deadline, working};
 use crate::context::Context;
 use crate::database_url::DatabaseUrl;
 use crate::migrations::MigrationFile;
@@ -24,6 +25,9 @@ use crate::problem::{Exit, Problem, Problems};
 use crate::report::{Outcome, Reporter, Step, count, human};
 use crate::target::Target;
 use crate::workspace::Database;
+
+/// How much longer than any other answer the making of a database may take, on a slow disk.
+const TO_MAKE: Duration = Duration::from_secs(60);
 
 /// The databases to set up, and the conditions for that.
 pub(crate) struct Goal<'a> {
@@ -100,12 +104,14 @@ async fn look(target: &Target<'_>, patience: Duration) -> Result<Option<(Proven,
     let version = connection
         .server_version_num()
         .map_or_else(String::new, |number| format!(" {}.{}", number / 10_000, number % 10_000));
-    let rows = history::read(&mut connection, &database.history).await?;
+    let limit = deadline::for_an_answer(patience);
+    let rows = deadline::within(limit, &url.address, history::read(&mut connection, &database.history)).await?;
     let history = History::compare(database, &rows);
     if !history.pending.is_empty() || history.differs() {
         return Ok(None);
     }
-    let measured = proof::measure(&mut connection, &database.history).await?;
+    let measured = proof::measure(&mut connection, &database.history);
+    let measured = deadline::within(limit, &url.address, measured).await?;
     session::close(connection).await;
     match proof::compare(target, &measured) {
         Ok(differences) if differences.is_empty() => {}
@@ -139,7 +145,9 @@ impl<'a> Goal<'a> {
     pub(crate) async fn reach(&self) -> Result<Ready> {
         let mut locks = self.lock_servers().await?;
         for lock in &mut locks {
-            let swept = scratch::sweep(lock.connection(), self.targets).await?;
+            let (limit, address) = (deadline::for_an_answer(self.patience), lock.address().clone());
+            let swept = scratch::sweep(lock.connection(), self.targets);
+            let swept = deadline::within(limit, &address, swept).await?;
             for name in swept.dropped {
                 self.context.reporter.note(&format!("Dropped {name}, a scratch database that was left behind."));
             }
@@ -151,11 +159,30 @@ impl<'a> Goal<'a> {
                 ));
             }
         }
-        let result = self.reach_locked(&locks).await;
+        let result = self.watched(&mut locks).await;
         for lock in locks {
             lock.release().await;
         }
         result
+    }
+
+    /// Reaches the goal, unless the watch ends the work first.
+    async fn watched(&self, locks: &mut [SetupLock]) -> Result<Ready> {
+        let holders: Vec<Holder> = locks.iter().map(SetupLock::holder).collect();
+        let under_way = UnderWay::default();
+        let watch = Watch {
+            run: self.run,
+            limit: deadline::for_an_answer(self.patience),
+            under_way: &under_way,
+            reporter: self.context.reporter,
+        };
+        let watched = select_all(locks.iter_mut().map(|lock| Box::pin(watch.over(lock))));
+        let work = Box::pin(self.reach_locked(&holders, &under_way));
+        match select(work, watched).await {
+            Either::Left((result, _)) => result,
+            // The work is dropped, and its connections with it. The server rolls back what they were doing.
+            Either::Right(((problem, ..), _)) => Err(problem.into()),
+        }
     }
 
     /// Takes one lock for each server, always in the same order, so that two runs can't wait for each other.
@@ -181,7 +208,7 @@ impl<'a> Goal<'a> {
         Ok(locks)
     }
 
-    async fn reach_locked(&self, locks: &[SetupLock]) -> Result<Ready> {
+    async fn reach_locked(&self, holders: &[Holder], under_way: &UnderWay) -> Result<Ready> {
         let mut opened = Vec::new();
         let mut problems = Problems::default();
         for result in join_all(self.targets.iter().map(|target| self.open(target))).await {
@@ -202,7 +229,9 @@ impl<'a> Goal<'a> {
         let mut databases = Vec::new();
         let mut problems = Problems::default();
         let mut states = Vec::new();
-        for (state, result) in join_all(opened.into_iter().map(|open| self.migrate_and_prove(open, locks))).await {
+        for (state, result) in
+            join_all(opened.into_iter().map(|open| self.migrate_and_prove(open, holders, under_way))).await
+        {
             states.push(state);
             match result {
                 Ok(proven) => databases.push(proven),
@@ -230,7 +259,8 @@ impl<'a> Goal<'a> {
             Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
             Opened::Missing => {
                 step.doing(&format!("making {}", url.database));
-                made = create::database(url, self.run).await?;
+                let limit = deadline::for_an_answer(self.patience) + TO_MAKE;
+                made = deadline::within(limit, &url.address, create::database(url, self.run)).await?;
                 match session::open(url.options(self.run)).await {
                     Opened::Session(connection) => connection,
                     Opened::Missing => {
@@ -241,33 +271,47 @@ impl<'a> Goal<'a> {
                 }
             }
         };
-        working::settle(&mut connection).await?;
-        if !made {
-            working::refuse_read_only(&mut connection, url).await?;
-            session::end_orphans(&mut connection).await?;
-            create::check(&mut connection, url).await?;
-        }
-        let rows = history::read(&mut connection, &database.history).await?;
+        let limit = deadline::for_an_answer(self.patience);
+        let prepared = async {
+            working::settle(&mut connection).await?;
+            if !made {
+                working::refuse_read_only(&mut connection, url).await?;
+                session::end_orphans(&mut connection).await?;
+                create::check(&mut connection, url).await?;
+            }
+            history::read(&mut connection, &database.history).await
+        };
+        let rows = deadline::within(limit, &url.address, prepared).await?;
         Ok(Open { target, connection, rows, made, step })
     }
 
     /// Migrates and proves a database. Returns the result, and a line about the state of the database.
-    async fn migrate_and_prove(&self, open: Open<'_>, locks: &[SetupLock]) -> (String, Result<Proven>) {
+    async fn migrate_and_prove(
+        &self,
+        open: Open<'_>,
+        holders: &[Holder],
+        under_way: &UnderWay,
+    ) -> (String, Result<Proven>) {
         let Open { target, mut connection, rows, made, step } = open;
         let Target { database, url, .. } = target;
         let started = Instant::now();
         let history = History::compare(database, &rows);
         let (total, before) = (database.migrations.len(), history.applied);
         let mut applied = before;
+        if let Some(first) = history.pending.first() {
+            under_way.begin(url.kept_name(), &first.stem());
+        }
         let progress = |stem: &str| {
             applied += 1;
+            under_way.begin(url.kept_name(), stem);
             step.doing(&format!("migration {applied} of {total}: {stem}"));
         };
-        let holder = locks.iter().find_map(|lock| lock.holder_at(&url.address));
+        let holder = holders.iter().find(|holder| holder.is_at(&url.address));
         let (done, result) = apply_pending(&mut connection, database, &history.pending, holder, progress).await;
+        under_way.end(url.kept_name());
         let now = before + done.len();
         let state = format!("{} ({}): {now} of {total} migrations applied", url.database, database.name);
-        if let Err(error) = result {
+        if let Err(error) = result.map_err(|error| deadline::if_lost(&url.address, error)) {
             step.end(Outcome::Failed, &format!("{}: {now} of {total} migrations applied", url.database));
             return (state, Err(error));
         }
@@ -296,7 +340,9 @@ impl<'a> Goal<'a> {
 
     async fn prove(&self, connection: &mut PgConnection, target: &Target<'_>) -> Result<Measured> {
         let Target { database, url, .. } = target;
-        let measured = proof::measure(connection, &database.history).await?;
+        let limit = deadline::for_an_answer(self.patience);
+        let measured = proof::measure(connection, &database.history);
+        let measured = deadline::within(limit, &url.address, measured).await?;
         let compared = proof::compare(target, &measured);
         if compared.as_ref().is_ok_and(Vec::is_empty) {
             return Ok(measured);
@@ -315,7 +361,7 @@ async fn apply_pending(
     connection: &mut PgConnection,
     database: &Database,
     pending: &[&MigrationFile],
-    holder: Option<Holder>,
+    holder: Option<&Holder>,
     progress: impl FnMut(&str),
 ) -> (Vec<apply::Done>, Result<()>) {
     if pending.is_empty() {
@@ -338,41 +384,4 @@ fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {
         number => format!("{} applied", count(number, "migration")),
     };
     format!("{} {}{migrations}", url.database, if made { "made, " } else { "was there, " })
-}
-
-/// Shows what would be done to databases whose server answers. Nothing is written.
-///
-/// # Errors
-/// A query fails, or a history differs from the files.
-pub(crate) async fn plan(targets: &[Target<'_>], context: Context<'_>) -> Result<()> {
-    for target in targets {
-        let Target { database, url, .. } = target;
-        let step = context.reporter.step(&database.name);
-        let total = database.migrations.len();
-        let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
-            let all: Vec<_> = database.migrations.iter().map(MigrationFile::stem).collect();
-            step.end(Outcome::Done, &format!("would make {} and apply {}", url.database, all.join(", ")));
-            continue;
-        };
-        let rows = history::read(&mut connection, &database.history).await?;
-        session::close(connection).await;
-        let history = History::compare(database, &rows);
-        if let Some(problem) = history.problem(target, context.interrupt) {
-            return Err(problem.into());
-        }
-        let pending: Vec<_> = history.pending.iter().map(|file| file.stem()).collect();
-        if pending.is_empty() {
-            step.end(
-                Outcome::Unchanged,
-                &format!(
-                    "{}: nothing is pending ({} applied); would prove the schema",
-                    url.database,
-                    count(total, "migration")
-                ),
-            );
-        } else {
-            step.end(Outcome::Done, &format!("{}: would apply {}", url.database, pending.join(", ")));
-        }
-    }
-    Ok(())
 }

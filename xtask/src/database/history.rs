@@ -45,6 +45,7 @@ pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) ->
         Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "3F000")) => {
             return Ok(Vec::new());
         }
+        Err(error @ sqlx::Error::Io(_)) => return Err(error.into()),
         Err(error) => {
             return Err(Problem::failed(format!("The history table {} can't be read: {error}.", table.name))
                 .detail("It has to be the table that sqlx makes: version, description, success, checksum, …")

@@ -10,7 +10,7 @@ use anyhow::Result;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::connection::{session, working};
+use crate::connection::{deadline, session, working};
 use crate::database_url::{Address, DatabaseUrl};
 use crate::problem::Problem;
 use crate::report::Reporter;
@@ -29,14 +29,22 @@ pub(crate) struct SetupLock {
 }
 
 /// Names the session that took a lock, for other sessions of the server.
-#[derive(Clone, Copy)]
-pub(crate) struct Holder(i32);
+#[derive(Clone)]
+pub(crate) struct Holder {
+    address: Address,
+    session: i32,
+}
 
 impl Holder {
+    /// Whether the lock is of the server at this address.
+    pub(super) fn is_at(&self, address: &Address) -> bool {
+        self.address.same_server(address)
+    }
+
     /// An SQL condition that is true while that session holds the lock. A session can lose it: the server may end the
     /// session, and this program notices that only when it uses the session again.
-    pub(super) fn condition(self) -> String {
-        format!("EXISTS (SELECT FROM pg_catalog.pg_locks AS lock WHERE pid = {} AND {})", self.0, is_the_lock())
+    pub(super) fn condition(&self) -> String {
+        format!("EXISTS (SELECT FROM pg_catalog.pg_locks AS lock WHERE pid = {} AND {})", self.session, is_the_lock())
     }
 }
 
@@ -46,28 +54,33 @@ impl SetupLock {
     /// # Errors
     /// The maintenance database refuses the login, or the holder keeps the lock for longer than `patience`.
     pub(crate) async fn take(url: &DatabaseUrl, run: &str, patience: Duration, reporter: &Reporter) -> Result<Self> {
-        let mut connection = working::maintenance(url, run).await?;
+        let limit = deadline::for_an_answer(patience);
+        let mut connection = deadline::within(limit, &url.address, working::maintenance(url, run)).await?;
         let deadline = Instant::now() + patience;
         let mut told = false;
         loop {
             let attempt = "SELECT pg_try_advisory_lock($1), pg_backend_pid()";
-            let row = sqlx::query(attempt).bind(KEY).fetch_one(&mut connection).await?;
+            let row = sqlx::query(attempt).bind(KEY).fetch_one(&mut connection);
+            let row = deadline::within(limit, &url.address, row).await?;
             if row.try_get(0)? {
                 return Ok(Self { connection, address: url.address.clone(), session: row.try_get(1)? });
             }
             let late = Instant::now() >= deadline;
             if late || !told {
-                let holder = holder(&mut connection).await?;
+                let (holder, process) = deadline::within(limit, &url.address, describe_holder(&mut connection)).await?;
                 if late {
-                    return Err(Problem::failed(format!(
+                    let problem = Problem::failed(format!(
                         "The setup lock of {} was not free within {} s: {holder} holds it.",
                         url.address,
                         patience.as_secs()
                     ))
                     .detail("Nothing was changed.")
                     .remedy("Wait until that run ends, or stop it. Then run this command again.")
-                    .remedy("or wait longer: --timeout SECONDS")
-                    .into());
+                    .remedy("or wait longer: --timeout SECONDS");
+                    let end = process.map(|process| {
+                        format!("or, if that run is gone, end its session: SELECT pg_terminate_backend({process});")
+                    });
+                    return Err(end.into_iter().fold(problem, Problem::remedy).into());
                 }
                 reporter.note(&format!("Waiting for {holder}, which is setting up databases at {}.", url.address));
                 told = true;
@@ -81,9 +94,14 @@ impl SetupLock {
         &mut self.connection
     }
 
-    /// The session that holds the lock, for sessions that work under it. It is `None` if the lock is of another server.
-    pub(crate) fn holder_at(&self, address: &Address) -> Option<Holder> {
-        self.address.same_server(address).then_some(Holder(self.session))
+    /// The session that holds the lock, for sessions that work under it.
+    pub(crate) fn holder(&self) -> Holder {
+        Holder { address: self.address.clone(), session: self.session }
+    }
+
+    /// The address of the lock's server.
+    pub(super) fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Releases the lock.
@@ -101,8 +119,8 @@ fn is_the_lock() -> String {
     )
 }
 
-/// The holder of the lock, by the name of its session.
-async fn holder(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+/// The holder of the lock, by the name of its session, and its process on the server.
+async fn describe_holder(connection: &mut PgConnection) -> Result<(String, Option<i32>), sqlx::Error> {
     let statement = format!(
         "SELECT activity.application_name, activity.pid FROM pg_locks AS lock \
          JOIN pg_stat_activity AS activity USING (pid) WHERE {}",
@@ -110,11 +128,12 @@ async fn holder(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
     );
     let row = sqlx::query(AssertSqlSafe(statement)).fetch_optional(connection).await?;
     let Some(row) = row else {
-        return Ok("another run".into());
+        return Ok(("another run".into(), None));
     };
     let (name, pid): (Option<String>, i32) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(match name.filter(|name| !name.is_empty()) {
+    let holder = match name.filter(|name| !name.is_empty()) {
         Some(name) => format!("\"{name}\" (PostgreSQL's process {pid})"),
         None => format!("another run (PostgreSQL's process {pid})"),
-    })
+    };
+    Ok((holder, Some(pid)))
 }

@@ -7,6 +7,7 @@
 mod support;
 
 mod addresses;
+mod broken_wire;
 mod ci;
 mod cluster_files;
 mod compose;

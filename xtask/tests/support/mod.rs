@@ -23,6 +23,7 @@ pub(crate) mod stand_in_docker;
 pub(crate) mod template;
 pub(crate) mod temporary;
 pub(crate) mod trace;
+pub(crate) mod wire;
 pub(crate) mod workspace;
 
 use std::net::{Ipv4Addr, TcpListener};
