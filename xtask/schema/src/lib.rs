@@ -19,7 +19,7 @@
 //! - a subscription: only its name, because only a superuser may read the rest;
 //! - a user mapping: no option whose name sounds like a password;
 //! - the objects of an extension: a digest of them, where the extension has the same version on both sides;
-//! - security labels: nothing.
+//! - security labels, and objects that come with every server, such as the function `abs`: nothing.
 //!
 //! A change that somebody makes in the catalogs themselves is seen only where a statement could have made it. The deep
 //! proof ([`Deep`]) compares every catalog, except for what its list of exceptions names.
@@ -48,7 +48,7 @@ use std::pin::Pin;
 use sqlx::postgres::PgConnection;
 
 pub use compare::{Difference, DifferenceKind, compare};
-pub use deep::{Deep, DeepReading, deep_differences};
+pub use deep::{Deep, Fetched, Fetching, deep_differences};
 pub use error::ReadError;
 use model::Model;
 use rows::Rows;

@@ -20,6 +20,8 @@ pub(super) struct Model<'r> {
     owned: BTreeMap<Oid, &'r Dependency>,
     /// The remarks about triggers of constraints that don't fire as they should, by constraint.
     enforcement: BTreeMap<Oid, Vec<String>>,
+    /// The constraints that partitions have from a constraint.
+    children: BTreeMap<Oid, Vec<&'r Constraint>>,
     /// The table that has the history of the migrations.
     history: Option<Oid>,
     excluded: BTreeSet<Oid>,
@@ -41,6 +43,7 @@ impl<'r> Model<'r> {
             members: BTreeMap::new(),
             owned: BTreeMap::new(),
             enforcement: BTreeMap::new(),
+            children: BTreeMap::new(),
             history: None,
             excluded: BTreeSet::new(),
         };
@@ -56,6 +59,9 @@ impl<'r> Model<'r> {
         for constraint in &rows.constraints {
             let owner = if constraint.relation > 0 { constraint.relation } else { constraint.domain };
             model.constraints.entry(owner).or_default().push(constraint);
+            if constraint.parent > 0 {
+                model.children.entry(constraint.parent).or_default().push(constraint);
+            }
         }
         for constraints in model.constraints.values_mut() {
             constraints.sort_unstable_by_key(|constraint| ("puxcf".find(constraint.kind), &constraint.name));
@@ -141,6 +147,11 @@ impl<'r> Model<'r> {
     /// Returns the remarks about triggers of a constraint that don't fire as they should.
     pub(super) fn enforcement(&self, constraint: Oid) -> &[String] {
         self.enforcement.get(&constraint).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the constraints that partitions have from a constraint.
+    pub(super) fn children(&self, constraint: Oid) -> &[&'r Constraint] {
+        self.children.get(&constraint).map_or(&[], Vec::as_slice)
     }
 
     /// Returns whether this is the table that has the history of the migrations.

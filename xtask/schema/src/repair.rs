@@ -45,6 +45,10 @@ pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
             }
             ["ALTER", "COLUMN", column, "SET", "STORAGE", ..] => aspect(format!("column {table}.{column}"), "storage"),
             ["ALTER", "COLUMN", column, _, "DEFAULT", ..] => aspect(format!("column {table}.{column}"), "default"),
+            ["RENAME", "CONSTRAINT", ..] => aspect(format!("foreign key on {table}"), "name"),
+            ["ALTER", "COLUMN", column, "ADD", "GENERATED", ..] => {
+                aspect(format!("column {table}.{column}"), "generation")
+            }
             ["ALTER", "COLUMN", column, "SET", "COMPRESSION", ..] => {
                 aspect(format!("column {table}.{column}"), "compression")
             }
@@ -63,6 +67,7 @@ pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
             ["ENABLE" | "DISABLE", ..] => this("state"),
             _ => this(""),
         },
+        ["ALTER", "SEQUENCE", sequence, "AS", ..] => aspect(format!("sequence {sequence}"), "type"),
         ["ALTER", "SEQUENCE", sequence, "OWNED", ..] => aspect(format!("sequence {sequence}"), "owner"),
         ["ALTER", "INDEX", index, "ATTACH", ..] => aspect(format!("index {index}"), "partitions"),
         ["ALTER", "INDEX", index, ..] => aspect(format!("index {index}"), "options"),
@@ -123,6 +128,8 @@ pub(super) fn statement(
             | "enforcement"
             | "partition state"
             | "objects"
+            | "name"
+            | "type"
             | "validity of an inherited constraint"
             | "constraint that is not valid",
             ..,

@@ -18,3 +18,7 @@ CREATE PUBLICATION published FOR TABLE users, orders (id, user_id) WHERE (user_i
 CREATE TYPE ours.base;
 CREATE FUNCTION ours.base_in(cstring) RETURNS ours.base LANGUAGE internal IMMUTABLE STRICT AS 'textin';
 CREATE FUNCTION ours.base_out(ours.base) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+
+-- Constraints that children and partitions have from their parents.
+ALTER TABLE parent ADD CONSTRAINT later CHECK (id > 0) NOT VALID;
+ALTER TABLE events ADD CONSTRAINT events_later CHECK (id > 0) NOT VALID;

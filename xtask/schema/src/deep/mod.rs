@@ -37,23 +37,51 @@ struct Catalog {
     rows: BTreeMap<String, Vec<Vec<String>>>,
 }
 
-/// The future that reads all catalogs.
-pub type DeepReading<'c> = Pin<Box<dyn Future<Output = Result<Deep, ReadError>> + Send + 'c>>;
+/// The rows of a database's catalogs, as the server wrote them.
+pub struct Fetched {
+    layout: Layout,
+    /// The name of each catalog, and its rows as one array.
+    tables: Vec<(String, Option<String>)>,
+}
 
-impl Deep {
-    /// Reads all catalogs of a database.
+/// The future that fetches all catalogs.
+pub type Fetching<'c> = Pin<Box<dyn Future<Output = Result<Fetched, ReadError>> + Send + 'c>>;
+
+impl Fetched {
+    /// Fetches all catalogs of a database.
     ///
     /// # Errors
     /// The server refuses a query, or answers only a part of it. The connection is in no transaction afterwards.
-    pub fn read(connection: &mut PgConnection) -> DeepReading<'_> {
+    pub fn fetch(connection: &mut PgConnection) -> Fetching<'_> {
         Box::pin(async move {
-            let read = read(connection).await;
+            let fetched = fetch(connection).await;
             // An error of this would only repeat the first one.
             let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
-            read
+            fetched
         })
     }
 
+    /// Replaces the numbers of objects by names. That is the work of a good part of a second, so an async task should leave
+    /// it to another thread.
+    ///
+    /// # Errors
+    /// An answer isn't complete.
+    pub fn resolve(&self) -> Result<Deep, ReadError> {
+        let mut rows = Vec::new();
+        for (_, text) in &self.tables {
+            rows.push(text.as_deref().map_or(Some(Vec::new()), array::rows).ok_or(ReadError::Partial)?);
+        }
+        let names = self.tables.iter().map(|(name, _)| name);
+        let complete = names.eq(self.layout.catalogs.iter().map(|catalog| &catalog.name));
+        // An incomplete answer must never look like an empty catalog.
+        if !complete || rows.iter().all(Vec::is_empty) {
+            return Err(ReadError::Partial);
+        }
+        Ok(Deep::new(&self.layout, &rows))
+    }
+}
+
+impl Deep {
     /// The numbers of the catalogs and of the rows in them.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
@@ -101,9 +129,10 @@ impl Deep {
     }
 }
 
-async fn read(connection: &mut PgConnection) -> Result<Deep, ReadError> {
+async fn fetch(connection: &mut PgConnection) -> Result<Fetched, ReadError> {
     let mut answers = Answers::default();
-    for (name, rows) in query(connection, include_str!("layout.sql").to_owned()).await? {
+    for (name, text) in query(connection, include_str!("layout.sql").to_owned()).await? {
+        let rows = text.as_deref().and_then(array::rows).ok_or(ReadError::Partial)?;
         match name.as_str() {
             "column" => answers.columns = rows,
             "reference" => answers.references = rows,
@@ -111,29 +140,15 @@ async fn read(connection: &mut PgConnection) -> Result<Deep, ReadError> {
         }
     }
     let layout = Layout::new(&answers).ok_or(ReadError::Partial)?;
-    let answer = query(connection, layout.statements()).await?;
-    let complete = answer.iter().map(|(name, _)| name).eq(layout.catalogs.iter().map(|catalog| &catalog.name));
-    let rows: Vec<Vec<Cells>> = answer.into_iter().map(|(_, rows)| rows).collect();
-    // An incomplete answer must never look like an empty catalog.
-    if !complete || layout.catalogs.is_empty() || rows.iter().all(Vec::is_empty) {
-        return Err(ReadError::Partial);
-    }
-    Ok(Deep::new(&layout, &rows))
+    let tables = query(connection, layout.statements()).await?;
+    Ok(Fetched { layout, tables })
 }
 
 /// Runs statements that return a name and an array each.
-async fn query(connection: &mut PgConnection, statements: String) -> Result<Vec<(String, Vec<Cells>)>, ReadError> {
+async fn query(connection: &mut PgConnection, statements: String) -> Result<Vec<(String, Option<String>)>, ReadError> {
     let answer = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(connection).await?;
-    let mut tables = Vec::new();
-    for row in answer {
-        let name: String = row.try_get(0)?;
-        let rows = match row.try_get::<Option<&str>, _>(1)? {
-            Some(text) => array::rows(text).ok_or(ReadError::Partial)?,
-            None => Vec::new(),
-        };
-        tables.push((name, rows));
-    }
-    Ok(tables)
+    let tables = answer.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    tables.collect::<Result<_, sqlx::Error>>().map_err(ReadError::from)
 }
 
 /// Names every row and column in which a database differs from another one of the same server. The list is empty if the

@@ -90,7 +90,7 @@ impl<'r> Resolver<'r> {
         for column in &layout.key {
             let cell = self.cell(catalog, row, *column, depth + 1);
             passing |= cell.passing;
-            if layout.columns[*column].meaning == Meaning::Objects("pg_namespace".to_owned()) {
+            if matches!(&layout.columns[*column].meaning, Meaning::Objects(to) if to == "pg_namespace") {
                 schema = Some(cell.text);
             } else {
                 parts.push(cell.text);

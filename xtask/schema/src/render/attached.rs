@@ -97,11 +97,31 @@ fn foreign_keys(model: &Model<'_>, objects: &mut Vec<Object>) {
         object
             .statements
             .push(format!("ALTER TABLE {table} ADD CONSTRAINT {} {};", constraint.name, constraint.definition));
+        object.statements.extend(renamed_in_partitions(model, constraint));
         // Bulk loads disable these triggers with ALTER TABLE ... DISABLE TRIGGER ALL, and may forget to enable them.
         object.statements.extend(model.enforcement(constraint.oid).iter().map(|remark| format!("-- {remark}")));
         object.statements.extend(comment(model, id, 0, &format!("CONSTRAINT {} ON {table}", constraint.name)));
         objects.push(object);
     }
+}
+
+/// Returns the statements for the partitions in which a foreign key has another name.
+fn renamed_in_partitions(model: &Model<'_>, root: &Constraint) -> Vec<String> {
+    let mut statements = Vec::new();
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        let children = model.children(parent.oid).iter();
+        // The server makes further rows for the partitions of the table that the key refers to, with names of its own.
+        for child in children.filter(|child| child.relation != parent.relation) {
+            if child.name != root.name {
+                let table = model.relation_name(child.relation);
+                statements.push(format!("ALTER TABLE {table} RENAME CONSTRAINT {} TO {};", root.name, child.name));
+            }
+            parents.push(child);
+        }
+    }
+    statements.sort_unstable();
+    statements
 }
 
 /// Returns the words that say when a trigger or rule fires. The default, everywhere but in replicas, has none.

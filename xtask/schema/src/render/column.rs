@@ -38,7 +38,7 @@ pub(super) fn collation<'r>(model: &Model<'r>, column: &'r Column) -> Option<&'r
 
 /// Returns `GENERATED ... AS IDENTITY`. A partition's column that gets its identity from the parent has no sequence and
 /// needs no words.
-fn identity(model: &Model<'_>, relation: &Relation, column: &Column) -> Option<String> {
+pub(super) fn identity(model: &Model<'_>, relation: &Relation, column: &Column) -> Option<String> {
     let when = match column.identity {
         'a' => "ALWAYS",
         'd' => "BY DEFAULT",

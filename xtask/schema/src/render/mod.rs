@@ -53,13 +53,18 @@ fn depend_on_extensions(model: &Model<'_>, objects: &mut [Object]) {
     for dependency in dependencies {
         let id = (dependency.class, dependency.oid);
         let extension = model.rows.extensions.iter().find(|extension| extension.oid == dependency.on_oid);
-        let (Some(&at), Some(extension)) = (owners.get(&id), extension) else { continue };
+        // A partition's trigger has no place of its own, unless its state differs from its parent's.
+        let trigger = model.rows.triggers.iter().find(|trigger| id == (class::TRIGGER, trigger.oid));
+        let place = owners.get(&id).or_else(|| owners.get(&(class::RELATION, trigger?.relation)));
+        let (Some(&at), Some(extension)) = (place, extension) else { continue };
         let object: &Object = &objects[at];
-        let which = if object.id == id {
-            let kinds = ["function", "procedure", "aggregate", "materialized view", "index", "trigger"];
+        let which = if object.id == id && trigger.is_none() {
+            let kinds = ["function", "procedure", "aggregate", "materialized view", "index"];
             let kind = kinds.into_iter().find(|kind| object.header.starts_with(kind)).unwrap_or("index");
-            let name = object.header.get(kind.len() + 1..).unwrap_or_default().replacen(" on ", " ON ", 1);
+            let name = object.header.get(kind.len() + 1..).unwrap_or_default();
             format!("{} {name}", kind.to_uppercase())
+        } else if let Some(trigger) = trigger {
+            format!("TRIGGER {} ON {}", trigger.name, model.relation_name(trigger.relation))
         } else {
             format!("INDEX {}", model.relation_name(dependency.oid))
         };

@@ -158,6 +158,9 @@ fn ancestry(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String> {
         if !column.not_null && inherited.iter().any(|parent| parent.not_null) {
             statements.push(format!("{alter} DROP NOT NULL;"));
         }
+        if let Some(identity) = column::identity(model, relation, column) {
+            statements.push(format!("{alter} ADD{identity};"));
+        }
         if inherited.iter().any(|parent| parent.compression != column.compression) {
             let compression = column::compression(column).unwrap_or("default");
             statements.push(format!("{alter} SET COMPRESSION {compression};"));
@@ -216,6 +219,14 @@ fn properties(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String>
     }
     if relation.force_row_security {
         statements.push(format!("ALTER TABLE ONLY {name} FORCE ROW LEVEL SECURITY;"));
+    }
+    for (oid, number) in model.owned_by(relation.oid, 'i') {
+        let column = model.columns(relation.oid).iter().find(|column| column.number == number);
+        if let (Some(sequence), Some(column)) = (model.sequence(oid), column)
+            && sequence.type_name != column.type_name
+        {
+            statements.push(format!("ALTER SEQUENCE {} AS {};", model.relation_name(oid), sequence.type_name));
+        }
     }
     for (sequence, number) in model.owned_by(relation.oid, 'a') {
         if let Some(column) = model.columns(relation.oid).iter().find(|column| column.number == number) {
