@@ -2,6 +2,9 @@
 //!
 //! A command line never holds a secret. Secrets go through the environment.
 
+#[cfg(unix)]
+mod tree;
+
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
@@ -13,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+#[cfg(unix)]
+use self::tree::Tree;
 #[cfg(unix)]
 use crate::account::Account;
 use crate::interrupt::Interrupt;
@@ -253,17 +258,32 @@ fn own_group(command: &mut std::process::Command) {
 #[cfg(not(unix))]
 fn own_group(_command: &mut std::process::Command) {}
 
-/// Asks the child and its children to end, and kills them if they don't.
+/// Asks the child and all processes below it to end, and kills them if they don't.
 fn stop(handle: &duct::Handle) {
-    // A test runner that is asked a second time kills its tests. They are in other groups, which this program can't
-    // reach.
-    for kill in [false, false, true] {
+    #[cfg(unix)]
+    let groups: Vec<_> = handle.pids().into_iter().filter_map(|pid| i32::try_from(pid).ok()).collect();
+    #[cfg(unix)]
+    let mut tree = Tree::below(&groups);
+    // A test runner that is asked a second time kills its tests. They are in groups of their own.
+    'asked: for kill in [false, false, true] {
         signal_group(handle, kill);
+        let deadline = Instant::now() + GRACE;
         // A process that still holds the pipe after SIGKILL has left the group. The loop doesn't wait for it.
-        if handle.wait_timeout(GRACE).is_ok_and(|output| output.is_some()) {
-            return;
+        while Instant::now() < deadline {
+            if handle.wait_timeout(*POLL.end()).is_ok_and(|output| output.is_some()) {
+                break 'asked;
+            }
+            // What has left the group may hold the pipe.
+            #[cfg(unix)]
+            if !tree.look(&groups) {
+                break 'asked;
+            }
         }
     }
+    // What tests have started may be in other groups, such as a run of this program.
+    #[cfg(unix)]
+    tree.end();
+    drop(handle.wait_timeout(*POLL.end()));
 }
 
 #[cfg(unix)]

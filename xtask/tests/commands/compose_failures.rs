@@ -65,7 +65,7 @@ fn an_engine_that_does_not_answer() {
     chosen.wait().code(6).says(["Docker doesn't answer", "within 1 s"]);
     auto.code(0).says(["Docker doesn't answer", "within 3 s", "private cluster"]);
     second.run(&["db-stop"]).code(0);
-    eventually("the stand-in has ended", DEADLINE, || process::with_argument("623456").is_empty().then_some(()));
+    eventually("the stand-in has ended", DEADLINE, || process::in_folder("623456").is_empty().then_some(()));
 }
 
 /// Nothing is started on another machine just because a variable names it.
@@ -186,5 +186,5 @@ fn ctrl_c_while_the_engine_is_asked() {
     eventually("the engine is asked", DEADLINE, || asked.exists().then_some(()));
     running.interrupt();
     running.wait().code(130);
-    eventually("the stand-in has ended", DEADLINE, || process::with_argument("634567").is_empty().then_some(()));
+    eventually("the stand-in has ended", DEADLINE, || process::in_folder("634567").is_empty().then_some(()));
 }

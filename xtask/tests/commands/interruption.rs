@@ -85,7 +85,7 @@ fn killed_at_points_of_a_run_with_a_server_of_its_own() {
     workspace.run(&["db-stop"]).code(0);
     let base = workspace.base().display().to_string();
     eventually("the processes of the runs are gone", DEADLINE, || {
-        process::with_argument(&base).iter().all(|line| line.contains("reaper")).then_some(())
+        process::in_folder(&base).iter().all(|line| line.contains("reaper")).then_some(())
     });
 }
 
@@ -283,7 +283,7 @@ fn ctrl_c_while_initdb_runs() {
     eventually("initdb runs", DEADLINE, || started.exists().then_some(()));
     run.interrupt();
     run.wait().code(130);
-    eventually("initdb is gone", DEADLINE, || process::with_argument("612345").is_empty().then_some(()));
+    eventually("initdb is gone", DEADLINE, || process::in_folder("612345").is_empty().then_some(()));
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
 }

@@ -35,7 +35,7 @@ fn a_running_server_is_preferred_to_starting_one() {
     workspace.run(&["db-setup"]).code(0);
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2]);
     assert!(
-        crate::support::process::with_argument(&workspace.base().display().to_string())
+        crate::support::process::in_folder(&workspace.base().display().to_string())
             .iter()
             .all(|line| { !line.contains("postgres -D") })
     );

@@ -13,7 +13,7 @@ fn after_success_and_failure_on_a_running_server() {
         }
         let schema: Vec<_> = std::fs::read_dir(workspace.root().join("schema")).unwrap().flatten().collect();
         assert_eq!(schema.len(), 2, "after {step}: {schema:?}");
-        assert!(process::with_argument(&workspace.root().display().to_string()).is_empty(), "after {step}");
+        assert!(process::in_folder(&workspace.root().display().to_string()).is_empty(), "after {step}");
     };
     workspace.run(&["db-setup"]).code(0);
     check("db-setup");
@@ -41,7 +41,7 @@ fn after_a_private_cluster_was_stopped() {
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
     let root = workspace.root().display().to_string();
-    eventually("no process of the checkout runs", DEADLINE, || process::with_argument(&root).is_empty().then_some(()));
+    eventually("no process of the checkout runs", DEADLINE, || process::in_folder(&root).is_empty().then_some(()));
     for folder in ["tmp", "home"] {
         let left: Vec<_> = std::fs::read_dir(workspace.base().join(folder)).unwrap().flatten().collect();
         assert!(left.is_empty(), "{left:?}");

@@ -347,10 +347,10 @@ fn a_stopped_cluster_leaves_no_process() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
     let base = workspace.base().display().to_string();
-    assert!(!process::with_argument(&base).iter().all(|line| line.contains("reaper")));
+    assert!(!process::in_folder(&base).iter().all(|line| line.contains("reaper")));
     workspace.run(&["db-stop"]).code(0);
     // The shell that will delete the checkout belongs to the tests.
     eventually("no process of the checkout runs", DEADLINE, || {
-        process::with_argument(&base).iter().all(|line| line.contains("reaper")).then_some(())
+        process::in_folder(&base).iter().all(|line| line.contains("reaper")).then_some(())
     });
 }

@@ -301,5 +301,5 @@ fn a_request_to_terminate_in_the_middle_of_prepare() {
     eventually("cargo check runs", DEADLINE, || started.exists().then_some(()));
     run.terminate();
     run.wait().code(130);
-    eventually("cargo check is gone", DEADLINE, || process::with_argument("623451").is_empty().then_some(()));
+    eventually("cargo check is gone", DEADLINE, || process::in_folder("623451").is_empty().then_some(()));
 }

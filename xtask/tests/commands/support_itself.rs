@@ -12,10 +12,10 @@ fn a_server_is_private_and_leaves_nothing() {
     let mut server = Server::start();
     assert_eq!(server.query("postgres", "SELECT current_user::text"), ["test_admin"]);
     let folder = server.folder().parent().unwrap().to_owned();
-    assert!(!process::with_argument(&folder.display().to_string()).is_empty());
+    assert!(!process::in_folder(&folder.display().to_string()).is_empty());
     server.stop();
     assert!(!folder.exists());
-    assert_eq!(process::with_argument(&folder.display().to_string()), Vec::<String>::new());
+    assert_eq!(process::in_folder(&folder.display().to_string()), Vec::<String>::new());
 }
 
 #[test]
@@ -58,20 +58,31 @@ fn a_set_up_checkout_is_as_db_setup_leaves_it() {
 /// A test that ends in order leaves no more behind than one that is killed.
 #[test]
 fn a_process_of_a_checkout_ends_with_it() {
-    let workspace = Workspace::generic().build();
-    let base = workspace.base().to_owned();
-    let argument = format!("{}/lives-on", base.display());
-    // The shell waits for input.
-    let mut shell = std::process::Command::new("/bin/sh");
-    let mut child = shell.args(["-c", "read -r _", &argument]).stdin(std::process::Stdio::piped()).spawn().unwrap();
-    let input = child.stdin.take();
-    // A process that has just become another program has no command line for a moment.
-    eventually("the shell runs", DEADLINE, || (!process::with_argument(&argument).is_empty()).then_some(()));
-    drop(workspace);
-    // By now the shell was killed. If it was not, the end of its input ends it.
-    drop(input);
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(9));
-    assert!(!base.exists());
+    // The checkout is in the command line, or it is the folder in which the process works.
+    for works_there in [false, true] {
+        let workspace = Workspace::generic().build();
+        let base = workspace.base().to_owned();
+        let argument = format!("{}/lives-on", base.display());
+        // The shell waits for input.
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-c", "read -r _"]).stdin(std::process::Stdio::piped());
+        let folder = if works_there {
+            shell.current_dir(workspace.root());
+            workspace.root().display().to_string()
+        } else {
+            shell.arg(&argument);
+            argument
+        };
+        let mut child = shell.spawn().unwrap();
+        let input = child.stdin.take();
+        // A process that has just become another program has no command line for a moment.
+        eventually("the shell runs", DEADLINE, || (!process::in_folder(&folder).is_empty()).then_some(()));
+        drop(workspace);
+        // By now the shell was killed. If it was not, the end of its input ends it.
+        drop(input);
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(9), "{works_there}");
+        assert!(!base.exists());
+    }
 }
 
 #[test]
@@ -106,7 +117,7 @@ fn a_killed_test_leaves_nothing() {
             (!std::path::Path::new(&folder).exists()).then_some(())
         });
         eventually(&format!("no process in {folder}"), Duration::from_secs(20), || {
-            process::with_argument(&folder).is_empty().then_some(())
+            process::in_folder(&folder).is_empty().then_some(())
         });
     }
 }

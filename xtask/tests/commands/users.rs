@@ -119,5 +119,5 @@ fn a_checkout_that_may_not_be_written_to() {
     set_mode(workspace.root(), 0o755);
     outcome.fails().mentions(["permission denied"]);
     assert!(pid_files(&workspace).is_empty());
-    assert!(process::with_argument(&workspace.base().display().to_string()).iter().all(|line| line.contains("reaper")));
+    assert!(process::in_folder(&workspace.base().display().to_string()).iter().all(|line| line.contains("reaper")));
 }

@@ -16,7 +16,7 @@ pub(super) fn is_needed(base: &Path, suffix: &str) -> bool {
     base.join("uses-docker").exists()
         || has_cluster(base)
         || outside().any(|entry| entry.file_name().to_string_lossy().contains(suffix))
-        || !process::with_argument(&format!("{}/", base.display())).iter().all(is_reaper)
+        || !process::in_folder(&format!("{}/", base.display())).iter().all(is_reaper)
 }
 
 /// Returns whether a folder holds the data of a PostgreSQL server, complete or not.
@@ -47,6 +47,10 @@ for file in $(find "$1" /var/lib/xtask -name postmaster.pid 2>/dev/null | tr ' '
 done
 # A process that a killed run left behind, such as initdb, would go on making files. The reapers' shells, this one
 # included, also have the folder in their command lines. They have the argument "reaper" as well, and are spared.
+# A run of the tested program works in the folder, and has it nowhere in its command line.
+for process in $(find /proc/[0-9]*/cwd -maxdepth 0 \( -lname "$1" -o -lname "$1/*" \) 2>/dev/null); do
+    process=${process%/cwd}; kill -KILL "${process#/proc/}"
+done
 for process in $(grep -slFe "$1/" /proc/[0-9]*/cmdline); do
     grep -qzx reaper "$process" || { process=${process%/cmdline}; kill -KILL "${process#/proc/}"; }
 done

@@ -38,19 +38,24 @@ pub(crate) fn wait_or_kill(child: &mut Child, deadline: Duration) -> Option<Exit
     }
 }
 
-/// Returns the command lines that contain `needle`, of all processes except this one.
-pub(crate) fn with_argument(needle: &str) -> Vec<String> {
-    let Ok(folders) = std::fs::read_dir("/proc") else {
+/// Returns the command lines of all processes, except this one, that have to do with a folder: it stands in their command
+/// lines, or they work in it. A run of the tested program has the folder nowhere in its command line.
+pub(crate) fn in_folder(folder: &str) -> Vec<String> {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };
     let own = std::process::id().to_string();
-    folders
+    processes
         .flatten()
-        .filter(|folder| folder.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()))
-        .filter(|folder| folder.file_name().to_string_lossy() != own)
-        .filter_map(|folder| std::fs::read(folder.path().join("cmdline")).ok())
-        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-        .filter(|line| line.contains(needle))
+        .filter(|process| process.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|process| process.file_name().to_string_lossy() != own)
+        .filter_map(|process| {
+            let line = std::fs::read(process.path().join("cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let works_there =
+                || std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+            (line.contains(folder) || works_there()).then_some(line)
+        })
         .collect()
 }
 

@@ -58,7 +58,7 @@ fn are_gone(workspace: &Workspace, pids: &[Pid]) {
 #[track_caller]
 pub(super) fn no_process_is_left(workspace: &Workspace) {
     eventually("the processes are gone", DEADLINE, || {
-        let left = process::with_argument(&workspace.base().display().to_string());
+        let left = process::in_folder(&workspace.base().display().to_string());
         left.iter().all(|line| line.contains("reaper")).then_some(())
     });
 }
@@ -113,6 +113,29 @@ fn while_tests_run_that_ignore_signals() {
     }
     interrupted(own_run, &[TESTS]);
     are_gone(&own, &own_pids);
+}
+
+/// Tests start runs of this program, each in a group of its own, as a shell with a job does. Nobody in the runner's group
+/// passes a signal on to them.
+#[test]
+fn while_a_test_has_a_run_of_its_own() {
+    let workspace = Workspace::generic().build();
+    let file = workspace.base().join("tmp/begun");
+    let stand_in = StandInCargo::of(&workspace);
+    let begun_there = file.display();
+    let own =
+        format!("echo $PPID $$ > {begun_there}.tmp; mv {begun_there}.tmp {begun_there}; while :; do sleep 1; done");
+    // The run works in the checkout, and its command line says nothing of it.
+    stand_in.does("test", "setsid /bin/sh -c \"$RUN\" & while :; do sleep 1; done");
+    for how in [Running::interrupt, Running::terminate] {
+        drop(std::fs::remove_file(&file));
+        let run = ci(&workspace, &[&JSON[..], &["--only", TESTS]].concat()).without("cargo-nextest").env("RUN", &own);
+        let mut run = run.start();
+        let [_, pid]: [Pid; 2] = begun(&mut run, &file);
+        how(&run);
+        interrupted(run, &[TESTS]);
+        are_gone(&workspace, &[pid]);
+    }
 }
 
 /// Returns a build script that writes a file, and runs for as long as the file exists.
