@@ -202,7 +202,9 @@ impl<'a> Goal<'a> {
             let mut lock = SetupLock::take(url, &name, self.patience, self.context.reporter).await?;
             let of_role =
                 |target: &&Target<'_>| target.url.user == url.user && target.url.address.same_server(&url.address);
-            room::check(lock.connection(), url, self.targets.iter().filter(of_role).count()).await?;
+            let databases = self.targets.iter().filter(of_role).count();
+            let checked = room::check(lock.connection(), url, databases);
+            deadline::within(deadline::for_an_answer(self.patience), &url.address, checked).await?;
             locks.push(lock);
         }
         Ok(locks)
