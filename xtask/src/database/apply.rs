@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::failure::{Failed, Failure};
 use super::lock::Holder;
+use super::reach::Watch;
 use super::transaction::{self, Left};
 use super::{remains, statements};
 use crate::connection::working;
@@ -37,7 +38,21 @@ pub(crate) async fn pending(
     pending: &[&MigrationFile],
     progress: impl FnMut(&str),
 ) -> (Vec<Done>, Result<()>) {
-    each(connection, database, pending, None, progress).await
+    each(connection, database, pending, Guard::default(), progress).await
+}
+
+/// Applies one migration to a scratch database, unless it reaches beyond the database. Then it is rolled back.
+///
+/// # Errors
+/// The migration fails, or reaches beyond the database.
+pub(super) async fn watched(
+    connection: &mut PgConnection,
+    database: &Database,
+    file: &MigrationFile,
+    watch: &Watch<'_>,
+) -> Result<()> {
+    let guard = Guard { watch: Some(watch), ..Guard::default() };
+    each(connection, database, &[file], guard, |_| {}).await.1
 }
 
 /// Applies migrations like [`pending`], as long as the setup lock is held.
@@ -53,14 +68,14 @@ pub(crate) async fn under_lock(
     holder: Option<&Holder>,
     progress: impl FnMut(&str),
 ) -> (Vec<Done>, Result<()>) {
-    each(connection, database, pending, holder, progress).await
+    each(connection, database, pending, Guard { holder, watch: None }, progress).await
 }
 
 async fn each(
     connection: &mut PgConnection,
     database: &Database,
     pending: &[&MigrationFile],
-    holder: Option<&Holder>,
+    guard: Guard<'_>,
     mut progress: impl FnMut(&str),
 ) -> (Vec<Done>, Result<()>) {
     let mut done = Vec::new();
@@ -72,7 +87,7 @@ async fn each(
         progress(&file.stem());
         let started = Instant::now();
         let way = Way::Up { started };
-        if let Err(error) = (One { connection, history, holder, migration: &file.migration, way }).run(&file.file).await
+        if let Err(error) = (One { connection, history, guard, migration: &file.migration, way }).run(&file.file).await
         {
             return (done, Err(error));
         }
@@ -84,9 +99,15 @@ async fn each(
 /// Reverts a migration that was applied: runs its down file, and removes its row from the history.
 ///
 /// # Errors
-/// The down file fails. The error holds the server's message, and the file, line and column.
-pub(crate) async fn revert(connection: &mut PgConnection, history: &HistoryTable, down: &DownFile) -> Result<()> {
-    One { connection, history, holder: None, migration: &down.migration, way: Way::Down }.run(&down.file).await
+/// The down file fails, or reaches beyond the database. The error holds the server's message, and the file, line and column.
+pub(super) async fn revert(
+    connection: &mut PgConnection,
+    history: &HistoryTable,
+    down: &DownFile,
+    watch: &Watch<'_>,
+) -> Result<()> {
+    let guard = Guard { watch: Some(watch), ..Guard::default() };
+    One { connection, history, guard, migration: &down.migration, way: Way::Down }.run(&down.file).await
 }
 
 /// Makes the history table and its schemas.
@@ -111,12 +132,20 @@ enum Way {
     Down,
 }
 
+/// What has to be true before a file's transaction is committed.
+#[derive(Clone, Copy, Default)]
+struct Guard<'a> {
+    /// The setup lock is held, where one is needed.
+    holder: Option<&'a Holder>,
+    /// The file hasn't reached beyond its scratch database.
+    watch: Option<&'a Watch<'a>>,
+}
+
 /// One file that is run.
 struct One<'a> {
     connection: &'a mut PgConnection,
     history: &'a HistoryTable,
-    /// The holder of the setup lock, where a lock is needed.
-    holder: Option<&'a Holder>,
+    guard: Guard<'a>,
     migration: &'a Migration,
     way: Way,
 }
@@ -145,6 +174,12 @@ impl One<'_> {
             if !self.look().await?.is_locked {
                 self.own("ROLLBACK", NO_TRANSACTION).await?;
                 return Err(Failure::LockLost);
+            }
+            if let Some(watch) = self.guard.watch
+                && let Err(problem) = watch.refuse_changes(self.connection).await
+            {
+                self.own("ROLLBACK", NO_TRANSACTION).await?;
+                return Err(Failure::Refused(problem));
             }
             let row = match self.way {
                 Way::Up { started } => self.row("TRUE", Some(started.elapsed())),
@@ -247,7 +282,7 @@ impl One<'_> {
 
     /// Asks the server for the state of things.
     async fn look(&mut self) -> Result<Looked, Failure> {
-        let is_locked = self.holder.map_or_else(|| "TRUE".to_owned(), Holder::condition);
+        let is_locked = self.guard.holder.map_or_else(|| "TRUE".to_owned(), Holder::condition);
         // A transaction that the same message has begun is as old as its statement.
         let statement = format!("SELECT {is_locked}, now() < statement_timestamp()");
         let looked = async {

@@ -21,6 +21,8 @@ pub(super) enum Failure {
     AtCommit(sqlx::Error),
     /// The run has lost the setup lock.
     LockLost,
+    /// The file has done what it must not do.
+    Refused(Problem),
 }
 
 /// A migration that failed.
@@ -55,6 +57,7 @@ impl Failed<'_> {
                 ));
                 self.state(problem)
             }
+            Failure::Refused(problem) => problem.clone(),
             Failure::LockLost => {
                 let what = format!(
                     "{stem} was stopped, because the server ended the session that holds the setup lock. Another run \

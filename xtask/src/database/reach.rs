@@ -97,16 +97,6 @@ fn beyond(statement: &[Token<'_>]) -> Option<String> {
     }
 }
 
-/// Returns whether a file has statements about its own transaction, so that it can't run as a part of another one.
-pub(super) fn has_own_transaction(sql: &str) -> bool {
-    statements(sql).iter().any(|statement| {
-        let is = |index: usize, word: &str| statement.get(index).is_some_and(|token| token.is_word(word));
-        ["begin", "start", "commit", "end", "rollback", "abort"].iter().any(|word| is(0, word))
-            || (is(0, "set") && is(1, "transaction"))
-            || (is(0, "prepare") && is(1, "transaction"))
-    })
-}
-
 /// What all databases of a server share, as one session sees it: names, with contents.
 #[derive(PartialEq, Eq)]
 pub(super) struct Shared(BTreeSet<(String, String)>);
@@ -158,42 +148,55 @@ impl Reader {
         let rows = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
         Ok(Shared(rows.collect::<Result<_, sqlx::Error>>()?))
     }
+}
 
-    /// Fails if the open transaction of `connection` has changed something that is shared. `before` is what was shared when
-    /// it began. Others may have changed something meanwhile, and a second session sees what they did.
+/// Watches a file that runs on a scratch database.
+pub(super) struct Watch<'a> {
+    pub(super) reader: &'a Reader,
+    /// What was shared when the file's transaction began.
+    pub(super) before: Shared,
+    pub(super) target: &'a Target<'a>,
+    /// The name of the sessions.
+    pub(super) run: &'a str,
+    pub(super) file: &'a Path,
+}
+
+impl Watch<'_> {
+    /// Fails if the open transaction of `connection` has changed something that is shared.
     ///
     /// # Errors
-    /// A problem that names what was changed.
-    pub(super) async fn refuse_changes(
-        &self,
-        connection: &mut PgConnection,
-        before: &Shared,
-        target: &Target<'_>,
-        run: &str,
-        file: &Path,
-    ) -> Result<()> {
-        if self.read(connection).await? == *before {
-            return Ok(());
-        }
-        let mut other = session::maintenance(&target.url, run).await?;
-        let earlier = self.read(&mut other).await?;
-        let own = self.read(connection).await?;
-        let later = self.read(&mut other).await?;
-        session::close(other).await;
-        let added = own.0.iter().filter(|entry| !earlier.0.contains(*entry) && !later.0.contains(*entry));
-        let removed = earlier.0.intersection(&later.0).filter(|entry| !own.0.contains(*entry));
-        let changed: BTreeSet<_> = added.chain(removed).map(|(name, _)| name.as_str()).collect();
+    /// A problem that names what was changed. Or the server can't be asked.
+    pub(super) async fn refuse_changes(&self, connection: &mut PgConnection) -> Result<(), Problem> {
+        let file = self.file.display();
+        let changed = self.changes(connection).await.map_err(|error| {
+            Problem::failed(format!("It can't be told whether {file} reaches beyond its database: {error}."))
+        })?;
         if changed.is_empty() {
             return Ok(());
         }
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
         Err(Problem::failed(format!(
             "{name} reaches beyond its database: it changes what all databases of the server share."
         ))
-        .at(file, 1, None)
+        .at(self.file, 1, None)
         .details(changed.into_iter().map(|name| format!("It changes {name}.")))
         .detail("It ran on a scratch database, and its transaction was rolled back. So nothing has changed.")
-        .remedy(REMEDY)
-        .into())
+        .remedy(REMEDY))
+    }
+
+    /// The names of what the transaction has changed. Others may have changed something meanwhile, and a second session
+    /// sees what they did.
+    async fn changes(&self, connection: &mut PgConnection) -> Result<BTreeSet<String>> {
+        if self.reader.read(connection).await? == self.before {
+            return Ok(BTreeSet::new());
+        }
+        let mut other = session::maintenance(&self.target.url, self.run).await?;
+        let earlier = self.reader.read(&mut other).await?;
+        let own = self.reader.read(connection).await?;
+        let later = self.reader.read(&mut other).await?;
+        session::close(other).await;
+        let added = own.0.iter().filter(|entry| !earlier.0.contains(*entry) && !later.0.contains(*entry));
+        let removed = earlier.0.intersection(&later.0).filter(|entry| !own.0.contains(*entry));
+        Ok(added.chain(removed).map(|(name, _)| name.clone()).collect())
     }
 }

@@ -9,13 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use sqlx::Connection;
-use sqlx::migrate::Migration;
 use sqlx::postgres::PgConnection;
 use xtask_schema::{Catalog, Difference};
 
 use super::accepted_rows::AcceptedRows;
-use super::reach::{self, Reader, Shared};
+use super::reach::{self, Reader, Watch};
 use super::rows::{Loss, Part, Rows};
 use super::sample::Sample;
 use super::scratch::Scratch;
@@ -207,47 +205,15 @@ impl Trip<'_> {
     }
 
     async fn up(&mut self, file: &MigrationFile) -> Result<()> {
-        let work = async |connection: &mut PgConnection, database: &Database| {
-            apply::pending(connection, database, &[file], |_| {}).await.1
-        };
-        self.watched(&file.file, &file.migration, work).await
+        let before = self.reader.read(self.connection).await?;
+        let watch = Watch { reader: &self.reader, before, target: self.target, run: self.run, file: &file.file };
+        apply::watched(self.connection, self.database, file, &watch).await
     }
 
     async fn down(&mut self, down: &DownFile) -> Result<()> {
-        let work = async |connection: &mut PgConnection, database: &Database| {
-            apply::revert(connection, &database.history, down).await
-        };
-        self.watched(&down.file, &down.migration, work).await
-    }
-
-    /// Runs a file in a transaction, which is rolled back if the file has reached beyond the database. A file that has to
-    /// do with transactions itself runs as it is.
-    async fn watched(
-        &mut self,
-        file: &Path,
-        migration: &Migration,
-        work: impl AsyncFnOnce(&mut PgConnection, &Database) -> Result<()>,
-    ) -> Result<()> {
-        if migration.no_tx || reach::has_own_transaction(migration.sql.as_str()) {
-            return work(self.connection, self.database).await;
-        }
-        let before: Shared = self.reader.read(self.connection).await?;
-        let mut transaction = self.connection.begin().await?;
-        let result = match work(&mut transaction, self.database).await {
-            Ok(()) => self.reader.refuse_changes(&mut transaction, &before, self.target, self.run, file).await,
-            Err(error) => Err(error),
-        };
-        match result {
-            Ok(()) => transaction.commit().await.map_err(|error| {
-                let why =
-                    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
-                Problem::failed(format!("{} failed at its end: {why}.", name(file))).at(file, 1, None).into()
-            }),
-            Err(error) => {
-                transaction.rollback().await?;
-                Err(error)
-            }
-        }
+        let before = self.reader.read(self.connection).await?;
+        let watch = Watch { reader: &self.reader, before, target: self.target, run: self.run, file: &down.file };
+        apply::revert(self.connection, &self.database.history, down, &watch).await
     }
 
     async fn catalog(&mut self) -> Result<Catalog> {
