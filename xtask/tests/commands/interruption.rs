@@ -103,8 +103,11 @@ fn killed_while_the_schema_files_are_written() {
         // The file is complete after each kill, never half written.
         assert_eq!(workspace.read("schema/library.sql"), before, "{tenths}/10");
     }
-    // The next run deletes what the killed runs left.
-    workspace.run(&["db-verify", "--write"]).code(0);
+    // The next run deletes what the killed runs left, as soon as the server knows that they are gone.
+    eventually("nothing is left", DEADLINE, || {
+        workspace.run(&["db-verify", "--write"]).code(0);
+        server.databases().is_empty().then_some(())
+    });
     server.assert_only(&[]);
     assert_eq!(std::fs::read_dir(workspace.root().join("schema")).unwrap().count(), 2);
 }
