@@ -211,6 +211,18 @@ pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
+/// Replaces a file by one that only its owner can read. A run that is killed leaves the old file or the new one.
+pub(crate) fn replace_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}", std::process::id()));
+    drop(std::fs::remove_file(&aside));
+    let replaced = write_private(Path::new(&aside), text).and_then(|()| std::fs::rename(&aside, path));
+    if replaced.is_err() {
+        drop(std::fs::remove_file(&aside));
+    }
+    replaced
+}
+
 /// Whether `.env` exists. A file that can't be read and a link that leads nowhere count too.
 fn file_exists(root: &Path) -> bool {
     root.join(FILE).symlink_metadata().is_ok()

@@ -5,25 +5,6 @@
 -- a join would cost more than executing it. The objects that initdb made have oids below 16384. Only one of them can
 -- differ, the schema public (2200). 99 is the schema pg_toast. Objects in temporary schemas of sessions are left out.
 
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-
--- The tables that psql's \dt lists, with the default search path of the session.
-SELECT 'listed', oid, pg_catalog.pg_get_userbyid(relowner)
-FROM pg_catalog.pg_class
-WHERE oid >= 16384 AND relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(oid);
-
--- From here on, every name that isn't PostgreSQL's own is qualified, and there is only one way to write a literal.
-SET LOCAL search_path = '';
-SET LOCAL quote_all_identifiers = off;
-SET LOCAL standard_conforming_strings = on;
-SET LOCAL datestyle = 'ISO, YMD';
-SET LOCAL intervalstyle = 'postgres';
-SET LOCAL timezone = 'UTC';
-SET LOCAL extra_float_digits = 1;
-SET LOCAL bytea_output = 'hex';
-SET LOCAL lc_monetary = 'C';
-SET LOCAL jit = off;
-
 SELECT 'schema', oid, quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp_)';
 
 SELECT 'relation', oid, relnamespace, quote_ident(relname), relkind, relpersistence = 'u', relispartition, relam,

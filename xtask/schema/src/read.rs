@@ -5,8 +5,12 @@ use sqlx::postgres::PgConnection;
 use super::error::ReadError;
 use super::rows::{Oid, Rows, class};
 
-const COMMON: &str = include_str!("catalog.sql");
-const UNUSUAL: &str = include_str!("unusual.sql");
+const COMMON: &str = concat!(include_str!("listed.sql"), include_str!("settings.sql"), include_str!("catalog.sql"));
+const UNUSUAL: &str = concat!(
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n",
+    include_str!("settings.sql"),
+    include_str!("unusual.sql")
+);
 
 /// Reads all rows in one round trip. A second one follows if the first has found unusual objects.
 pub(super) async fn rows(connection: &mut PgConnection) -> Result<Rows, ReadError> {

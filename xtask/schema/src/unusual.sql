@@ -1,19 +1,6 @@
 -- These statements run in a second round trip, if the first one has found a sign of unusual objects. Most databases
 -- have none of them, and a new session needs 0.2 to 0.5 ms for each catalog that it reads.
 
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-
-SET LOCAL search_path = '';
-SET LOCAL quote_all_identifiers = off;
-SET LOCAL standard_conforming_strings = on;
-SET LOCAL datestyle = 'ISO, YMD';
-SET LOCAL intervalstyle = 'postgres';
-SET LOCAL timezone = 'UTC';
-SET LOCAL extra_float_digits = 1;
-SET LOCAL bytea_output = 'hex';
-SET LOCAL lc_monetary = 'C';
-SET LOCAL jit = off;
-
 SELECT 'label', enumtypid, quote_literal(enumlabel) FROM pg_enum WHERE enumtypid >= 16384 ORDER BY enumtypid, enumsortorder;
 
 SELECT 'range', r.rngtypid, r.rngmultitypid, format_type(r.rngsubtype, NULL), r.rngmultitypid::regtype::text,

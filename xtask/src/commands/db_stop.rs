@@ -1,16 +1,14 @@
 //! `cargo xtask db-stop`: stops the server that db-setup started, and keeps its data.
 
-use std::path::Path;
-
 use anyhow::Result;
 
 use crate::checkout::CheckoutLock;
 use crate::context::Context;
 use crate::report::Outcome;
-use crate::server::Record;
 use crate::server::compose::Compose;
 #[cfg(unix)]
 use crate::server::local::Cluster;
+use crate::server::{Record, has_cluster};
 
 /// How long this run waits for another run in this checkout.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -53,14 +51,4 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
         step.end(Outcome::Done, &stopped.join(", "));
     }
     Ok(vec!["Start it again: cargo xtask db-setup".into()])
-}
-
-#[cfg(unix)]
-fn has_cluster(root: &Path) -> bool {
-    Cluster::locate(root).is_ok_and(|cluster| cluster.exists())
-}
-
-#[cfg(not(unix))]
-fn has_cluster(_root: &Path) -> bool {
-    false
 }

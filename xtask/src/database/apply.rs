@@ -28,19 +28,6 @@ pub(crate) struct Done {
     pub(crate) took: Duration,
 }
 
-/// Applies migrations to a scratch database, in order, and stops at the first one that fails.
-///
-/// # Errors
-/// A migration fails. The error holds the server's message, the file, line and column, and the state of the database.
-pub(crate) async fn pending(
-    connection: &mut PgConnection,
-    database: &Database,
-    pending: &[&MigrationFile],
-    progress: impl FnMut(&str),
-) -> (Vec<Done>, Result<()>) {
-    each(connection, database, pending, Guard::default(), progress).await
-}
-
 /// Applies one migration to a scratch database, unless it reaches beyond the database. Then it is rolled back.
 ///
 /// # Errors
@@ -55,13 +42,15 @@ pub(super) async fn watched(
     each(connection, database, &[file], guard, |_| {}).await.1
 }
 
-/// Applies migrations like [`pending`], as long as the setup lock is held.
+/// Applies migrations, in order, and stops at the first one that fails. `holder` has the setup lock, which a scratch
+/// database doesn't need.
 ///
 /// `progress` is called with each file before the file is applied.
 ///
 /// # Errors
-/// A migration fails, or the session of `holder` has lost the lock.
-pub(crate) async fn under_lock(
+/// A migration fails, or the session of `holder` has lost the lock. The error holds the server's message, the file, line
+/// and column, and the state of the database.
+pub(crate) async fn pending(
     connection: &mut PgConnection,
     database: &Database,
     pending: &[&MigrationFile],

@@ -369,7 +369,7 @@ async fn apply_pending(
     if pending.is_empty() {
         return (Vec::new(), Ok(()));
     }
-    apply::under_lock(connection, database, pending, holder, progress).await
+    apply::pending(connection, database, pending, holder, progress).await
 }
 
 /// The problem of a migration without a statement. If it was applied, nothing could be written into it later, because

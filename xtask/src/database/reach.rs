@@ -43,8 +43,10 @@ pub(super) fn refuse(migrations: &[MigrationFile], down: bool) -> Result<(), Pro
 }
 
 fn refused(file: &Path, sql: &str) -> Vec<Problem> {
-    let statements = statements(sql);
-    let found = statements.iter().filter_map(|statement| Some((statement.first()?.start, beyond(statement)?)));
+    let found = statements::each(sql).filter_map(|(start, text)| {
+        let statement: Vec<Token<'_>> = tokens(text).filter(|token| !token.is_blank()).collect();
+        Some((start, beyond(&statement)?))
+    });
     let problem = |(start, what): (usize, String)| {
         let position = sql[..start].chars().count() + 1;
         let (line, column) = statements::line_and_column(sql, position);
@@ -54,17 +56,6 @@ fn refused(file: &Path, sql: &str) -> Vec<Problem> {
             .remedy(REMEDY)
     };
     found.map(problem).collect()
-}
-
-/// Returns the statements of a text, each as its tokens without comments and white space.
-fn statements(sql: &str) -> Vec<Vec<Token<'_>>> {
-    let starts = statements::starts(sql);
-    let ends = starts.iter().skip(1).copied().chain([sql.len()]);
-    let all: Vec<Token<'_>> = tokens(sql).filter(|token| !token.is_blank()).collect();
-    let within = |(start, end): (&usize, usize)| {
-        all.iter().filter(|token| (*start..end).contains(&token.start)).copied().collect()
-    };
-    starts.iter().zip(ends).map(within).collect()
 }
 
 /// Returns the name of a statement that reaches beyond the database.

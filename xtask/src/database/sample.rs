@@ -28,12 +28,8 @@ struct Open<'a> {
 
 impl<'a> Sample<'a> {
     pub(super) fn new(file: &'a SampleFile) -> Self {
-        let starts = statements::starts(&file.text);
-        let ends = starts.iter().skip(1).copied().chain([file.text.len()]);
-        let open = starts.iter().zip(ends).map(|(start, end)| {
-            let text = file.text[*start..end].trim_end();
-            Open { start: *start, text, refused: String::new() }
-        });
+        let open = statements::each(&file.text);
+        let open = open.map(|(start, text)| Open { start, text: text.trim_end(), refused: String::new() });
         Self { file, open: open.collect() }
     }
 

@@ -123,7 +123,7 @@ impl<'t> Scratch<'t> {
         let database = self.target.database;
         reach::refuse(&database.migrations, false)?;
         let all = History::compare(database, &[]).pending;
-        apply::pending(&mut connection, database, &all, |_| {}).await.1?;
+        apply::pending(&mut connection, database, &all, None, |_| {}).await.1?;
         Ok(connection)
     }
 

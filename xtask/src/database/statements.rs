@@ -36,6 +36,13 @@ pub(crate) fn starts(sql: &str) -> Vec<usize> {
     starts
 }
 
+/// The statements of `sql`: the byte offset at which each begins, and its text up to the next one.
+pub(crate) fn each(sql: &str) -> impl Iterator<Item = (usize, &str)> {
+    let starts = starts(sql);
+    let ends: Vec<_> = starts.iter().skip(1).copied().chain([sql.len()]).collect();
+    starts.into_iter().zip(ends).map(|(start, end)| (start, &sql[start..end]))
+}
+
 /// An index that `CREATE INDEX CONCURRENTLY` builds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ConcurrentIndex {

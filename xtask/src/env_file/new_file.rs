@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use xtask_env::EnvFile;
 
-use super::{FILE, write_private};
+use super::{FILE, replace_private, write_private};
 use crate::database_url;
 use crate::problem::Problem;
 
@@ -46,13 +46,7 @@ impl NewFile {
         if std::fs::read_to_string(&target).map_err(failed)? != old {
             return Ok(false);
         }
-        let aside = root.join(format!("{FILE}.{}", std::process::id()));
-        drop(std::fs::remove_file(&aside));
-        let changed = write_private(&aside, &self.text).and_then(|()| std::fs::rename(&aside, &target));
-        if changed.is_err() {
-            drop(std::fs::remove_file(&aside));
-        }
-        changed.map_err(failed)?;
+        replace_private(&target, &self.text).map_err(failed)?;
         Ok(true)
     }
 

@@ -10,7 +10,7 @@ use super::compose::{self, Compose, Unusable};
 #[cfg(unix)]
 use super::local::{Binaries, Cluster};
 use super::no_server::{self, Skipped};
-use super::{Choice, Provider, Record, Server, StartError, roles};
+use super::{Choice, Provider, Record, Server, StartError, has_cluster, roles};
 use crate::connection::{readiness, session};
 use crate::context::Context;
 use crate::env_file::Settings;
@@ -125,19 +125,9 @@ impl<'a> Ladder<'a> {
             (Choice::Local, _) => vec![Provider::Local],
             (Choice::Auto, Some(provider @ (Provider::Compose | Provider::Local))) => vec![provider],
             // A run that was killed may have made the cluster.
-            (Choice::Auto, _) if self.has_cluster() => vec![Provider::Local, Provider::Compose],
+            (Choice::Auto, _) if has_cluster(self.root()) => vec![Provider::Local, Provider::Compose],
             (Choice::Auto, _) => vec![Provider::Compose, Provider::Local],
         }
-    }
-
-    #[cfg(unix)]
-    fn has_cluster(&self) -> bool {
-        Cluster::locate(self.root()).is_ok_and(|cluster| cluster.exists())
-    }
-
-    #[cfg(not(unix))]
-    fn has_cluster(&self) -> bool {
-        false
     }
 
     async fn start_one(

@@ -13,6 +13,8 @@ mod no_server;
 mod record;
 mod roles;
 
+use std::path::Path;
+
 use clap::ValueEnum;
 
 use self::compose::Unusable;
@@ -89,4 +91,12 @@ impl Provider {
             Self::Local => "local",
         }
     }
+}
+
+/// Returns whether this checkout has a private cluster, whether its server runs or not.
+pub(crate) fn has_cluster(root: &Path) -> bool {
+    #[cfg(unix)]
+    return local::Cluster::locate(root).is_ok_and(|cluster| cluster.exists());
+    #[cfg(not(unix))]
+    return false;
 }

@@ -52,10 +52,14 @@ impl Record {
         record
     }
 
-    /// Writes the record.
-    ///
-    /// # Errors
-    /// The file can't be written.
+    /// Changes the record. If nothing is different then, nothing is written.
+    fn update(root: &Path, change: impl FnOnce(&mut Self)) -> Result<(), Problem> {
+        let before = Self::read(root);
+        let mut after = before.clone();
+        change(&mut after);
+        if after == before { Ok(()) } else { after.write(root) }
+    }
+
     fn write(&self, root: &Path) -> Result<(), Problem> {
         let failed = |error: &dyn std::fmt::Display| {
             Problem::failed(format!("{} can't be written: {error}.", checkout::state_dir(root).join(FILE).display()))
@@ -83,10 +87,10 @@ impl Record {
     /// # Errors
     /// The file can't be written.
     pub(crate) fn use_server(root: &Path, provider: Provider, address: &Address) -> Result<(), Problem> {
-        let before = Self::read(root);
-        let running = (provider == Provider::Running).then(|| address.to_string());
-        let after = Self { uses: Some(provider), running, ..before.clone() };
-        if after == before { Ok(()) } else { after.write(root) }
+        Self::update(root, |record| {
+            record.uses = Some(provider);
+            record.running = (provider == Provider::Running).then(|| address.to_string());
+        })
     }
 
     /// Whether the databases are on a server at that address that this program didn't start.
@@ -115,9 +119,7 @@ impl Record {
     /// # Errors
     /// The file can't be written.
     pub(crate) fn keep_project(root: &Path, project: &str) -> Result<(), Problem> {
-        let before = Self::read(root);
-        let after = Self { compose: Some(project.to_owned()), ..before.clone() };
-        if after == before { Ok(()) } else { after.write(root) }
+        Self::update(root, |record| record.compose = Some(project.to_owned()))
     }
 
     /// The folder of the private cluster, if it isn't in the folder of the checkout's state.
@@ -130,10 +132,8 @@ impl Record {
     /// # Errors
     /// The file can't be written.
     pub(crate) fn keep_cluster(root: &Path, folder: &Path) -> Result<(), Problem> {
-        let before = Self::read(root);
         let outside = !folder.starts_with(checkout::state_dir(root));
-        let after = Self { local: outside.then(|| folder.to_owned()), ..before.clone() };
-        if after == before { Ok(()) } else { after.write(root) }
+        Self::update(root, |record| record.local = outside.then(|| folder.to_owned()))
     }
 }
 

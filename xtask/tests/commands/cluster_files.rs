@@ -10,8 +10,8 @@ use crate::support::fixture::PASSWORD;
 use crate::support::run::Invocation;
 use crate::support::{Workspace, is_root, sql};
 
-/// The folder of a cluster that has no pid file, because its server is stopped.
-fn pid_files_folder(workspace: &Workspace) -> PathBuf {
+/// The folder of the checkout's cluster, also while its server is stopped.
+fn cluster_folder(workspace: &Workspace) -> PathBuf {
     workspace.root().join(".xtask/postgres")
 }
 
@@ -55,7 +55,7 @@ fn a_first_login_that_was_cut() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
-    let first = pid_files_folder(&workspace).join("first-password");
+    let first = cluster_folder(&workspace).join("first-password");
     std::fs::write(&first, "the password that the cluster had before").unwrap();
     workspace.run(&["db-setup"]).code(0);
     assert!(!first.exists());
@@ -79,7 +79,7 @@ fn a_cluster_whose_superuser_is_postgres() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
     leave_a_mark(&workspace, "kept");
-    let folder = pid_files_folder(&workspace);
+    let folder = cluster_folder(&workspace);
     let superuser = |statements: &str| {
         let password = std::fs::read_to_string(folder.join("superuser-password")).unwrap();
         sql::execute(
@@ -183,7 +183,7 @@ fn a_data_folder_without_its_version() {
     let workspace = Workspace::generic().build();
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
-    let data = pid_files_folder(&workspace).join("data");
+    let data = cluster_folder(&workspace).join("data");
     let version = std::fs::read(data.join("PG_VERSION")).unwrap();
     std::fs::remove_file(data.join("PG_VERSION")).unwrap();
     let outcome = workspace.run(&["db-setup", "--server", "local"]).code(6);

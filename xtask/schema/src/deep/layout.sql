@@ -2,20 +2,6 @@
 -- because thousands of small rows take the client longer than one large one. The transaction stays open: the rows of the
 -- catalogs are read in it.
 
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-
--- There is only one way to write a name or a literal.
-SET LOCAL search_path = '';
-SET LOCAL quote_all_identifiers = off;
-SET LOCAL standard_conforming_strings = on;
-SET LOCAL datestyle = 'ISO, YMD';
-SET LOCAL intervalstyle = 'postgres';
-SET LOCAL timezone = 'UTC';
-SET LOCAL extra_float_digits = 1;
-SET LOCAL bytea_output = 'hex';
-SET LOCAL lc_monetary = 'C';
-SET LOCAL jit = off;
-
 SELECT 'column', array_agg(ARRAY[c.relname::text, c.oid::text, a.attname::text, t.typname::text,
         has_column_privilege(c.oid, a.attnum, 'SELECT')::text] ORDER BY c.relname, a.attnum)::text
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid JOIN pg_type AS t ON t.oid = a.atttypid

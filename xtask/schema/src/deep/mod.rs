@@ -129,9 +129,16 @@ impl Deep {
     }
 }
 
+/// The questions about the catalogs themselves. The transaction stays open: the rows of the catalogs are read in it.
+const LAYOUT: &str = concat!(
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n",
+    include_str!("../settings.sql"),
+    include_str!("layout.sql")
+);
+
 async fn fetch(connection: &mut PgConnection) -> Result<Fetched, ReadError> {
     let mut answers = Answers::default();
-    for (name, text) in query(connection, include_str!("layout.sql").to_owned()).await? {
+    for (name, text) in query(connection, LAYOUT.to_owned()).await? {
         let rows = text.as_deref().and_then(array::rows).ok_or(ReadError::Partial)?;
         match name.as_str() {
             "column" => answers.columns = rows,

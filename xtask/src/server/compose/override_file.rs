@@ -2,11 +2,10 @@
 //! variables to set first. Compose reads it after `compose.yaml`, unless files are named on the command line.
 
 use std::fs;
-use std::path::Path;
 
 use super::{Compose, PUBLISHED, SERVICE};
 use crate::database_url::DatabaseUrl;
-use crate::env_file::write_private;
+use crate::env_file::replace_private;
 
 const FILE: &str = "compose.override.yaml";
 
@@ -28,7 +27,7 @@ pub(super) fn write(compose: &Compose, url: &DatabaseUrl) {
     let is_ours = old.as_ref().map_or_else(|| path.symlink_metadata().is_err(), |old| old.starts_with(MARK));
     let has_other = OTHERS.iter().any(|name| compose.root.join(name).symlink_metadata().is_ok());
     if knows_override(&compose.version) && is_ours && !has_other && old.as_ref() != Some(&text) {
-        drop(replace(&path, &text));
+        drop(replace_private(&path, &text));
     }
 }
 
@@ -37,16 +36,6 @@ fn knows_override(version: &str) -> bool {
     let numbers = version.trim_start_matches('v').split(['.', '-', '+']);
     let numbers: Vec<u32> = numbers.map_while(|number| number.parse().ok()).take(OLDEST.len()).collect();
     numbers.as_slice() >= OLDEST.as_slice()
-}
-
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let aside = path.with_extension(format!("{}", std::process::id()));
-    drop(fs::remove_file(&aside));
-    let replaced = write_private(&aside, text).and_then(|()| fs::rename(&aside, path));
-    if replaced.is_err() {
-        drop(fs::remove_file(&aside));
-    }
-    replaced
 }
 
 /// The text. The values are those of [`Compose::start`], so that `docker compose up` changes nothing.
