@@ -68,7 +68,7 @@ fn from_nothing_and_again(workspace: &Workspace, tables: [&str; 2], run: &dyn Fn
         assert_eq!(workspace.files(), files);
     }
 
-    run(&["db-stop"]).code(0);
+    run(&["db-stop"]).code(0).says(["the container is stopped"]);
     assert_container(workspace, "exited");
     // The stopped container has kept its data, and is started again.
     run(&["db-setup"]).code(0).says(tables);

@@ -33,6 +33,8 @@ const IMAGE: &str = "postgres:15-alpine";
 
 /// How long a question to Docker's engine may take at most. An engine that hangs never answers.
 const QUESTION: Duration = Duration::from_secs(10);
+/// How long the standalone program may take to answer. It is written in Python and starts slowly on a busy machine.
+const STANDALONE: Duration = Duration::from_secs(40);
 /// How long `up` may take when the image is on this machine.
 const UP: Duration = Duration::from_secs(90);
 /// How long `up` may take when it has to pull the image first.
@@ -112,10 +114,15 @@ impl Compose {
         }
         let works = |ended: &Option<Result<Ended>>| matches!(ended, Some(Ok(ended)) if ended.status.success());
         // The standalone program takes much longer to answer than the plugin, and mostly isn't needed.
-        let standalone_works = || works(&standalone.as_deref().map(|program| ask(program, &["version", "--short"])));
+        let own = if works(&plugin) {
+            None
+        } else {
+            let version = |program| Child::new(program, STANDALONE.min(patience)).args(["version", "--short"]);
+            standalone.as_deref().map(|program| version(program).run(interrupt))
+        };
         let command = if works(&plugin) {
             vec!["docker".to_owned(), "compose".to_owned()]
-        } else if standalone_works() {
+        } else if works(&own) {
             vec!["docker-compose".to_owned()]
         } else if [&plugin, &image].into_iter().flatten().flatten().any(|ended| ended.stderr.contains("podman")) {
             return unusable(
@@ -123,7 +130,7 @@ impl Compose {
                 "Install Docker, or let Docker's own program with its compose plugin use podman's service: \
                  systemctl --user start podman.socket, and DOCKER_HOST=unix://$XDG_RUNTIME_DIR/podman/podman.sock",
             );
-        } else if let Some(Err(error)) = &plugin {
+        } else if let Some(error) = [&plugin, &own].into_iter().flatten().find_map(|asked| asked.as_ref().err()) {
             interrupt.check()?;
             return silent(error);
         } else {
@@ -291,7 +298,11 @@ impl Compose {
         let label = |name: &str, value: &str| format!("label=com.docker.compose.{name}={value}");
         let (project, service) = (label("project", &self.project), label("service", SERVICE));
         let ps = ["ps", "-a", "-q", "--no-trunc", "--filter", &project, "--filter", &service];
-        let ended = Child::new("docker", self.question).args(ps).run(interrupt)?;
+        let ps = Child::new("docker", self.question).args(ps);
+        let ended = ps.run(interrupt)?;
+        if !ended.status.success() {
+            return Err(Problem::failed(format!("`{ps}` failed.")).details(lines(&ended.stderr)).into());
+        }
         let Some(id) = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
             return Ok(String::new());
         };
