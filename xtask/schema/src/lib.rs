@@ -48,7 +48,7 @@ use std::pin::Pin;
 use sqlx::postgres::PgConnection;
 
 pub use compare::{Difference, DifferenceKind, compare};
-pub use deep::{Deep, Fetched, Fetching, deep_differences};
+pub use deep::{Deep, DeepComparison, DeepReading};
 pub use error::ReadError;
 use model::Model;
 use rows::Rows;

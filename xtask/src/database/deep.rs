@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
-use xtask_schema::{Deep, deep_differences};
+use xtask_schema::{Deep, DeepComparison};
 
 use super::proof;
 use crate::connection::readiness::Answer;
@@ -19,13 +19,13 @@ const LISTED: usize = 40;
 /// # Errors
 /// The two differ, or a migration fails in the scratch database.
 pub(crate) async fn prove(target: &Target<'_>, connection: &mut PgConnection, run: &str) -> Result<String> {
-    let live = proof::read_deep(connection).await?;
-    let fresh = proof::in_fresh(target, run, async |connection| proof::read_deep(connection).await).await?;
-    compare(target, &fresh, &live)?;
-    let (catalogs, rows) = live.size();
+    let live = Deep::read(connection).await?;
+    let unread = live.unread().join(", ");
+    let fresh = proof::in_fresh(target, run, async |connection| Ok(Deep::read(connection).await?)).await?;
+    let DeepComparison { rows, catalogs, .. } = compare(target, fresh, live).await?;
     let mut words = format!("{rows} rows of {catalogs} catalogs");
-    if !live.unread.is_empty() {
-        words.push_str(&format!("; this role may not read {}", live.unread.join(", ")));
+    if !unread.is_empty() {
+        words.push_str(&format!("; this role may not read {unread}"));
     }
     Ok(words)
 }
@@ -34,24 +34,26 @@ pub(crate) async fn prove(target: &Target<'_>, connection: &mut PgConnection, ru
 ///
 /// # Errors
 /// The two differ, or the database can't be read.
-pub(crate) async fn live_equals(target: &Target<'_>, fresh: &Deep) -> Result<()> {
+pub(crate) async fn live_equals(target: &Target<'_>, fresh: Deep) -> Result<()> {
     let url = &target.url;
     let mut connection = match session::open(url.options(session::READER)).await {
         Opened::Session(connection) => connection,
         Opened::Missing => return Err(session::unavailable(url, &Answer::NoDatabase).into()),
         Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
     };
-    compare(target, fresh, &proof::read_deep(&mut connection).await?)?;
+    compare(target, fresh, Deep::read(&mut connection).await?).await?;
     session::close(connection).await;
     Ok(())
 }
 
-fn compare(target: &Target<'_>, fresh: &Deep, live: &Deep) -> Result<(), Problem> {
+async fn compare(target: &Target<'_>, fresh: Deep, live: Deep) -> Result<DeepComparison> {
     let Target { database, url, .. } = target;
-    let differences = deep_differences(fresh, live);
-    if differences.is_empty() {
-        return Ok(());
+    // On the runtime's own thread, this work would keep the other databases' sessions waiting.
+    let found = tokio::task::spawn_blocking(move || live.compare(&fresh)).await??;
+    if found.differences.is_empty() {
+        return Ok(found);
     }
+    let differences = found.differences;
     let what = format!(
         "{}: {} differs from the result of the migrations in the server's catalogs, where {} doesn't show it.",
         database.name,
@@ -63,5 +65,5 @@ fn compare(target: &Target<'_>, fresh: &Deep, live: &Deep) -> Result<(), Problem
     if more > 0 {
         problem = problem.detail(format!("{more} more rows differ."));
     }
-    Err(problem.remedy("Put the change into a migration, or undo it in the database."))
+    Err(problem.remedy("Put the change into a migration, or undo it in the database.").into())
 }

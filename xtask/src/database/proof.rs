@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
-use xtask_schema::{Catalog, Deep, Difference, Fetched, Table};
+use xtask_schema::{Catalog, Deep, Difference, Table};
 
 use super::scratch::Scratch;
 use crate::connection::session;
@@ -72,16 +72,6 @@ fn no_file(database: &Database) -> Problem {
         .remedy("Make the file from the migrations, and commit it: cargo xtask db-verify --write")
 }
 
-/// Reads all catalogs of a database, for the deep proof.
-///
-/// # Errors
-/// The query fails. The connection must not be used after that.
-pub(crate) async fn read_deep(connection: &mut PgConnection) -> Result<Deep> {
-    let fetched = Fetched::fetch(connection).await?;
-    // On the runtime's own thread, this work would keep the other databases' sessions waiting until they time out.
-    Ok(tokio::task::spawn_blocking(move || fetched.resolve()).await??)
-}
-
 /// Applies the migrations to an empty scratch database, and reads its catalog.
 ///
 /// # Errors
@@ -126,7 +116,7 @@ pub(crate) async fn file_is_current(target: &Target<'_>, run: &str, deep: bool) 
     let database = target.database;
     let read = async |connection: &mut PgConnection| {
         let catalog = measure(connection, &database.history).await?.catalog;
-        Ok((catalog, if deep { Some(read_deep(connection).await?) } else { None }))
+        Ok((catalog, if deep { Some(Deep::read(connection).await?) } else { None }))
     };
     let (fresh, deep) = in_fresh(target, run, read).await?;
     let (file, write) = (database.schema_file.display(), "cargo xtask db-verify --write");

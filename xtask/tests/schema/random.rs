@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xtask_schema::{Catalog, Deep, History, deep_differences};
+use xtask_schema::{Catalog, Deep, History};
 
 use super::every_kind;
 use super::support::sql::Session;
@@ -114,7 +114,7 @@ fn fate(server: &Server, before: &Before, change: &str) -> Fate {
     } else if session.catalog(&HISTORY) != before.catalog {
         Fate::Seen
     } else {
-        let differences = deep_differences(&before.deep, &session.deep());
+        let differences = session.deep().compare(&before.deep).unwrap().differences;
         if differences.is_empty() { Fate::Nothing } else { Fate::Missed(differences) }
     };
     session.close();

@@ -2,7 +2,7 @@
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection};
-use xtask_schema::{Catalog, Deep, Fetched, History};
+use xtask_schema::{Catalog, Deep, History};
 
 /// A login over TCP.
 pub(crate) fn options(host: &str, port: u16, user: &str, password: &str, database: &str) -> PgConnectOptions {
@@ -45,7 +45,7 @@ impl Session {
 
     /// Reads every catalog of the session's database, as the deep proof does.
     pub(crate) fn deep(&mut self) -> Deep {
-        self.runtime.block_on(Fetched::fetch(&mut self.connection)).unwrap().resolve().unwrap()
+        self.runtime.block_on(Deep::read(&mut self.connection)).unwrap()
     }
 
     /// Reads the canonical text of the session's database, as the fast proof does.

@@ -27,7 +27,7 @@ pub(super) enum Meaning {
 }
 
 /// A column of a catalog.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) meaning: Meaning,
@@ -59,13 +59,14 @@ pub(super) const NUMBER: &str = "number of the column";
 
 /// The answers to `layout.sql`.
 #[derive(Default)]
-pub(super) struct Answers {
-    pub(super) columns: Vec<Cells>,
-    pub(super) references: Vec<Cells>,
-    pub(super) keys: Vec<Cells>,
+pub(super) struct Answers<'t> {
+    pub(super) columns: Vec<Cells<'t>>,
+    pub(super) references: Vec<Cells<'t>>,
+    pub(super) keys: Vec<Cells<'t>>,
 }
 
 /// The catalogs of a server, and the columns that this role may not read.
+#[derive(Debug)]
 pub(super) struct Layout {
     pub(super) catalogs: Vec<Catalog>,
     pub(super) unread: Vec<String>,
@@ -73,7 +74,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Makes the layout. Returns `None` if an answer isn't complete.
-    pub(super) fn new(answers: &Answers) -> Option<Self> {
+    pub(super) fn new(answers: &Answers<'_>) -> Option<Self> {
         let mut catalogs: Vec<Catalog> = Vec::new();
         let mut unread = Vec::new();
         for cells in &answers.columns {
@@ -118,7 +119,7 @@ impl Layout {
 
 impl Catalog {
     /// Chooses the first unique index that contains no number of the row itself.
-    fn set_key(&mut self, answers: &Answers) -> Option<()> {
+    fn set_key(&mut self, answers: &Answers<'_>) -> Option<()> {
         for cells in &answers.keys {
             let [catalog, names] = texts(cells)?;
             if catalog == self.name && names != OID {
@@ -163,7 +164,7 @@ impl Catalog {
 }
 
 /// Describes a column. The unchanged number of a column of a relation is read beside its place.
-fn column(catalog: &str, column: &str, of_type: &str, answers: &Answers) -> Option<Column> {
+fn column(catalog: &str, column: &str, of_type: &str, answers: &Answers<'_>) -> Option<Column> {
     let read_as = known::READ_AS.iter().find(|(of, name, ..)| (*of, *name) == (catalog, column));
     let plain = format!("c.\"{column}\"");
     let (meaning, expression) = match read_as {
@@ -179,7 +180,7 @@ fn column(catalog: &str, column: &str, of_type: &str, answers: &Answers) -> Opti
     Some(Column { name: column.to_owned(), meaning, compared: column != OID, ordered, expression })
 }
 
-fn meaning(catalog: &str, column: &str, of_type: &str, answers: &Answers) -> Option<Meaning> {
+fn meaning(catalog: &str, column: &str, of_type: &str, answers: &Answers<'_>) -> Option<Meaning> {
     if let Some(meaning) = address(catalog, column, answers) {
         return Some(meaning);
     }
@@ -214,7 +215,7 @@ fn meaning(catalog: &str, column: &str, of_type: &str, answers: &Answers) -> Opt
 }
 
 /// Returns the meaning of the columns that are the address of any object, in whichever catalog.
-fn address(catalog: &str, column: &str, answers: &Answers) -> Option<Meaning> {
+fn address(catalog: &str, column: &str, answers: &Answers<'_>) -> Option<Meaning> {
     const ADDRESSES: [[&str; 3]; 3] = [
         ["classid", "objid", "objsubid"],
         ["refclassid", "refobjid", "refobjsubid"],
@@ -238,7 +239,7 @@ fn address(catalog: &str, column: &str, answers: &Answers) -> Option<Meaning> {
 }
 
 /// Returns the texts of a row that has exactly this many.
-pub(super) fn texts<const N: usize>(cells: &Cells) -> Option<[&str; N]> {
+pub(super) fn texts<'c, const N: usize>(cells: &'c Cells<'_>) -> Option<[&'c str; N]> {
     let texts: Vec<&str> = cells.iter().map(Option::as_deref).collect::<Option<_>>()?;
     texts.try_into().ok()
 }

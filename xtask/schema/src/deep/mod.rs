@@ -10,7 +10,7 @@ mod known;
 mod layout;
 mod resolve;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::pin::Pin;
 
 use sqlx::postgres::PgConnection;
@@ -18,115 +18,166 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::error::ReadError;
 use array::Cells;
-use layout::{Answers, Layout};
+use layout::{Answers, Catalog, Layout};
 use resolve::Resolver;
 
-/// The rows of a database's catalogs, without numbers of objects.
+/// The rows of a database's catalogs, as the server wrote them.
 #[derive(Debug)]
 pub struct Deep {
-    catalogs: BTreeMap<String, Catalog>,
-    /// The columns that this role may not read, so they are not compared.
-    pub unread: Vec<String>,
-}
-
-/// The rows of one catalog.
-#[derive(Debug)]
-struct Catalog {
-    columns: Vec<String>,
-    /// The rows by their keys. Internal objects may share one.
-    rows: BTreeMap<String, Vec<Vec<String>>>,
-}
-
-/// The rows of a database's catalogs, as the server wrote them.
-pub struct Fetched {
     layout: Layout,
     /// The name of each catalog, and its rows as one array.
     tables: Vec<(String, Option<String>)>,
 }
 
-/// The future that fetches all catalogs.
-pub type Fetching<'c> = Pin<Box<dyn Future<Output = Result<Fetched, ReadError>> + Send + 'c>>;
+/// The future that reads all catalogs.
+pub type DeepReading<'c> = Pin<Box<dyn Future<Output = Result<Deep, ReadError>> + Send + 'c>>;
 
-impl Fetched {
-    /// Fetches all catalogs of a database.
-    ///
-    /// # Errors
-    /// The server refuses a query, or answers only a part of it. The connection is in no transaction afterwards.
-    pub fn fetch(connection: &mut PgConnection) -> Fetching<'_> {
-        Box::pin(async move {
-            let fetched = fetch(connection).await;
-            // An error of this would only repeat the first one.
-            let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
-            fetched
-        })
-    }
-
-    /// Replaces the numbers of objects by names. That is the work of a good part of a second, so an async task should leave
-    /// it to another thread.
-    ///
-    /// # Errors
-    /// An answer isn't complete.
-    pub fn resolve(&self) -> Result<Deep, ReadError> {
-        let mut rows = Vec::new();
-        for (_, text) in &self.tables {
-            rows.push(text.as_deref().map_or(Some(Vec::new()), array::rows).ok_or(ReadError::Partial)?);
-        }
-        let names = self.tables.iter().map(|(name, _)| name);
-        let complete = names.eq(self.layout.catalogs.iter().map(|catalog| &catalog.name));
-        // An incomplete answer must never look like an empty catalog.
-        if !complete || rows.iter().all(Vec::is_empty) {
-            return Err(ReadError::Partial);
-        }
-        Ok(Deep::new(&self.layout, &rows))
-    }
+/// What the comparison of two databases has found.
+#[derive(Debug)]
+pub struct DeepComparison {
+    /// Every row and column in which the two differ. The list is empty if they have the same catalogs, and only then.
+    pub differences: Vec<String>,
+    /// The number of the catalogs that were compared.
+    pub catalogs: usize,
+    /// The number of the rows that were compared.
+    pub rows: usize,
 }
 
 impl Deep {
-    /// The numbers of the catalogs and of the rows in them.
-    #[must_use]
-    pub fn size(&self) -> (usize, usize) {
-        let rows = self.catalogs.values().flat_map(|catalog| catalog.rows.values().map(Vec::len));
-        (self.catalogs.len(), rows.sum())
+    /// Reads all catalogs of a database.
+    ///
+    /// # Errors
+    /// The server refuses a query, or answers only a part of it. The connection is in no transaction afterwards.
+    pub fn read(connection: &mut PgConnection) -> DeepReading<'_> {
+        Box::pin(async move {
+            let read = read(connection).await;
+            // An error of this would only repeat the first one.
+            let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
+            read
+        })
     }
 
-    fn new(layout: &Layout, rows: &[Vec<Cells>]) -> Self {
-        let resolver = Resolver::new(&layout.catalogs, rows);
-        let mut catalogs = BTreeMap::new();
-        for (at, described) in layout.catalogs.iter().enumerate().filter(|(_, described)| described.compared) {
-            let compared: Vec<usize> =
-                (0..described.columns.len()).filter(|column| described.columns[*column].compared).collect();
-            let columns = compared.iter().map(|column| described.columns[*column].name.clone()).collect();
-            let mut catalog = Catalog { columns, rows: BTreeMap::new() };
-            for row in 0..rows[at].len() {
-                let mut passing = false;
-                let values: Vec<String> = compared
-                    .iter()
-                    .map(|column| {
-                        let named = resolver.value(at, row, *column);
-                        passing |= named.passing;
-                        named.text
-                    })
-                    .collect();
-                let key = if described.key.is_empty() {
-                    values.join(", ")
-                } else {
-                    let named = resolver.key(at, row);
-                    passing |= named.passing;
-                    named.text
-                };
-                if !passing {
-                    catalog.rows.entry(key).or_default().push(values);
-                }
-            }
-            for rows in catalog.rows.values_mut() {
-                rows.sort_unstable();
-                // The server may record a dependency twice.
-                rows.dedup();
-            }
-            catalogs.insert(described.name.clone(), catalog);
-        }
-        Self { catalogs, unread: layout.unread.clone() }
+    /// The columns that this role may not read, so they are not compared.
+    #[must_use]
+    pub fn unread(&self) -> &[String] {
+        &self.layout.unread
     }
+
+    /// Compares a database with another one of the same server. That is the work of many milliseconds, so an async task
+    /// should leave it to another thread.
+    ///
+    /// # Errors
+    /// The answer of one of the servers isn't complete.
+    pub fn compare(&self, expected: &Self) -> Result<DeepComparison, ReadError> {
+        let (expected_rows, actual_rows) = (expected.rows()?, self.rows()?);
+        let expected = Side::new(&expected.layout, &expected_rows);
+        let actual = Side::new(&self.layout, &actual_rows);
+        let mut found = DeepComparison { differences: Vec::new(), catalogs: 0, rows: 0 };
+        let names: BTreeSet<&str> = expected.compared().chain(actual.compared()).map(|(_, name)| name).collect();
+        for name in names {
+            found.catalogs += 1;
+            found.rows += actual.texts(name).len();
+            differences(name, &expected, &actual, &mut found.differences);
+        }
+        Ok(found)
+    }
+
+    /// The texts of the rows of each catalog.
+    fn rows(&self) -> Result<Vec<Vec<&str>>, ReadError> {
+        let rows = self.tables.iter().map(|(_, text)| text.as_deref().map_or(Some(Vec::new()), array::rows));
+        let rows: Vec<_> = rows.collect::<Option<_>>().ok_or(ReadError::Partial)?;
+        let names = self.tables.iter().map(|(name, _)| name);
+        let complete = names.eq(self.layout.catalogs.iter().map(|catalog| &catalog.name));
+        // An incomplete answer must never look like an empty catalog.
+        if !complete || rows.iter().all(Vec::is_empty) { Err(ReadError::Partial) } else { Ok(rows) }
+    }
+}
+
+/// One of the two databases that are compared.
+struct Side<'r> {
+    layout: &'r Layout,
+    rows: &'r [Vec<&'r str>],
+    resolver: Resolver<'r>,
+}
+
+/// The rows of a catalog by their keys, without numbers of objects. Internal objects may share a key.
+type Named = BTreeMap<String, Vec<Vec<String>>>;
+
+impl<'r> Side<'r> {
+    fn new(layout: &'r Layout, rows: &'r [Vec<&'r str>]) -> Self {
+        Self { layout, rows, resolver: Resolver::new(&layout.catalogs, rows) }
+    }
+
+    /// The catalogs that are compared, with their places.
+    fn compared(&self) -> impl Iterator<Item = (usize, &'r str)> {
+        let catalogs = self.layout.catalogs.iter().enumerate();
+        catalogs.filter(|(_, catalog)| catalog.compared).map(|(at, catalog)| (at, catalog.name.as_str()))
+    }
+
+    /// The place of a catalog.
+    fn place(&self, name: &str) -> Option<usize> {
+        self.compared().find(|(_, known)| *known == name).map(|(at, _)| at)
+    }
+
+    fn columns(&self, name: &str) -> &'r [layout::Column] {
+        self.place(name).map_or(&[], |at| &self.layout.catalogs[at].columns)
+    }
+
+    fn texts(&self, name: &str) -> &'r [&'r str] {
+        self.place(name).map_or(&[], |at| &self.rows[at])
+    }
+
+    /// The rows of a catalog, except for those that are known to be equal.
+    fn named(&self, name: &str, equal: &HashSet<&str>) -> Named {
+        let mut named = Named::new();
+        let Some(at) = self.place(name) else { return named };
+        for (row, text) in self.rows[at].iter().enumerate() {
+            if !(equal.contains(text) && names_nothing_of_users(text))
+                && let Some((key, values)) = self.row(at, row)
+            {
+                named.entry(key).or_default().push(values);
+            }
+        }
+        for rows in named.values_mut() {
+            rows.sort_unstable();
+            // The server may record a dependency twice.
+            rows.dedup();
+        }
+        named
+    }
+
+    /// The key of a row, and the values of the columns that are compared. `None` means that the row belongs to something
+    /// that doesn't last.
+    fn row(&self, at: usize, row: usize) -> Option<(String, Vec<String>)> {
+        let catalog: &Catalog = &self.layout.catalogs[at];
+        let cells: Cells<'_> = array::cells(self.rows[at][row]).collect();
+        let mut passing = false;
+        let compared = (0..catalog.columns.len()).filter(|column| catalog.columns[*column].compared);
+        let values: Vec<String> = compared
+            .map(|column| {
+                let named = self.resolver.value(at, &cells, column);
+                passing |= named.passing;
+                named.text
+            })
+            .collect();
+        let key = if catalog.key.is_empty() {
+            values.join(", ")
+        } else {
+            let named = self.resolver.key(at, row);
+            passing |= named.passing;
+            named.text
+        };
+        (!passing).then_some((key, values))
+    }
+}
+
+/// Returns whether no number in a row can be that of an object that users have made. Such a row of a server means the same
+/// in each of its databases, because the objects that it names are the server's own. If one of them was renamed or changed,
+/// the row of that object differs.
+fn names_nothing_of_users(row: &str) -> bool {
+    // These have digits of their own number, 16384, or more.
+    let numbers = row.as_bytes().split(|byte| !byte.is_ascii_digit());
+    !numbers.into_iter().any(|digits| digits.len() > 5 || (digits.len() == 5 && digits >= b"16384".as_slice()))
 }
 
 /// The questions about the catalogs themselves. The transaction stays open: the rows of the catalogs are read in it.
@@ -136,10 +187,12 @@ const LAYOUT: &str = concat!(
     include_str!("layout.sql")
 );
 
-async fn fetch(connection: &mut PgConnection) -> Result<Fetched, ReadError> {
+async fn read(connection: &mut PgConnection) -> Result<Deep, ReadError> {
+    let texts = query(connection, LAYOUT.to_owned()).await?;
     let mut answers = Answers::default();
-    for (name, text) in query(connection, LAYOUT.to_owned()).await? {
+    for (name, text) in &texts {
         let rows = text.as_deref().and_then(array::rows).ok_or(ReadError::Partial)?;
+        let rows = rows.into_iter().map(|row| array::cells(row).collect()).collect();
         match name.as_str() {
             "column" => answers.columns = rows,
             "reference" => answers.references = rows,
@@ -148,7 +201,7 @@ async fn fetch(connection: &mut PgConnection) -> Result<Fetched, ReadError> {
     }
     let layout = Layout::new(&answers).ok_or(ReadError::Partial)?;
     let tables = query(connection, layout.statements()).await?;
-    Ok(Fetched { layout, tables })
+    Ok(Deep { layout, tables })
 }
 
 /// Runs statements that return a name and an array each.
@@ -158,33 +211,33 @@ async fn query(connection: &mut PgConnection, statements: String) -> Result<Vec<
     tables.collect::<Result<_, sqlx::Error>>().map_err(ReadError::from)
 }
 
-/// Names every row and column in which a database differs from another one of the same server. The list is empty if the
-/// two have the same catalogs, and only then.
-#[must_use]
-pub fn deep_differences(expected: &Deep, actual: &Deep) -> Vec<String> {
-    let mut differences = Vec::new();
-    let nothing = Catalog { columns: Vec::new(), rows: BTreeMap::new() };
-    let names: BTreeSet<&String> = expected.catalogs.keys().chain(actual.catalogs.keys()).collect();
-    for name in names {
-        let [expected, actual] = [expected, actual].map(|side| side.catalogs.get(name).unwrap_or(&nothing));
-        let (columns, expected_rows, actual_rows) = (&expected.columns, &expected.rows, &actual.rows);
-        for (key, actual) in actual_rows {
-            match expected_rows.get(key) {
-                None => differences.push(format!("extra row of {name}: {key}")),
-                Some(expected) if expected == actual => {}
-                Some(expected) => {
-                    differences.push(format!("different row of {name}: {key}: {}", changed(columns, expected, actual)));
-                }
+/// Names every row and column of a catalog in which a database differs from another one.
+fn differences(name: &str, expected: &Side<'_>, actual: &Side<'_>, differences: &mut Vec<String>) {
+    // Nearly all rows are the server's own. Those with the same text needn't be looked at further.
+    let equal: HashSet<&str> = if expected.columns(name) == actual.columns(name) {
+        let texts: HashSet<&str> = expected.texts(name).iter().copied().collect();
+        actual.texts(name).iter().copied().filter(|text| texts.contains(text)).collect()
+    } else {
+        HashSet::new()
+    };
+    let columns = expected.columns(name).iter().filter(|column| column.compared);
+    let columns: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
+    let (expected, actual) = (expected.named(name, &equal), actual.named(name, &equal));
+    for (key, actual) in &actual {
+        match expected.get(key) {
+            None => differences.push(format!("extra row of {name}: {key}")),
+            Some(expected) if expected == actual => {}
+            Some(expected) => {
+                differences.push(format!("different row of {name}: {key}: {}", changed(&columns, expected, actual)));
             }
         }
-        let missing = expected_rows.keys().filter(|key| !actual_rows.contains_key(*key));
-        differences.extend(missing.map(|key| format!("missing row of {name}: {key}")));
     }
-    differences
+    let missing = expected.keys().filter(|key| !actual.contains_key(*key));
+    differences.extend(missing.map(|key| format!("missing row of {name}: {key}")));
 }
 
 /// Describes the columns in which rows of one key differ.
-fn changed(columns: &[String], expected: &[Vec<String>], actual: &[Vec<String>]) -> String {
+fn changed(columns: &[&str], expected: &[Vec<String>], actual: &[Vec<String>]) -> String {
     let ([expected], [actual]) = (expected, actual) else {
         return format!("{} such rows, expected {}", actual.len(), expected.len());
     };

@@ -1,9 +1,10 @@
 //! Replaces the numbers in the rows of the catalogs by the names of what they stand for.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
-use super::array::Cells;
+use super::array::{self, Cells};
 use super::layout::{Catalog, Meaning, NUMBER, OID, by_name};
 use crate::parse::canonical;
 
@@ -31,32 +32,31 @@ impl Named {
 /// The rows of all catalogs, found by their numbers.
 pub(super) struct Resolver<'r> {
     catalogs: &'r [Catalog],
-    rows: &'r [Vec<Cells>],
+    rows: &'r [Vec<&'r str>],
     by_name: BTreeMap<&'r str, usize>,
     by_oid: HashMap<&'r str, usize>,
     /// For each catalog, the rows by the numbers of their objects.
-    objects: Vec<HashMap<&'r str, usize>>,
-    /// The names of the columns, by relation and number.
-    columns: HashMap<(&'r str, &'r str), &'r str>,
+    objects: Vec<HashMap<Cow<'r, str>, usize>>,
+    /// The names of the columns by number, of each relation.
+    columns: HashMap<Cow<'r, str>, HashMap<Cow<'r, str>, Cow<'r, str>>>,
     names: RefCell<HashMap<(usize, usize), Named>>,
 }
 
 impl<'r> Resolver<'r> {
-    pub(super) fn new(catalogs: &'r [Catalog], rows: &'r [Vec<Cells>]) -> Self {
+    pub(super) fn new(catalogs: &'r [Catalog], rows: &'r [Vec<&'r str>]) -> Self {
         let by_name = by_name(catalogs);
         let objects = catalogs.iter().zip(rows).map(|(catalog, rows)| {
-            let oid = catalog.column(OID);
+            let Some(oid) = catalog.column(OID) else { return HashMap::new() };
             let rows = rows.iter().enumerate();
-            rows.filter_map(|(at, cells)| Some((cells.get(oid?)?.as_deref()?, at))).collect()
+            rows.filter_map(|(at, row)| Some((array::cells(row).nth(oid)??, at))).collect()
         });
-        let mut columns = HashMap::new();
+        let mut columns = HashMap::<_, HashMap<_, _>>::new();
         if let Some(at) = by_name.get("pg_attribute").copied() {
-            let catalog = &catalogs[at];
-            let [relation, number, name] = ["attrelid", NUMBER, "attname"].map(|name| catalog.column(name));
-            for cells in &rows[at] {
-                let text = |column: Option<usize>| cells.get(column?)?.as_deref();
+            let [relation, number, name] = ["attrelid", NUMBER, "attname"].map(|name| catalogs[at].column(name));
+            for row in &rows[at] {
+                let text = |column: Option<usize>| array::cells(row).nth(column?)?;
                 if let (Some(relation), Some(number), Some(name)) = (text(relation), text(number), text(name)) {
-                    columns.insert((relation, number), name);
+                    columns.entry(relation).or_default().insert(number, name);
                 }
             }
         }
@@ -77,8 +77,8 @@ impl<'r> Resolver<'r> {
     }
 
     /// The value of a cell.
-    pub(super) fn value(&self, catalog: usize, row: usize, column: usize) -> Named {
-        self.cell(catalog, row, column, 0)
+    pub(super) fn value(&self, catalog: usize, cells: &Cells<'_>, column: usize) -> Named {
+        self.cell(catalog, cells, column, 0)
     }
 
     fn name(&self, catalog: usize, row: usize, depth: usize) -> Named {
@@ -86,9 +86,10 @@ impl<'r> Resolver<'r> {
             return known.clone();
         }
         let layout = &self.catalogs[catalog];
+        let cells: Cells<'_> = array::cells(self.rows[catalog][row]).collect();
         let (mut schema, mut parts, mut passing) = (None, Vec::new(), false);
         for column in &layout.key {
-            let cell = self.cell(catalog, row, *column, depth + 1);
+            let cell = self.cell(catalog, &cells, *column, depth + 1);
             passing |= cell.passing;
             if matches!(&layout.columns[*column].meaning, Meaning::Objects(to) if to == "pg_namespace") {
                 schema = Some(cell.text);
@@ -107,8 +108,8 @@ impl<'r> Resolver<'r> {
         named
     }
 
-    fn cell(&self, catalog: usize, row: usize, column: usize, depth: usize) -> Named {
-        let (layout, cells) = (&self.catalogs[catalog], &self.rows[catalog][row]);
+    fn cell(&self, catalog: usize, cells: &Cells<'_>, column: usize, depth: usize) -> Named {
+        let layout = &self.catalogs[catalog];
         let Some(value) = cells.get(column).and_then(Option::as_deref) else { return Named::lasting("NULL") };
         let other = |name: &str| layout.column(name).and_then(|at| cells.get(at)).and_then(Option::as_deref);
         let described = &layout.columns[column];
@@ -167,7 +168,8 @@ impl<'r> Resolver<'r> {
     /// The name of a column. 0 stands for an expression or for the whole relation, and negative numbers for columns that
     /// every table has.
     fn column(&self, relation: &str, number: &str) -> String {
-        self.columns.get(&(relation, number)).map_or_else(|| number.to_owned(), |name| (*name).to_owned())
+        let name = self.columns.get(relation).and_then(|columns| columns.get(number));
+        name.map_or_else(|| number.to_owned(), |name| name.clone().into_owned())
     }
 
     /// The names of all objects with a number, in whichever catalogs. Numbers below 16384 are the same in every database.

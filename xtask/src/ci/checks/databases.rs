@@ -38,7 +38,7 @@ pub(super) async fn round_trips(setting: &Setting<'_>) -> Result<Passed> {
 pub(super) async fn schema_files(setting: &Setting<'_>, live: bool) -> Result<Passed> {
     let check = async |target: &Target<'_>, run: &str| {
         if let Some(fresh) = proof::file_is_current(target, run, live).await? {
-            deep::live_equals(target, &fresh).await?;
+            deep::live_equals(target, fresh).await?;
         }
         Ok(target.database.schema_file.display().to_string())
     };
