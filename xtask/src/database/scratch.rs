@@ -4,7 +4,9 @@
 //! an advisory lock with the same digits as long as it uses the database, and the database carries a mark. If it has the
 //! mark and its lock is free, it was left behind, and is dropped. Without the mark it may be anybody's, and is left alone.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -70,6 +72,30 @@ pub(crate) struct Scratch<'t> {
     run: &'t str,
     /// Holds the lock.
     maintenance: PgConnection,
+    _in_use: InUse,
+}
+
+/// The keys of the scratch databases that this process uses.
+static IN_USE: Mutex<BTreeSet<i64>> = Mutex::new(BTreeSet::new());
+
+/// The entry of a scratch database in [`IN_USE`].
+struct InUse(i64);
+
+impl InUse {
+    fn new(key: i64) -> Self {
+        Self::all().insert(key);
+        Self(key)
+    }
+
+    fn all() -> MutexGuard<'static, BTreeSet<i64>> {
+        IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        Self::all().remove(&self.0);
+    }
 }
 
 impl<'t> Scratch<'t> {
@@ -84,12 +110,13 @@ impl<'t> Scratch<'t> {
         let digits = RandomState::new().build_hasher().finish() >> (u64::BITS - BITS);
         let suffix = format!("{INFIX}{digits:012x}");
         let name = format!("{}{suffix}", cut(&url.database, LONGEST_NAME - suffix.len()));
+        let in_use = InUse::new(key(digits));
         sqlx::query("SELECT pg_advisory_lock($1)").bind(key(digits)).execute(&mut maintenance).await?;
         create::create(&mut maintenance, &name, &format!("CONNECTION LIMIT {MARK}")).await.map_err(|error| {
             Problem::failed(format!("A scratch database can't be made at {}: {error}.", url.address))
                 .remedy(format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user)))
         })?;
-        Ok(Self { name, target, run, maintenance })
+        Ok(Self { name, target, run, maintenance, _in_use: in_use })
     }
 
     /// The options for a connection to it.
@@ -177,7 +204,10 @@ pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>])
         for (name, key, is_marked) in found {
             let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut *connection).await?;
             if !row.try_get::<bool, _>(0)? {
-                held.push((name, key, is_marked));
+                // Another step of this process uses it, so its lock isn't about to be given up.
+                if !InUse::all().contains(&key) {
+                    held.push((name, key, is_marked));
+                }
                 continue;
             }
             let dropped = if is_marked { drop_database(connection, &name).await } else { Ok(()) };
