@@ -13,7 +13,7 @@ fn cold_run(server: &Server, workspace: &Workspace, failure: Failure, last: usiz
     let wire = Wire::new(server.port, failure, last);
     workspace.set_authority("127.0.0.1", wire.port, ROLE, PASSWORD);
     workspace.write(".env", workspace.read(".env.ci"));
-    let outcome = workspace.run(&["db-setup", "--server", "running", "--timeout", "5"]);
+    let outcome = workspace.run(&["db-setup", "--server", "running", "--timeout", "3"]);
     let at = format!("{failure:?} after message {last}: {outcome}");
     assert!(matches!(outcome.status.code(), Some(0 | 1 | 6)), "{at}");
     assert!(!outcome.text().contains("Correct the migration"), "the migration isn't at fault. {at}");
@@ -72,7 +72,7 @@ fn an_answer_to_a_migration_that_is_lost() {
     let wire = Wire::new(server.port, Failure::Stall, usize::MAX);
     workspace.set_authority("127.0.0.1", wire.port, ROLE, PASSWORD);
     workspace.write(".env", workspace.read(".env.ci"));
-    let run = workspace.xtask(&["db-setup", "--server", "running", "--timeout", "5"]).start();
+    let run = workspace.xtask(&["db-setup", "--server", "running", "--timeout", "3"]).start();
     eventually("the migration waits", DEADLINE, || {
         server.xtask_statements().iter().any(|statement| statement.contains("4711")).then_some(())
     });
