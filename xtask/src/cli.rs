@@ -97,6 +97,10 @@ pub(crate) struct DbVerify {
     #[arg(long, conflicts_with = "write")]
     pub(crate) deep: bool,
 
+    /// How long an answer of the server may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+
     /// Also make scratch databases on a host that isn't this machine
     #[arg(long)]
     pub(crate) allow_remote: bool,

@@ -16,7 +16,7 @@ use xtask_env::{EnvFile, Fault};
 use self::new_file::{NewFile, copy_of};
 use crate::database_url::{self, Address, DatabaseUrl};
 use crate::problem::{Problem, Problems};
-use crate::target::Target;
+use crate::target::{LONGEST_ANSWER, Target};
 use crate::workspace::Workspace;
 
 /// The settings file, at the root of the workspace. [`CONTRACT`] is the contract that it has to keep.
@@ -128,7 +128,7 @@ impl<'w> Settings<'w> {
             // A missing or empty value is among the problems already.
             let value = values.get(variable).filter(|value| !value.trim().is_empty());
             match value.map(|value| database_url::parse(variable, value)) {
-                Some(Ok(url)) => targets.push(Target { root, database, url }),
+                Some(Ok(url)) => targets.push(Target { root, database, url, limit: LONGEST_ANSWER }),
                 Some(Err(problem)) => problems.0.push(problem),
                 None => {}
             }

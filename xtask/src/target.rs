@@ -1,9 +1,13 @@
 //! A database of the workspace together with the URL that leads to it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::database_url::DatabaseUrl;
 use crate::workspace::Database;
+
+/// The longest time that an answer of a server may take, unless the user says something else.
+pub(crate) const LONGEST_ANSWER: Duration = Duration::from_secs(60);
 
 /// A database of the workspace, and where it is.
 #[derive(Clone)]
@@ -14,4 +18,6 @@ pub(crate) struct Target<'w> {
     pub(crate) database: &'w Database,
     /// The server, the login and the name of the database there.
     pub(crate) url: DatabaseUrl,
+    /// How long an answer of the server may take.
+    pub(crate) limit: Duration,
 }

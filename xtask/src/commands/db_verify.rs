@@ -4,6 +4,7 @@ use anyhow::Result;
 use futures_util::future::join_all;
 
 use crate::cli::DbVerify;
+use crate::connection::deadline;
 use crate::connection::readiness::Answer;
 use crate::connection::session::{self, Opened};
 use crate::context::Context;
@@ -19,7 +20,8 @@ use crate::target::Target;
 /// Runs the command. Returns lines that say what to type next.
 pub(crate) async fn run(options: &DbVerify, context: Context<'_>) -> Result<Vec<String>> {
     let run = session::name_of_run(session::READER);
-    let targets = Settings::of(context.workspace)?.targets;
+    let mut targets = Settings::of(context.workspace)?.targets;
+    targets.iter_mut().for_each(|target| target.limit = deadline::for_an_answer(options.timeout));
     let each = targets.iter().map(async |target| {
         let one = One { options, context, target, run: &run };
         if options.write { one.write().await } else { one.verify().await }
@@ -54,7 +56,7 @@ impl One<'_> {
             Opened::Missing => return Err(session::unavailable(url, &Answer::NoDatabase).into()),
             Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
         };
-        let rows = history::read(&mut connection, &database.history).await?;
+        let rows = deadline::without_changes(self.target, history::read(&mut connection, &database.history)).await?;
         let history = History::compare(database, &rows);
         if let Some(problem) = history.problem(self.target, self.context.interrupt) {
             return Err(problem.into());
@@ -70,7 +72,8 @@ impl One<'_> {
             .remedy("cargo xtask db-setup")
             .into());
         }
-        let measured = proof::measure(&mut connection, &database.history).await?;
+        let measured = proof::measure(&mut connection, &database.history);
+        let measured = deadline::without_changes(self.target, measured).await?;
         let differences = proof::compare(self.target, &measured)?;
         let (name, file) = (&url.database, database.schema_file.display());
         if differences.is_empty() {

@@ -1,27 +1,34 @@
 //! The time in which a server must answer. A server that is paused, and a network that swallows everything, send nothing
 //! and close nothing, so without a deadline a run would wait for ever.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::database_url::Address;
-use crate::problem::Problem;
+use crate::problem::{Exit, Problem};
+use crate::target::{LONGEST_ANSWER, Target};
 
-/// The shortest and the longest deadline, whatever the user's patience is. A busy server may need a few seconds.
-const LIMITS: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(60);
+/// The shortest deadline, whatever the user's patience is. A busy server may need a few seconds.
+const SHORTEST: Duration = Duration::from_secs(5);
 
 /// How long one answer may take for a user of this patience.
 pub(crate) fn for_an_answer(patience: Duration) -> Duration {
-    patience.clamp(*LIMITS.start(), *LIMITS.end())
+    patience.clamp(SHORTEST, LONGEST_ANSWER)
 }
 
 /// What is known of the migrations of a run whose connection is lost.
 pub(crate) const STATE: &str = "A migration in one transaction is applied together with its row in the history, or not at \
                                 all. Any other has its row, as not finished, before it begins. The next run finds out.";
 
-/// Does work that waits for one or a few answers of a server, which must be there within `limit`.
+/// What is known of the databases of a run that only reads them.
+pub(crate) const UNCHANGED: &str = "Your databases are as they were. A scratch database may be left, and the next run drops \
+                                    it.";
+
+/// What to do about a server that doesn't answer.
+pub(crate) const AGAIN: &str = "When the server answers again, run the same command once more.";
+
+/// Does work of a migrating run that waits for one or a few answers of a server, which must be there within `limit`.
 ///
 /// # Errors
 /// The errors of the work, the connection is lost, or the server is silent.
@@ -32,8 +39,34 @@ pub(crate) async fn within<T, E: Into<anyhow::Error>>(
 ) -> Result<T> {
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result.map_err(|error| if_lost(address, error.into())),
-        Err(_) => Err(silent(address, limit).into()),
+        Err(_) => Err(silent(address, limit).detail(STATE).into()),
     }
+}
+
+/// Does the same for a run that changes no database but its own scratch databases.
+///
+/// # Errors
+/// The errors of the work, the connection is lost, or the server is silent.
+pub(crate) async fn without_changes<T, E: Into<anyhow::Error>>(
+    target: &Target<'_>,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T> {
+    let Target { url, limit, .. } = target;
+    match tokio::time::timeout(*limit, work).await {
+        Ok(result) => result.map_err(|error| without_changes_if_lost(target, error.into())),
+        Err(_) => Err(silent(&url.address, *limit).detail(UNCHANGED).into()),
+    }
+}
+
+/// Explains an error of a run that changes no database but its own scratch databases, if its cause is that the connection
+/// is lost. Returns any other as it is.
+pub(crate) fn without_changes_if_lost(target: &Target<'_>, error: anyhow::Error) -> anyhow::Error {
+    explained(&target.url.address, error, UNCHANGED)
+}
+
+/// Returns whether an error says that there is no server, or that it doesn't answer.
+pub(crate) fn is_unavailable(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Problem>().is_some_and(|problem| problem.exit == Exit::Unavailable)
 }
 
 /// The problem of a server that doesn't answer.
@@ -42,13 +75,17 @@ pub(crate) fn silent(address: &Address, limit: Duration) -> Problem {
         "The server at {address} stopped answering: it sent nothing for {} s.",
         limit.as_secs()
     ))
-    .detail(STATE)
     .remedy("See whether the server is paused or overloaded, and whether the network reaches it.")
-    .remedy("When it answers again: cargo xtask db-setup")
+    .remedy(AGAIN)
 }
 
-/// Explains an error if its cause is that the connection is lost, whatever the work was. Returns any other as it is.
+/// Explains an error of a migrating run if its cause is that the connection is lost, whatever the work was. Returns any
+/// other as it is.
 pub(crate) fn if_lost(address: &Address, error: anyhow::Error) -> anyhow::Error {
+    explained(address, error, STATE)
+}
+
+fn explained(address: &Address, error: anyhow::Error, state: &str) -> anyhow::Error {
     let is_lost = error.chain().any(|cause| match cause.downcast_ref() {
         Some(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => true,
         // The server ends the session: class 57P of its codes.
@@ -60,8 +97,8 @@ pub(crate) fn if_lost(address: &Address, error: anyhow::Error) -> anyhow::Error 
     }
     let cause = error.root_cause();
     Problem::unavailable(format!("The connection to the server at {address} was lost: {cause}."))
-        .detail(STATE)
+        .detail(state)
         .remedy("See whether the server runs, and whether the network reaches it.")
-        .remedy("When it answers again: cargo xtask db-setup")
+        .remedy(AGAIN)
         .into()
 }

@@ -146,7 +146,8 @@ impl One<'_> {
         let result = if as_a_whole { self.in_transaction().await } else { self.in_steps().await };
         if let Err((failure, left)) = result {
             let Self { migration, history, .. } = self;
-            return Err(Failed { file, migration, history, failure, left }.problem().into());
+            let is_on_scratch = self.guard.holder.is_none();
+            return Err(Failed { file, migration, history, failure, left, is_on_scratch }.problem().into());
         }
         Ok(working::start_anew(self.connection).await?)
     }

@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnection;
 use xtask_schema::{Deep, DeepComparison};
 
 use super::proof;
+use crate::connection::deadline;
 use crate::connection::readiness::Answer;
 use crate::connection::session::{self, Opened};
 use crate::problem::{Exit, Problem};
@@ -19,7 +20,7 @@ const LISTED: usize = 40;
 /// # Errors
 /// The two differ, or a migration fails in the scratch database.
 pub(crate) async fn prove(target: &Target<'_>, connection: &mut PgConnection, run: &str) -> Result<String> {
-    let live = Deep::read(connection).await?;
+    let live = deadline::without_changes(target, Deep::read(connection)).await?;
     let unread = live.unread().join(", ");
     let fresh = proof::in_fresh(target, run, async |connection| Ok(Deep::read(connection).await?)).await?;
     let DeepComparison { rows, catalogs, .. } = compare(target, fresh, live).await?;
@@ -41,7 +42,8 @@ pub(crate) async fn live_equals(target: &Target<'_>, fresh: Deep) -> Result<()> 
         Opened::Missing => return Err(session::unavailable(url, &Answer::NoDatabase).into()),
         Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
     };
-    compare(target, fresh, Deep::read(&mut connection).await?).await?;
+    let live = deadline::without_changes(target, Deep::read(&mut connection)).await?;
+    compare(target, fresh, live).await?;
     session::close(connection).await;
     Ok(())
 }

@@ -7,6 +7,7 @@ use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 use super::statements;
 use super::transaction::Left;
+use crate::connection::deadline;
 use crate::migrations;
 use crate::problem::Problem;
 use crate::workspace::HistoryTable;
@@ -32,6 +33,8 @@ pub(super) struct Failed<'a> {
     pub(super) history: &'a HistoryTable,
     pub(super) failure: Failure,
     pub(super) left: Left,
+    /// Whether the database is a scratch database, in which nothing can be lost.
+    pub(super) is_on_scratch: bool,
 }
 
 impl Failed<'_> {
@@ -43,7 +46,11 @@ impl Failed<'_> {
                 if self.left == Left::Unknown =>
             {
                 let what = format!("{stem} was cut off, because the session was lost: {}.", message(error));
-                self.state(Problem::unavailable(what).remedy("Run it again: cargo xtask db-setup"))
+                let problem = Problem::unavailable(what);
+                if self.is_on_scratch {
+                    return problem.detail(deadline::UNCHANGED).remedy(deadline::AGAIN);
+                }
+                self.state(problem.remedy("Run it again: cargo xtask db-setup"))
             }
             Failure::InFile { statements_done, error } => self.in_file(*statements_done, error),
             Failure::InOwn { what, error } => {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use sqlx::postgres::PgConnection;
 use xtask_schema::{Catalog, Deep, Difference, Table};
 
-use super::scratch::Scratch;
+use super::scratch;
 use crate::connection::session;
 use crate::problem::{Exit, Problem};
 use crate::report::ListedTable;
@@ -89,22 +89,13 @@ pub(crate) async fn in_fresh<T>(
     run: &str,
     read: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
 ) -> Result<T> {
-    let scratch = Scratch::create(target, run).await?;
-    let result = migrate_and_read(&scratch, read).await;
-    let discarded = scratch.discard().await;
-    let value = result?;
-    discarded?;
-    Ok(value)
-}
-
-async fn migrate_and_read<T>(
-    scratch: &Scratch<'_>,
-    read: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
-) -> Result<T> {
-    let mut connection = scratch.migrated().await?;
-    let value = read(&mut connection).await?;
-    session::close(connection).await;
-    Ok(value)
+    scratch::with(target, run, async |scratch| {
+        let mut connection = scratch.migrated().await?;
+        let value = read(&mut connection).await?;
+        session::close(connection).await;
+        Ok(value)
+    })
+    .await
 }
 
 /// Compares the committed file with the result of the migrations in an empty database. If `deep`, the catalogs of that

@@ -16,7 +16,7 @@ use super::accepted_rows::AcceptedRows;
 use super::reach::{self, Reader, Watch};
 use super::rows::{Loss, Part, Rows};
 use super::sample::Sample;
-use super::scratch::Scratch;
+use super::scratch::{self, Scratch};
 use super::{apply, proof};
 use crate::connection::session;
 use crate::migrations::{DownFile, MigrationFile};
@@ -56,10 +56,8 @@ pub(crate) async fn run(target: &Target<'_>, run: &str, accepted: &AcceptedRows)
     let mut problems = Problems::default();
     let mut broken = Vec::new();
     loop {
-        let scratch = Scratch::create(target, run).await?;
-        let attempt = attempt(&scratch, target, run, &broken).await;
-        let discarded = scratch.discard().await;
-        match attempt {
+        let attempt = scratch::with(target, run, async |scratch| attempt(scratch, target, run, &broken).await);
+        match attempt.await {
             Ok(Attempt::Whole(mut outcome)) => {
                 let files: Vec<_> = target.database.all_files().collect();
                 problems.0.append(&mut outcome.refused);
@@ -67,7 +65,6 @@ pub(crate) async fn run(target: &Target<'_>, run: &str, accepted: &AcceptedRows)
                     problems.0.extend(accepted.judge(&outcome.losses, &files));
                 }
                 problems.into_result()?;
-                discarded?;
                 return Ok(outcome);
             }
             // The migrations after it are tried on a new scratch database, where this one is not reversed.
@@ -80,7 +77,6 @@ pub(crate) async fn run(target: &Target<'_>, run: &str, accepted: &AcceptedRows)
                 return Err(problems.into());
             }
         }
-        discarded?;
     }
 }
 

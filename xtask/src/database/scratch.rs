@@ -6,18 +6,20 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
+use futures_util::future::{Either, select};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::history::History;
 use super::{apply, create, reach};
 use crate::connection::session::{self, Opened};
-use crate::connection::sql::identifier;
-use crate::connection::working;
+use crate::connection::sql::{identifier, literal};
+use crate::connection::{deadline, working};
 use crate::context::Context;
 use crate::env_file::Settings;
 use crate::problem::{Problem, Problems};
@@ -38,6 +40,9 @@ const INFIX: &str = "_scratch_";
 /// The mark of a scratch database: its limit of connections, "sxdb" in ASCII, which no server reaches and nobody else
 /// writes. It is set by CREATE DATABASE itself. A comment would be set later, and a run can be killed before that.
 const MARK: i32 = 0x7378_6462;
+
+/// The pause between two looks at the sessions in a scratch database.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The time in which a server notices that a session's client is gone ([`working::settle`]).
 const NOTICED: Duration = Duration::from_millis(300);
@@ -65,11 +70,16 @@ pub(crate) fn targets<'w>(
     Ok(targets)
 }
 
-/// A scratch database in use.
+/// A scratch database, which its holder keeps.
 pub(crate) struct Scratch<'t> {
     name: String,
     target: &'t Target<'t>,
     run: &'t str,
+}
+
+/// The holder of a scratch database.
+pub(crate) struct Holder<'t> {
+    pub(crate) scratch: Scratch<'t>,
     /// Holds the lock.
     maintenance: PgConnection,
     _in_use: InUse,
@@ -98,12 +108,16 @@ impl Drop for InUse {
     }
 }
 
-impl<'t> Scratch<'t> {
+impl<'t> Holder<'t> {
     /// Makes an empty scratch database on the server of `target`.
     ///
     /// # Errors
-    /// The URL's role may not make databases.
+    /// The URL's role may not make databases, or the server is silent.
     pub(crate) async fn create(target: &'t Target<'t>, run: &'t str) -> Result<Self> {
+        deadline::without_changes(target, Self::make(target, run)).await
+    }
+
+    async fn make(target: &'t Target<'t>, run: &'t str) -> Result<Self> {
         let url = &target.url;
         let mut maintenance = working::maintenance(url, run).await?;
         sweep(&mut maintenance, std::slice::from_ref(target)).await?;
@@ -116,7 +130,81 @@ impl<'t> Scratch<'t> {
             Problem::failed(format!("A scratch database can't be made at {}: {error}.", url.address))
                 .remedy(format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user)))
         })?;
-        Ok(Self { name, target, run, maintenance, _in_use: in_use })
+        Ok(Self { scratch: Scratch { name, target, run }, maintenance, _in_use: in_use })
+    }
+
+    /// Does the work as long as the server answers.
+    ///
+    /// # Errors
+    /// The errors of the work, the connection is lost, or the server is silent.
+    pub(crate) async fn watched<T>(&mut self, work: impl AsyncFnOnce(&Scratch<'t>) -> Result<T>) -> Result<T> {
+        let Self { scratch, maintenance, .. } = self;
+        let (work, watch) = (pin!(work(scratch)), pin!(scratch.watch(maintenance)));
+        match select(work, watch).await {
+            Either::Left((done, _)) => done.map_err(|error| deadline::without_changes_if_lost(scratch.target, error)),
+            Either::Right((error, _)) => Err(error),
+        }
+    }
+
+    /// Drops the scratch database.
+    ///
+    /// # Errors
+    /// The server refuses, or is gone.
+    pub(crate) async fn discard(mut self) -> Result<()> {
+        let dropped = drop_database(&mut self.maintenance, &self.scratch.name);
+        deadline::without_changes(self.scratch.target, dropped).await?;
+        session::close(self.maintenance).await;
+        Ok(())
+    }
+}
+
+/// Does work with an empty scratch database on the server of `target`, which is dropped afterwards.
+///
+/// # Errors
+/// The errors of the work, the URL's role may not make databases, or the server is silent.
+pub(crate) async fn with<'t, T>(
+    target: &'t Target<'t>,
+    run: &'t str,
+    work: impl AsyncFnOnce(&Scratch<'t>) -> Result<T>,
+) -> Result<T> {
+    let mut holder = Holder::create(target, run).await?;
+    let result = holder.watched(work).await;
+    if result.as_ref().is_err_and(deadline::is_unavailable) {
+        // The server would have to be waited for once more.
+        return result;
+    }
+    let discarded = holder.discard().await;
+    let value = result?;
+    discarded?;
+    Ok(value)
+}
+
+impl<'t> Scratch<'t> {
+    /// Watches from another session until the server is silent, or has answered without the answer arriving.
+    async fn watch(&self, maintenance: &mut PgConnection) -> anyhow::Error {
+        let Target { url, limit, .. } = self.target;
+        let statement = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = {} AND state = 'active'",
+            literal(&self.name)
+        );
+        // Looks count and not the time, because a process that was stopped for a while has made none.
+        let mut unseen = 0;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let look = sqlx::raw_sql(AssertSqlSafe(statement.as_str())).fetch_one(&mut *maintenance);
+            let is_at_work = async { look.await?.try_get::<i64, _>(0).map(|sessions| sessions > 0) };
+            match deadline::without_changes(self.target, is_at_work).await {
+                Err(error) => return error,
+                Ok(true) => unseen = 0,
+                Ok(false) => unseen += 1,
+            }
+            if unseen * LOOK.as_secs() > limit.as_secs() {
+                return deadline::silent(&url.address, *limit)
+                    .detail("The server isn't working on the scratch database, but its answer hasn't arrived here.")
+                    .detail(deadline::UNCHANGED)
+                    .into();
+            }
+        }
     }
 
     /// The options for a connection to it.
@@ -136,7 +224,11 @@ impl<'t> Scratch<'t> {
             }
             Opened::Missing => Err(Problem::failed("A scratch database was dropped as soon as it was made.").into()),
             Opened::Failed(answer) => {
-                Err(Problem::unavailable(format!("A scratch database can't be opened: {answer}.")).into())
+                let address = &self.target.url.address;
+                Err(Problem::unavailable(format!("A scratch database at {address} can't be opened: {answer}."))
+                    .detail(deadline::UNCHANGED)
+                    .remedy(deadline::AGAIN)
+                    .into())
             }
         }
     }
@@ -157,16 +249,6 @@ impl<'t> Scratch<'t> {
     /// The variable of the database's URL, and the URL that leads to the scratch database, with the password.
     pub(crate) fn variable(&self) -> (&'t str, String) {
         (&self.target.database.url_variable, self.target.url.of_database(&self.name, self.run))
-    }
-
-    /// Drops the scratch database.
-    ///
-    /// # Errors
-    /// The server refuses, or is gone.
-    pub(crate) async fn discard(mut self) -> Result<()> {
-        drop_database(&mut self.maintenance, &self.name).await?;
-        session::close(self.maintenance).await;
-        Ok(())
     }
 }
 

@@ -73,13 +73,12 @@ impl Watch<'_> {
         loop {
             tokio::time::sleep(LOOK).await;
             match tokio::time::timeout(self.limit, self.busy(lock)).await {
-                Err(_) => return deadline::silent(&address, self.limit),
+                Err(_) => return deadline::silent(&address, self.limit).detail(deadline::STATE),
                 Ok(Err(error)) => return lost(&format!("{error:#}")),
                 Ok(Ok(busy)) => {
                     if let Some(stem) = self.compare(&busy) {
-                        return deadline::silent(&address, self.limit).detail(format!(
-                            "The server isn't working on {stem}, but its answer hasn't arrived here."
-                        ));
+                        let what = format!("The server isn't working on {stem}, but its answer hasn't arrived here.");
+                        return deadline::silent(&address, self.limit).detail(deadline::STATE).detail(what);
                     }
                 }
             }

@@ -23,7 +23,7 @@ use crate::compiler;
 use crate::connection::session;
 use crate::context::Context;
 use crate::database::cancel::cancel;
-use crate::database::scratch::{self, Scratch};
+use crate::database::scratch::{self, Holder};
 use crate::interrupt;
 use crate::problem::{Problem, Problems};
 use crate::process::Child;
@@ -120,15 +120,15 @@ fn with_scratch<T>(
 ) -> Result<T> {
     let runtime = runtime::new()?;
     let make = targets.iter().map(async |target| {
-        let scratch = Scratch::create(target, run).await?;
-        let migrated = scratch.migrated().await;
-        Ok::<_, anyhow::Error>((scratch, migrated))
+        let mut holder = Holder::create(target, run).await?;
+        let migrated = holder.watched(async |scratch| scratch.migrated().await).await;
+        Ok::<_, anyhow::Error>((holder, migrated))
     });
     let made = runtime.block_on(context.interrupt.guard(async { Ok(join_all(make).await) }))?;
-    let (mut scratches, mut problems) = (Vec::new(), Problems::default());
+    let (mut holders, mut problems) = (Vec::new(), Problems::default());
     for one in made {
-        let migrated = one.and_then(|(scratch, migrated)| {
-            scratches.push(scratch);
+        let migrated = one.and_then(|(holder, migrated)| {
+            holders.push(holder);
             migrated
         });
         match migrated {
@@ -137,11 +137,11 @@ fn with_scratch<T>(
         }
     }
     let result = if problems.0.is_empty() {
-        work(&scratches.iter().map(Scratch::variable).collect::<Vec<_>>())
+        work(&holders.iter().map(|holder| holder.scratch.variable()).collect::<Vec<_>>())
     } else {
         Err(problems.into())
     };
-    let discarded = runtime.block_on(join_all(scratches.into_iter().map(Scratch::discard)));
+    let discarded = runtime.block_on(join_all(holders.into_iter().map(Holder::discard)));
     runtime.shutdown_background();
     let done = result?;
     discarded.into_iter().collect::<Result<Vec<()>>>()?;

@@ -62,6 +62,33 @@ fn one_connection_that_stalls() {
     fails_at_points(Failure::StallOne, 3);
 }
 
+/// A run that only reads, and its work on a scratch database, end as well. The wires fail at the same time, because each
+/// run waits for seconds.
+#[test]
+fn a_proof_over_a_wire_that_fails() {
+    let (server, workspace) = set_up();
+    let start = |failure, last| {
+        let wire = Wire::new(server.port, failure, last);
+        let url = |database| format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{}/{database}", wire.port);
+        let run = workspace.xtask(&["db-verify", "--deep", "--timeout", "5"]);
+        let run = run.env("LIBRARY_URL", url("library")).env("JOURNAL_URL", url("journal")).start();
+        (wire, run)
+    };
+    let (wire, run) = start(Failure::Stall, usize::MAX);
+    run.wait().code(0);
+    let whole = wire.messages();
+    let points =
+        [(Failure::Stall, 2), (Failure::Stall, 6), (Failure::StallOne, 5), (Failure::StallOne, 8), (Failure::Cut, 7)];
+    let runs: Vec<_> = points.map(|(failure, tenths)| start(failure, whole * tenths / 10)).into();
+    for (wire, run) in runs {
+        let outcome = run.wait().code(6).says(["run the same command once more"]);
+        let outcome = outcome.mentions_one_of(&["stopped answering", "was lost", "was cut off", "can't be opened"]);
+        outcome.lacks(["Correct the migration", "drifted", "cargo xtask db-setup"]);
+    }
+    workspace.run(&["db-verify", "--deep"]).code(0);
+    server.assert_only(&["journal", "library"]);
+}
+
 /// The answer to the migration itself never arrives. The server has finished it.
 #[test]
 fn an_answer_to_a_migration_that_is_lost() {
