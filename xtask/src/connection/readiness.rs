@@ -14,6 +14,7 @@ use sqlx::{Connection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::database_url::Address;
 use crate::problem::Problem;
 
 /// How long one attempt may take at most. A listener that accepts and stays silent is not PostgreSQL.
@@ -40,8 +41,10 @@ pub(crate) enum Answer {
     NotYet(String),
     /// The server is PostgreSQL, but it refuses this login.
     Refused(String),
-    /// The server isn't PostgreSQL, or it can't be used.
+    /// The server is PostgreSQL, but it can't be used.
     Never(String),
+    /// What listens at the address isn't PostgreSQL, or doesn't answer.
+    Stranger(String),
 }
 
 impl fmt::Display for Answer {
@@ -50,9 +53,27 @@ impl fmt::Display for Answer {
         match self {
             Self::Ready(version) => write!(f, "PostgreSQL {version} is ready"),
             Self::NoDatabase => f.write_str("the database doesn't exist"),
-            Self::Nothing(said) | Self::NotYet(said) | Self::Refused(said) | Self::Never(said) => f.write_str(said),
+            Self::Nothing(said)
+            | Self::NotYet(said)
+            | Self::Refused(said)
+            | Self::Never(said)
+            | Self::Stranger(said) => f.write_str(said),
         }
     }
+}
+
+/// The command that shows which program listens at an address.
+pub(crate) fn who_listens(address: &Address) -> String {
+    let port = address.port;
+    if !address.is_loopback() {
+        return format!("See whether {} is the right host, and whether the network reaches it.", address.host);
+    }
+    let command = if cfg!(target_os = "linux") {
+        format!("ss --listening --tcp --processes 'sport = :{port}'")
+    } else {
+        format!("lsof -nP -iTCP:{port} -sTCP:LISTEN")
+    };
+    format!("See which program listens there: {command}")
 }
 
 /// Asks once: logs in and runs a SELECT.
@@ -89,7 +110,7 @@ pub(crate) async fn connect_within(patience: Duration, options: PgConnectOptions
     let mut ended = tokio::time::timeout(limit.min(SILENCE), &mut login).await;
     if ended.is_err() {
         if is_web_server(&options).await {
-            return Err(Answer::Never(WEB_SERVER.into()));
+            return Err(Answer::Stranger(WEB_SERVER.into()));
         }
         ended = tokio::time::timeout(limit.saturating_sub(SILENCE), login).await;
     }
@@ -98,9 +119,10 @@ pub(crate) async fn connect_within(patience: Duration, options: PgConnectOptions
         Ok(Err(error)) => Err(classify(&error)),
         Err(_) => {
             let seconds = limit.as_secs();
-            let why =
-                format!("something accepts connections but sends nothing for {seconds} s, so it isn't PostgreSQL");
-            Err(Answer::Never(why))
+            let why = format!(
+                "something accepts connections but sends nothing for {seconds} s, so it isn't PostgreSQL, or it is paused"
+            );
+            Err(Answer::Stranger(why))
         }
     }
 }
@@ -136,7 +158,7 @@ fn classify(error: &sqlx::Error) -> Answer {
             | ErrorKind::ConnectionAborted
             | ErrorKind::BrokenPipe
             | ErrorKind::UnexpectedEof => Answer::NotYet("the connection was cut".into()),
-            _ => Answer::Never(format!("{io}")),
+            _ => Answer::Stranger(format!("{io}")),
         },
         sqlx::Error::Database(database) => {
             let message = database.message().to_owned();
@@ -157,7 +179,7 @@ fn classify(error: &sqlx::Error) -> Answer {
             }
         }
         // For example "unknown message type": the answer doesn't follow PostgreSQL's protocol.
-        sqlx::Error::Protocol(_) => Answer::Never("the program that answers there isn't PostgreSQL".into()),
+        sqlx::Error::Protocol(_) => Answer::Stranger("the program that answers there isn't PostgreSQL".into()),
         error => Answer::Never(error.to_string()),
     }
 }

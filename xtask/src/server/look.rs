@@ -62,11 +62,15 @@ impl Ladder<'_> {
                 let why = format!("PostgreSQL at {address} refuses the login of {}: {said}", url.variable);
                 return self.go_elsewhere(settings, &address, why, roles::refused(&url, &said));
             }
-            (url, Answer::Never(said)) => {
+            // The server is paused, or hangs.
+            (_, Answer::Stranger(_)) if self.choice == Choice::Auto && self.started(&address).await?.is_some() => {
+                return Ok(Look::ToStart(Vec::new()));
+            }
+            (url, Answer::Never(said) | Answer::Stranger(said)) => {
                 let why = format!("{address} can't be used: {said}");
                 let problem =
                     Problem::unavailable(format!("{} names {address}, which can't be used: {said}.", url.variable))
-                        .remedy(no_server::who_listens(&address));
+                        .remedy(readiness::who_listens(&address));
                 return self.go_elsewhere(settings, &address, why, problem);
             }
             (_, Answer::Nothing(said) | Answer::NotYet(said)) => said,
@@ -110,7 +114,7 @@ impl Ladder<'_> {
             match self.answer([url], step).await?.1 {
                 Answer::Ready(_) | Answer::NoDatabase => {}
                 Answer::Refused(said) => return Err(roles::refused(url, &said).into()),
-                Answer::Nothing(said) | Answer::NotYet(said) | Answer::Never(said) => {
+                Answer::Nothing(said) | Answer::NotYet(said) | Answer::Never(said) | Answer::Stranger(said) => {
                     return Err(Problem::unavailable(format!("{} names {}: {said}.", url.variable, url.address))
                         .detail(format!(
                             "{} and {} name two servers, but db-setup starts only one.",
@@ -137,7 +141,7 @@ impl Ladder<'_> {
             let options = url.options("xtask");
             let mut answer = readiness::ask_within(self.patience, options.clone()).await;
             if matches!(answer, Answer::NotYet(_)) && readiness::is_web_server(&options).await {
-                answer = Answer::Never(readiness::WEB_SERVER.to_owned());
+                answer = Answer::Stranger(readiness::WEB_SERVER.to_owned());
             }
             if let Answer::NotYet(said) = &answer {
                 step.doing(&format!("{} isn't ready yet: {said}", url.address));

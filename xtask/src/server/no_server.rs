@@ -2,6 +2,7 @@
 
 use super::Provider;
 use super::compose::Unusable;
+use crate::connection::readiness;
 use crate::database_url::{Address, DatabaseUrl};
 use crate::env_file::Settings;
 use crate::problem::Problem;
@@ -34,20 +35,10 @@ pub(super) fn ways_out(problem: Problem, settings: &Settings<'_>, address: &Addr
     problem.remedy(format!("or {remedy}"))
 }
 
-pub(super) fn who_listens(address: &Address) -> String {
-    let port = address.port;
-    let command = if cfg!(target_os = "linux") {
-        format!("ss --listening --tcp --processes 'sport = :{port}'")
-    } else {
-        format!("lsof -nP -iTCP:{port} -sTCP:LISTEN")
-    };
-    format!("See which program listens there: {command}")
-}
-
 pub(super) fn port_taken(settings: &Settings<'_>) -> Problem {
     let address = &settings.first_url().address;
     let what = format!("Port {} is taken by another program.", address.port);
-    ways_out(Problem::unavailable(what).remedy(who_listens(address)), settings, address)
+    ways_out(Problem::unavailable(what).remedy(readiness::who_listens(address)), settings, address)
 }
 
 /// The problem that a URL names no password.
@@ -88,7 +79,7 @@ pub(super) fn stranger(url: &DatabaseUrl, provider: Provider, place: &str) -> Pr
     ))
     .detail("Nothing was made there, and nothing was changed.")
     .remedy(format!("Stop that server, or put another port into {variable}, then run this again"))
-    .remedy(who_listens(address))
+    .remedy(readiness::who_listens(address))
     .remedy(format!(
         "or leave those databases alone ({}), and make empty ones on the server that answers: \
          cargo xtask db-setup --server running",

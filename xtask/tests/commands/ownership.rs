@@ -177,6 +177,10 @@ fn a_checkout_that_is_moved_keeps_its_container() {
     );
     by_hand(&["up", "-d"]);
     assert!(by_hand(&["ps", "-q", "--no-trunc"]).trim().starts_with(id.trim()), "`up` made another container");
+    // A paused container accepts connections and sends nothing.
+    assert!(Command::new("docker").args(["pause", id]).output().unwrap().status.success());
+    there(&["db-setup", "--timeout", "10"]).code(0).lacks(["isn't this checkout's"]);
+    assert!(by_hand(&["ps", "-q", "--no-trunc"]).trim().starts_with(id.trim()), "the paused container was replaced");
     assert_eq!(std::fs::metadata(away.join("compose.override.yaml")).unwrap().mode() & 0o777, 0o600);
     by_hand(&["down"]);
     there(&["db-setup"]).code(0);

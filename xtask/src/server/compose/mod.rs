@@ -199,7 +199,11 @@ impl Compose {
         override_file::write(self, url);
         let deadline = if self.image_is_there { UP } else { PULL };
         let up = self.compose(deadline, Some(url)).args(["up", "-d", SERVICE]);
-        let ended = up.run(interrupt)?;
+        let mut ended = up.run(interrupt)?;
+        if ended.stderr.contains("paused container") {
+            self.compose(self.question, None).args(["unpause", SERVICE]).run(interrupt)?;
+            ended = up.run(interrupt)?;
+        }
         if !ended.status.success() {
             return Err(self.explain_up(&up, &ended, interrupt));
         }
@@ -223,7 +227,7 @@ impl Compose {
             Answer::Ready(version) => Ok(version),
             Answer::NoDatabase => Ok(String::new()),
             Answer::Refused(said) => Err(StartError::Failed(self.other_password(&said, url).into())),
-            answer @ (Answer::Never(_) | Answer::Nothing(_) | Answer::NotYet(_)) => {
+            answer @ (Answer::Never(_) | Answer::Stranger(_) | Answer::Nothing(_) | Answer::NotYet(_)) => {
                 let problem = Problem::unavailable(format!("PostgreSQL in the container can't be used: {answer}."));
                 Err(StartError::Failed(self.with_log(problem, interrupt).into()))
             }
