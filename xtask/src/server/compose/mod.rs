@@ -239,7 +239,7 @@ impl Compose {
     /// # Errors
     /// Compose fails, or doesn't end in time.
     pub(crate) fn stop(&self, interrupt: &Interrupt) -> Result<bool> {
-        if self.state(interrupt)? != "running" {
+        if !matches!(self.state(interrupt)?.as_str(), "running" | "paused") {
             return Ok(false);
         }
         let stop = self.compose(STOP, None).args(["stop", SERVICE]);
