@@ -130,7 +130,7 @@ fn the_reason_for_skipping_compose_is_shown() {
 fn a_workspace_without_a_compose_file_needs_no_docker() {
     let workspace = Workspace::generic().build();
     workspace.remove("compose.yaml");
-    workspace.run(&["db-setup", "--server", "compose"]).code(6).mentions(["compose.yaml"]);
+    workspace.run(&["db-setup", "--server", "compose"]).code(6).says(["git checkout -- compose.yaml"]);
     let run = workspace.xtask(&["db-setup"]);
     let run = if Docker::Plugin.missing().is_none() { Docker::Plugin.show(&workspace, run) } else { run };
     run.run().code(0);

@@ -2,7 +2,7 @@
 
 use crate::ladder::moved;
 use crate::support::fixture::{PASSWORD, ROLE};
-use crate::support::{Server, Workspace, sql};
+use crate::support::{Server, Workspace, set_up, sql};
 
 /// Starts a server that has the role with another password, or that doesn't have the role.
 fn refusing(role_exists: bool) -> (Server, Workspace) {
@@ -84,6 +84,24 @@ fn the_way_out_works() {
     server.create_role(ROLE, PASSWORD, "CREATEDB");
     workspace.run(&["db-setup"]).code(0);
     assert_eq!(sql::databases(&workspace.login("postgres")), ["journal", "library"]);
+}
+
+/// A database that nobody may connect to, and one that this role may not. The statements in the messages are the way out.
+#[test]
+fn the_way_into_a_closed_database_works() {
+    let (server, workspace) = set_up();
+    let grant = format!("GRANT CONNECT ON DATABASE \"library\" TO \"{ROLE}\";");
+    let allow = "ALTER DATABASE \"library\" ALLOW_CONNECTIONS true;";
+    let closed = [
+        ("ALTER DATABASE library ALLOW_CONNECTIONS false".to_owned(), allow),
+        (format!("REVOKE CONNECT ON DATABASE library FROM PUBLIC, {ROLE}"), grant.as_str()),
+    ];
+    for (close, way_in) in closed {
+        server.execute("postgres", &close);
+        workspace.run(&["db-verify"]).code(6).says(["library (127.0.0.1:", "psql -h 127.0.0.1", way_in]);
+        server.execute("postgres", way_in);
+        workspace.run(&["db-verify"]).code(0);
+    }
 }
 
 /// The URLs name two roles. The server wasn't started by xtask, and doesn't have the second role.
