@@ -1,5 +1,5 @@
 //! The files that a checkout has on this machine: a folder for its private cluster, a cache that all checkouts of this
-//! user share, and a lock that lets one run at a time set up the checkout.
+//! user share, and a lock that lets one run at a time set up the checkout. And the names by which others know a checkout.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -122,6 +122,27 @@ pub(crate) fn unique_name(root: &Path) -> String {
     let plain = plain.trim_matches('-');
     let hash = fnv1a(root.as_os_str().as_encoded_bytes());
     format!("{}-{:08x}", if plain.is_empty() { "checkout" } else { plain }, hash >> 32)
+}
+
+/// The branch that is checked out at `root`, if git knows one.
+pub(crate) fn branch(root: &Path) -> Option<String> {
+    let git = root.ancestors().map(|folder| folder.join(".git")).find(|git| git.exists())?;
+    let folder = match std::fs::read_to_string(&git) {
+        // In a worktree, it is a file that names a folder of the repository.
+        Ok(text) => git.parent()?.join(text.trim().strip_prefix("gitdir: ")?),
+        Err(_) => git,
+    };
+    let head = std::fs::read_to_string(folder.join("HEAD")).ok()?;
+    head.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
+}
+
+/// The name of this machine. It is empty if the system tells none.
+pub(crate) fn machine() -> String {
+    #[cfg(unix)]
+    let name = nix::unistd::gethostname().ok();
+    #[cfg(not(unix))]
+    let name = std::env::var_os("COMPUTERNAME");
+    name.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The FNV-1a hash, <http://www.isthe.com/chongo/tech/comp/fnv/>. Names must stay the same with every release of Rust,

@@ -85,6 +85,10 @@ pub(crate) struct DbSetup {
     /// Also make and migrate databases on a host that isn't this machine
     #[arg(long)]
     pub(crate) allow_remote: bool,
+
+    /// Use databases that belong to another checkout, from now on
+    #[arg(long)]
+    pub(crate) share: bool,
 }
 
 #[derive(Args)]

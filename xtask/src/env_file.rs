@@ -178,6 +178,25 @@ impl<'w> Settings<'w> {
         self.new_file = Some(new_file);
     }
 
+    /// The command with which a user changes the port in the URLs of a server, in an `.env` that this program never
+    /// changes. There is none if the file writes a URL in an unusual way.
+    pub(crate) fn command_for_port(&self, from: &Address, port: u16) -> Option<String> {
+        let text = std::fs::read_to_string(self.targets.first()?.root.join(FILE)).ok()?;
+        let old = format!(":{}/", from.port);
+        let mut command = "sed -i.old".to_owned();
+        for url in self.urls().filter(|url| url.address.same_server(from)) {
+            let start = format!("{}=", url.variable);
+            let lines: Vec<_> = text.lines().filter(|line| line.contains(&start)).collect();
+            let is_plain = |line: &&str| line.starts_with(&start) && line.matches(&old).count() == 1;
+            if !cfg!(unix) || lines.is_empty() || !lines.iter().all(is_plain) {
+                return None;
+            }
+            command.push_str(&format!(" -e '/^{start}/s|{old}|:{port}/|'"));
+        }
+        // The old file has a password in it, and git may not ignore it.
+        Some(format!("{command} {FILE} && rm {FILE}.old"))
+    }
+
     /// Writes `.env`, if there is none or it gets another port.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ mod report;
 mod runtime;
 mod server;
 mod setup;
+mod stamp;
 mod target;
 mod tool;
 mod workspace;

@@ -14,7 +14,7 @@ use crate::env_file::{CONTRACT, FILE, Settings, Written};
 use crate::interrupt;
 use crate::problem::Problem;
 use crate::report::{Outcome, Step, count};
-use crate::server::{Choice, Ladder, Look, Provider, Record, Server};
+use crate::server::{Choice, Ladder, Look, Provider, Record, Server, own_server};
 use crate::target::Target;
 
 /// How databases are set up.
@@ -26,6 +26,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) patience: Duration,
     /// Whether databases may be made and migrated on a host that isn't this machine.
     pub(crate) allow_remote: bool,
+    /// Whether databases of other checkouts are used, from now on.
+    pub(crate) share: bool,
     /// Whether a database that equals the result of the migrations is accepted, even if the committed schema file is
     /// stale.
     pub(crate) accept_stale_file: bool,
@@ -39,7 +41,11 @@ impl Setup<'_> {
     pub(crate) async fn run(&self) -> Result<()> {
         let run = session::name_of_run(session::MIGRATOR);
         let mut touched = Vec::new();
-        let result = self.context.interrupt.guard(self.steps(&run, &mut touched)).await;
+        let work = async {
+            while self.steps(&run, &mut touched).await? == Ended::TooLate {}
+            Ok(())
+        };
+        let result = self.context.interrupt.guard(work).await;
         if result.as_ref().is_err_and(interrupt::is_interruption) && !touched.is_empty() {
             return Err(cancel(&touched, &run)
                 .await
@@ -54,20 +60,24 @@ impl Setup<'_> {
     }
 
     /// Sets `touched` before the first statement that writes, because Ctrl-C must cancel statements from then on.
-    async fn steps<'w>(&'w self, run: &str, touched: &mut Vec<Target<'w>>) -> Result<()> {
+    async fn steps<'w>(&'w self, run: &str, touched: &mut Vec<Target<'w>>) -> Result<Ended> {
         let Context { workspace, reporter, interrupt } = self.context;
         let root = workspace.root.as_path();
-        let Some(Begun { mut settings, settings_step, server_step }) = self.begin().await? else { return Ok(()) };
+        let Some(Begun { mut settings, settings_step, server_step }) = self.begin(false).await? else {
+            return Ok(Ended::Done);
+        };
         let checkout = CheckoutLock::take(root, self.patience, reporter, interrupt)?;
         if settings.new_file.is_some() {
             // Another run may have made the file while this one waited.
             settings = Settings::of(workspace)?;
         }
         let ladder = self.ladder();
-        let server = match ladder.look(&mut settings, &server_step).await? {
+        let mut server = match ladder.look(&mut settings, &server_step).await? {
             Look::Found(server) => server,
             Look::ToStart(skipped) => ladder.start(&mut settings, skipped, &server_step).await?,
         };
+        // The user has said so, whatever becomes of the migrations.
+        Record::share(root, std::mem::take(&mut server.others))?;
         // Only now is it known that the URLs lead to a server. A file that is there is the user's from then on.
         let written = settings.write_file(root, &checkout::make_state_dir(root)?)?;
         end_settings(settings_step, written, &settings);
@@ -76,10 +86,17 @@ impl Setup<'_> {
 
         touched.clone_from(&settings.targets);
         let Self { context, patience, accept_stale_file, .. } = *self;
-        let ready = Goal { context, targets: &settings.targets, run, patience, accept_stale_file }.reach().await?;
+        let claim = Record::claim(root, server.is_own);
+        let own_way = own_server(&settings, &server.address);
+        let (targets, claim, own_way) = (settings.targets.as_slice(), &claim, own_way.as_str());
+        let ready = Goal { context, targets, run, patience, claim, own_way, accept_stale_file }.reach().await;
+        if ready.is_err() && ladder.may_go_elsewhere(&settings, &server.address) && ladder.is_late(&settings).await {
+            return Ok(Ended::TooLate);
+        }
+        let ready = ready?;
         self.keep_record(&ladder, &server).await?;
         ready.show(reporter);
-        Ok(())
+        Ok(Ended::Done)
     }
 
     /// Writes down which server has the databases. A server that answered may be one that a killed run had started.
@@ -106,7 +123,7 @@ impl Setup<'_> {
     }
 
     async fn plan_steps(&self) -> Result<()> {
-        let Some(Begun { mut settings, settings_step, server_step }) = self.begin().await? else { return Ok(()) };
+        let Some(Begun { mut settings, settings_step, server_step }) = self.begin(true).await? else { return Ok(()) };
         let reporter = self.context.reporter;
         if settings.new_file.is_some() {
             let variables = count(settings.required, "variable");
@@ -135,21 +152,28 @@ impl Setup<'_> {
     }
 
     /// Reads the settings, and looks whether everything is set up and proven already. If so, it shows the databases and
-    /// returns `None`.
-    async fn begin(&self) -> Result<Option<Begun<'_>>> {
+    /// returns `None`. Unless this is a dry run, databases without a stamp get this checkout's.
+    async fn begin(&self, dry_run: bool) -> Result<Option<Begun<'_>>> {
         let Context { workspace, reporter, .. } = self.context;
         let mut settings_step = reporter.step("settings");
         let settings = Settings::of(workspace)?;
         settings_step.stop_clock();
         let mut server_step = reporter.step("server");
+        let claim = Record::claim(&workspace.root, false);
         if self.may_only_look(&settings)
-            && let Some(ready) = converge::already_there(&settings.targets, self.patience).await?
+            && let Some(ready) =
+                converge::already_there(&settings.targets, self.patience, &claim, reporter, dry_run).await?
         {
             server_step.stop_clock();
             end_settings(settings_step, Written::Nothing, &settings);
             server_step.end(Outcome::Unchanged, &format!("{} answers", ready.server));
             ready.show(reporter);
-            reporter.note("There was nothing to do, and nothing was changed.");
+            let stamped = ready.stamped.join(" and ");
+            reporter.note(&if stamped.is_empty() {
+                "There was nothing to do, and nothing was changed.".to_owned()
+            } else {
+                format!("There was nothing to do, except to write down in {stamped} that it belongs to this checkout.")
+            });
             return Ok(None);
         }
         self.refuse_remote(&settings)?;
@@ -157,7 +181,7 @@ impl Setup<'_> {
     }
 
     fn ladder(&self) -> Ladder<'_> {
-        Ladder::new(self.context, self.choice, self.patience)
+        Ladder::new(self.context, self.choice, self.patience, self.share)
     }
 
     fn may_only_look(&self, settings: &Settings<'_>) -> bool {
@@ -175,6 +199,14 @@ impl Setup<'_> {
             .remedy("or change the URLs to localhost.")
             .into())
     }
+}
+
+/// How the work ended.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    Done,
+    /// While this run waited, another checkout has made the databases, and this one may still take another port.
+    TooLate,
 }
 
 /// The settings of a run that has something to do, and its steps that are under way.

@@ -9,13 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top to the bottom. `docs/architecture.md` says what each module is for.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
     &["main"],
     &["commands"],
     &["cli"],
     &["ci"],
     &["queries", "setup"],
     &["database", "server"],
+    &["stamp"],
     &["connection"],
     &["env_file", "tool"],
     &["context", "main_branch", "target"],

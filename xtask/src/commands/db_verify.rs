@@ -15,6 +15,7 @@ use crate::env_file::Settings;
 use crate::interrupt;
 use crate::problem::{Exit, Problem, Problems};
 use crate::report::{Outcome, count};
+use crate::server::Record;
 use crate::target::Target;
 
 /// Runs the command. Returns lines that say what to type next.
@@ -56,7 +57,10 @@ impl One<'_> {
             Opened::Missing => return Err(session::unavailable(url, &Answer::NoDatabase).into()),
             Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
         };
-        let rows = deadline::without_changes(self.target, history::read(&mut connection, &database.history)).await?;
+        let read = history::read(&mut connection, &database.history);
+        let (rows, found) = deadline::without_changes(self.target, read).await?;
+        let whose = Record::claim(self.target.root, false).whose(found.stamp(), &url.address);
+        whose.note(&url.database).into_iter().for_each(|note| self.context.reporter.note(&note));
         let history = History::compare(database, &rows);
         if let Some(problem) = history.problem(self.target, self.context.interrupt) {
             return Err(problem.into());

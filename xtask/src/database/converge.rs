@@ -23,6 +23,7 @@ use crate::database_url::DatabaseUrl;
 use crate::migrations::MigrationFile;
 use crate::problem::{Exit, Problem, Problems};
 use crate::report::{Outcome, Reporter, Step, count, human};
+use crate::stamp::{self, Claim, Found, Stamp, Whose};
 use crate::target::Target;
 use crate::workspace::Database;
 
@@ -37,6 +38,10 @@ pub(crate) struct Goal<'a> {
     pub(crate) run: &'a str,
     /// How long this run waits for another run.
     pub(crate) patience: Duration,
+    /// Which databases this checkout takes for its own.
+    pub(crate) claim: &'a Claim,
+    /// The way to databases of its own, for the message that these are another checkout's.
+    pub(crate) own_way: &'a str,
     /// Whether databases that equal the result of the migrations are accepted, even if the committed file is stale.
     pub(crate) accept_stale_file: bool,
 }
@@ -46,6 +51,8 @@ pub(crate) struct Ready {
     /// The server, such as `PostgreSQL 15.18 at localhost:5432`.
     pub(crate) server: String,
     databases: Vec<Proven>,
+    /// The databases that got this checkout's stamp, although nothing else was to be done.
+    pub(crate) stamped: Vec<String>,
 }
 
 /// A database that is proven.
@@ -76,26 +83,54 @@ impl Ready {
     }
 }
 
-/// Returns the databases if all of them are migrated and proven already. Nothing is written, and no lock is taken.
-/// Something silent at the address is waited for at most as long as `patience`.
+/// Returns the databases if all of them are migrated and proven already, and aren't another checkout's. No lock is taken,
+/// and nothing is written, except for the stamps of databases that have none. Something silent at the address is waited
+/// for at most as long as `patience`.
 ///
 /// # Errors
 /// A query fails in a way that a setup would not fix.
-pub(crate) async fn already_there(targets: &[Target<'_>], patience: Duration) -> Result<Option<Ready>> {
-    let looks = join_all(targets.iter().map(|target| look(target, patience)));
-    let mut databases = Vec::new();
-    let mut server = String::new();
+pub(crate) async fn already_there(
+    targets: &[Target<'_>],
+    patience: Duration,
+    claim: &Claim,
+    reporter: &Reporter,
+    dry_run: bool,
+) -> Result<Option<Ready>> {
+    let looks = join_all(targets.iter().map(|target| look(target, patience, claim)));
+    let mut all = Vec::new();
     for looked in looks.await {
-        let Some((proven, version)) = looked? else {
-            return Ok(None);
-        };
-        server = version;
-        databases.push(proven);
+        let Some(looked) = looked? else { return Ok(None) };
+        all.push(looked);
     }
-    Ok(Some(Ready { server, databases }))
+    let mut ready = Ready { server: String::new(), databases: Vec::new(), stamped: Vec::new() };
+    for Looked { proven, server, note, unstamped } in all {
+        let mut note = note;
+        if let Some((mut connection, found, from)) = unstamped {
+            let is_ours = !dry_run && found.write(&mut connection, claim, &proven.database).await;
+            session::close(connection).await;
+            if is_ours {
+                ready.stamped.push(proven.database.clone());
+                note = from.map(|from| stamp::taken(&proven.database, &from));
+            }
+        }
+        note.into_iter().for_each(|note| reporter.note(&note));
+        ready.server = server;
+        ready.databases.push(proven);
+    }
+    Ok(Some(ready))
 }
 
-async fn look(target: &Target<'_>, patience: Duration) -> Result<Option<(Proven, String)>> {
+/// A database that is migrated and proven already.
+struct Looked {
+    proven: Proven,
+    server: String,
+    /// A line about whose it is.
+    note: Option<String>,
+    /// A session that may write this checkout's stamp into it, with the stamp that it has now.
+    unstamped: Option<(PgConnection, Found, Option<Stamp>)>,
+}
+
+async fn look(target: &Target<'_>, patience: Duration, claim: &Claim) -> Result<Option<Looked>> {
     let Target { database, url, .. } = target;
     let started = Instant::now();
     let Opened::Session(mut connection) = session::open_within(patience, url.options(session::READER)).await else {
@@ -105,14 +140,24 @@ async fn look(target: &Target<'_>, patience: Duration) -> Result<Option<(Proven,
         .server_version_num()
         .map_or_else(String::new, |number| format!(" {}.{}", number / 10_000, number % 10_000));
     let limit = deadline::for_an_answer(patience);
-    let rows = deadline::within(limit, &url.address, history::read(&mut connection, &database.history)).await?;
+    let read = history::read(&mut connection, &database.history);
+    let (rows, found) = deadline::within(limit, &url.address, read).await?;
+    let whose = claim.whose(found.stamp(), &url.address);
     let history = History::compare(database, &rows);
-    if !history.pending.is_empty() || history.differs() {
+    if !history.pending.is_empty() || history.differs() || matches!(whose, Whose::Others(_)) {
         return Ok(None);
     }
     let measured = proof::measure(&mut connection, &database.history);
     let measured = deadline::within(limit, &url.address, measured).await?;
-    session::close(connection).await;
+    let mut note = None;
+    let unstamped = match whose {
+        Whose::Free(from) if url.address.is_loopback() && found.may_write => Some((connection, found, from)),
+        whose => {
+            session::close(connection).await;
+            note = whose.note(&url.database);
+            None
+        }
+    };
     match proof::compare(target, &measured) {
         Ok(differences) if differences.is_empty() => {}
         _ => return Ok(None),
@@ -125,7 +170,7 @@ async fn look(target: &Target<'_>, patience: Duration) -> Result<Option<(Proven,
         took: started.elapsed(),
         done: None,
     };
-    Ok(Some((proven, format!("PostgreSQL{version} at {}", url.address))))
+    Ok(Some(Looked { proven, server: format!("PostgreSQL{version} at {}", url.address), note, unstamped }))
 }
 
 /// A database that is being set up.
@@ -133,6 +178,7 @@ struct Open<'a> {
     target: &'a Target<'a>,
     connection: PgConnection,
     rows: Vec<history::Applied>,
+    found: Found,
     made: bool,
     step: Step<'a>,
 }
@@ -144,6 +190,7 @@ impl<'a> Goal<'a> {
     /// All problems of all databases, and the state that each is in.
     pub(crate) async fn reach(&self) -> Result<Ready> {
         let mut locks = self.lock_servers().await?;
+        self.refuse_others(&mut locks).await?;
         for lock in &mut locks {
             let (limit, address) = (deadline::for_an_answer(self.patience), lock.address().clone());
             let swept = scratch::sweep(lock.connection(), self.targets);
@@ -164,6 +211,17 @@ impl<'a> Goal<'a> {
             lock.release().await;
         }
         result
+    }
+
+    /// Refuses databases of other checkouts. Another run may have made them while this one waited for the lock.
+    async fn refuse_others(&self, locks: &mut [SetupLock]) -> Result<()> {
+        let mut others = Vec::new();
+        for lock in locks {
+            let (limit, address) = (deadline::for_an_answer(self.patience), lock.address().clone());
+            let asked = self.claim.others(lock.connection(), self.targets, &address);
+            others.extend(deadline::within(limit, &address, asked).await?);
+        }
+        if others.is_empty() { Ok(()) } else { Err(stamp::refusal(&others, self.own_way).into()) }
     }
 
     /// Reaches the goal, unless the watch ends the work first.
@@ -227,6 +285,7 @@ impl<'a> Goal<'a> {
             problems.0.extend(history.pending.iter().filter(has_none).map(|file| empty(file)));
         }
         problems.into_result()?;
+        join_all(opened.iter_mut().map(|open| self.stamp(open))).await;
 
         let mut databases = Vec::new();
         let mut problems = Problems::default();
@@ -248,7 +307,7 @@ impl<'a> Goal<'a> {
             }
         }
         problems.into_result()?;
-        Ok(Ready { server: String::new(), databases })
+        Ok(Ready { server: String::new(), databases, stamped: Vec::new() })
     }
 
     /// Makes the database if it is missing, ends the sessions that earlier runs left in it, and reads its history.
@@ -283,8 +342,29 @@ impl<'a> Goal<'a> {
             }
             history::read(&mut connection, &database.history).await
         };
-        let rows = deadline::within(limit, &url.address, prepared).await?;
-        Ok(Open { target, connection, rows, made, step })
+        let (rows, found) = deadline::within(limit, &url.address, prepared).await?;
+        Ok(Open { target, connection, rows, found, made, step })
+    }
+
+    /// Writes this checkout's stamp into a database that nobody has, or that this run is about to migrate. A lost connection
+    /// is left to the work that follows.
+    async fn stamp(&self, open: &mut Open<'_>) {
+        let Open { target: Target { database, url, .. }, connection, rows, found, made, .. } = open;
+        let whose = self.claim.whose(found.stamp(), &url.address);
+        let from = match &whose {
+            Whose::Free(from) if *made || url.address.is_loopback() => from.clone(),
+            Whose::Ours if !History::compare(database, rows).pending.is_empty() => None,
+            _ => {
+                whose.note(&url.database).into_iter().for_each(|note| self.context.reporter.note(&note));
+                return;
+            }
+        };
+        let work = async { anyhow::Ok(found.write(connection, self.claim, url.kept_name()).await) };
+        let limit = deadline::for_an_answer(self.patience);
+        let is_written = deadline::within(limit, &url.address, work).await.unwrap_or(false);
+        if let Some(from) = from.filter(|_| is_written) {
+            self.context.reporter.note(&stamp::taken(&url.database, &from));
+        }
     }
 
     /// Migrates and proves a database. Returns the result, and a line about the state of the database.
@@ -294,7 +374,7 @@ impl<'a> Goal<'a> {
         holders: &[Holder],
         under_way: &UnderWay,
     ) -> (String, Result<Proven>) {
-        let Open { target, mut connection, rows, made, step } = open;
+        let Open { target, mut connection, rows, made, step, .. } = open;
         let Target { database, url, .. } = target;
         let started = Instant::now();
         let history = History::compare(database, &rows);

@@ -3,6 +3,7 @@
 mod differences;
 
 use anyhow::Result;
+use futures_util::StreamExt;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -10,6 +11,7 @@ use self::differences::{Difference, Later};
 use crate::interrupt::Interrupt;
 use crate::migrations::MigrationFile;
 use crate::problem::Problem;
+use crate::stamp::{COMMENT, Found};
 use crate::target::Target;
 use crate::workspace::{Database, HistoryTable};
 
@@ -31,28 +33,34 @@ pub(crate) struct History<'a> {
     differences: Vec<Difference<'a>>,
 }
 
-/// Reads the history. It is empty in a database that was never migrated.
+/// Reads the history, which is empty in a database that was never migrated, and the comment of the database.
 ///
 /// # Errors
 /// The table exists but isn't sqlx's, or it can't be read.
-pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) -> Result<Vec<Applied>> {
-    let statement =
-        format!("SELECT version, description, encode(checksum, 'hex'), success FROM {} ORDER BY version", table.name);
-    // The simple protocol takes one round trip, and sends values as text.
-    let rows = match sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(connection).await {
-        Ok(rows) => rows,
-        // The table or its schema doesn't exist.
-        Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "3F000")) => {
-            return Ok(Vec::new());
+pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) -> Result<(Vec<Applied>, Found)> {
+    // The simple protocol takes one round trip for both, and sends values as text.
+    let statements = format!(
+        "{COMMENT}; SELECT version, description, encode(checksum, 'hex'), success FROM {} ORDER BY version",
+        table.name
+    );
+    let mut answers = sqlx::raw_sql(AssertSqlSafe(statements)).fetch(connection);
+    let found = Found::of(&answers.next().await.ok_or(sqlx::Error::RowNotFound)??)?;
+    let mut rows = Vec::new();
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(row) => rows.push(row),
+            // The table or its schema doesn't exist.
+            Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "3F000")) => break,
+            Err(error @ sqlx::Error::Io(_)) => return Err(error.into()),
+            Err(error) => {
+                return Err(Problem::failed(format!("The history table {} can't be read: {error}.", table.name))
+                    .detail("It has to be the table that sqlx makes: version, description, success, checksum, …")
+                    .into());
+            }
         }
-        Err(error @ sqlx::Error::Io(_)) => return Err(error.into()),
-        Err(error) => {
-            return Err(Problem::failed(format!("The history table {} can't be read: {error}.", table.name))
-                .detail("It has to be the table that sqlx makes: version, description, success, checksum, …")
-                .into());
-        }
-    };
-    rows.iter()
+    }
+    let applied: Result<_> = rows
+        .iter()
         .map(|row| {
             let checksum: String = row.try_get(2)?;
             Ok(Applied {
@@ -62,7 +70,8 @@ pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) ->
                 finished: row.try_get(3)?,
             })
         })
-        .collect()
+        .collect();
+    Ok((applied?, found))
 }
 
 impl<'a> History<'a> {

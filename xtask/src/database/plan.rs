@@ -23,7 +23,7 @@ pub(crate) async fn show(targets: &[Target<'_>], context: Context<'_>) -> Result
             step.end(Outcome::Done, &format!("would make {} and apply {}", url.database, all.join(", ")));
             continue;
         };
-        let rows = history::read(&mut connection, &database.history).await?;
+        let (rows, _) = history::read(&mut connection, &database.history).await?;
         session::close(connection).await;
         let history = History::compare(database, &rows);
         if let Some(problem) = history.problem(target, context.interrupt) {

@@ -23,13 +23,15 @@ pub(crate) struct Ladder<'a> {
     pub(crate) choice: Choice,
     /// How long a server may take to become ready.
     pub(crate) patience: Duration,
+    /// Whether databases of other checkouts are used, from now on.
+    pub(super) share: bool,
     /// What this run knows about compose. A Docker that hangs is asked only once.
     compose: OnceCell<Result<Compose, Unusable>>,
 }
 
 impl<'a> Ladder<'a> {
-    pub(crate) fn new(context: Context<'a>, choice: Choice, patience: Duration) -> Self {
-        Self { context, choice, patience, compose: OnceCell::new() }
+    pub(crate) fn new(context: Context<'a>, choice: Choice, patience: Duration, share: bool) -> Self {
+        Self { context, choice, patience, share, compose: OnceCell::new() }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -191,7 +193,7 @@ impl<'a> Ladder<'a> {
         };
         roles::let_in(&mut superuser, settings.urls()).await?;
         session::close(superuser).await;
-        Ok(Server { provider, address: url.address.clone(), version })
+        Ok(Server { provider, address: url.address.clone(), version, is_own: true, others: Vec::new() })
     }
 
     /// Returns compose, or the reason why it can't be used.

@@ -7,17 +7,17 @@ use anyhow::Result;
 use super::compose::Unusable;
 use super::ladder::Ladder;
 #[cfg(unix)]
-use super::local::{self, Cluster};
+use super::local::Cluster;
 use super::no_server::{self, Skipped};
-use super::{Choice, Provider, Server, roles};
+use super::{Choice, PORTS, Provider, Record, Server, free_port, roles};
 use crate::connection::readiness::{self, Answer};
+use crate::connection::{deadline, session};
 use crate::database_url::{Address, DatabaseUrl};
 use crate::env_file::{FILE, Settings};
 use crate::problem::Problem;
 use crate::report::Step;
-
-/// How many ports above the wanted one are tried.
-const PORTS: u16 = 100;
+use crate::stamp::{self, Other};
+use crate::target::Target;
 
 /// The result of the look at the URLs' address.
 pub(crate) enum Look {
@@ -35,6 +35,55 @@ impl Ladder<'_> {
     /// A server is there but can't be used, because it refuses the login or isn't PostgreSQL. Or no server is there,
     /// and this program may not start one at that address.
     pub(crate) async fn look(&self, settings: &mut Settings<'_>, step: &Step<'_>) -> Result<Look> {
+        let look = self.look_for_server(settings, step).await?;
+        let Look::Found(mut server) = look else { return Ok(look) };
+        let others = self.others(settings).await;
+        let Some(first) = others.first() else { return Ok(Look::Found(server)) };
+        if self.started(&server.address).await?.is_some() {
+            server.is_own = true;
+        } else if self.share {
+            server.others = others.into_iter().map(|other| other.stamp.checkout).collect();
+        } else {
+            let address = server.address;
+            let why = format!("The databases at {address} belong to the checkout {}", first.stamp);
+            if self.may_go_elsewhere(settings, &address) {
+                let remedy = "To share those databases on purpose: cargo xtask db-setup --share".to_owned();
+                return self.to_another_port(settings, &address, why, remedy);
+            }
+            return Err(stamp::refusal(&others, &no_server::own_server(settings, &address)).into());
+        }
+        Ok(Look::Found(server))
+    }
+
+    /// The databases at the URLs that belong to other checkouts. A server that can't be asked is left to the work that
+    /// follows.
+    async fn others(&self, settings: &Settings<'_>) -> Vec<Other> {
+        let claim = Record::claim(self.root(), false);
+        let mut others = Vec::new();
+        let mut asked: Vec<&Address> = Vec::new();
+        for Target { url, .. } in &settings.targets {
+            if asked.iter().any(|address| address.same_server(&url.address)) {
+                continue;
+            }
+            asked.push(&url.address);
+            let ask = async {
+                let mut connection = session::maintenance(url, session::READER).await?;
+                let found = claim.others(&mut connection, &settings.targets, &url.address).await?;
+                session::close(connection).await;
+                Ok::<_, anyhow::Error>(found)
+            };
+            let limit = deadline::for_an_answer(self.patience);
+            others.extend(deadline::within(limit, &url.address, ask).await.unwrap_or_default());
+        }
+        others
+    }
+
+    /// Whether another checkout has made databases at the URLs since this run looked there.
+    pub(crate) async fn is_late(&self, settings: &Settings<'_>) -> bool {
+        !self.others(settings).await.is_empty()
+    }
+
+    async fn look_for_server(&self, settings: &mut Settings<'_>, step: &Step<'_>) -> Result<Look> {
         let first = settings.first_url().clone();
         let address = first.address.clone();
         let other = settings.urls().find(|url| !url.address.same_server(&address)).cloned();
@@ -186,46 +235,49 @@ impl Ladder<'_> {
         why: String,
         problem: Problem,
     ) -> Result<Look> {
-        let is_local = address.is_loopback() && !address.is_socket();
-        let has_data_there = self.record().uses_running(address);
-        if self.choice != Choice::Auto || !settings.may_choose_port() || !is_local || has_data_there {
+        if !self.may_go_elsewhere(settings, address) {
             return Err(no_server::ways_out(problem, settings, address).into());
         }
+        let remedy = format!("Change the URLs in {FILE} to a login that works there.");
+        self.to_another_port(settings, address, why, remedy)
+    }
+
+    /// Whether this checkout may leave the server at the address, and have one of its own on another port.
+    pub(crate) fn may_go_elsewhere(&self, settings: &Settings<'_>, address: &Address) -> bool {
+        let is_local = address.is_loopback() && !address.is_socket();
+        let has_data_there = self.record().uses_running(address);
+        self.choice == Choice::Auto && settings.may_choose_port() && is_local && !has_data_there
+    }
+
+    /// Leaves the server at the address alone, for the reason `why`. `remedy` is the way to use it all the same.
+    fn to_another_port(
+        &self,
+        settings: &mut Settings<'_>,
+        address: &Address,
+        why: String,
+        remedy: String,
+    ) -> Result<Look> {
         let port = self.another_port(settings, address)?;
         self.context.reporter.note(&format!("{why}."));
         self.context.reporter.note(&format!(
             "That server isn't this checkout's, so port {port} is used instead, in {}.",
             settings.names()
         ));
-        let unusable = Unusable { why, remedy: format!("Change the URLs in {FILE} to a login that works there.") };
+        let unusable = Unusable { why, remedy };
         Ok(Look::ToStart(vec![Skipped { provider: Provider::Running, unusable }]))
     }
 
-    #[cfg(unix)]
     pub(super) fn another_port(&self, settings: &mut Settings<'_>, address: &Address) -> Result<u16> {
-        let free = |port: &u16| local::port_is_free(&Address { host: address.host.clone(), port: *port });
-        let from = address.port.saturating_add(1);
-        let port = (from..=from.saturating_add(PORTS)).find(free).ok_or_else(|| {
-            Problem::unavailable(format!(
-                "The ports from {} to {} are all taken.",
-                address.port,
-                from.saturating_add(PORTS)
-            ))
+        let port = free_port(address).ok_or_else(|| {
+            Problem::unavailable(format!("Port {} and the {PORTS} ports above it are all taken.", address.port))
         })?;
-        settings.set_port(address, port);
-        Ok(port)
-    }
-
-    #[cfg(not(unix))]
-    pub(super) fn another_port(&self, settings: &mut Settings<'_>, address: &Address) -> Result<u16> {
-        let port = address.port.saturating_add(1);
         settings.set_port(address, port);
         Ok(port)
     }
 }
 
 fn running(address: Address, version: String) -> Server {
-    Server { provider: Provider::Running, address, version }
+    Server { provider: Provider::Running, address, version, is_own: false, others: Vec::new() }
 }
 
 /// Returns the reason why a wait failed. Ctrl-C stays an error.

@@ -13,19 +13,23 @@ mod no_server;
 mod record;
 mod roles;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use self::compose::Unusable;
 pub(crate) use self::ladder::Ladder;
 pub(crate) use self::look::Look;
+pub(crate) use self::no_server::own_server;
 pub(crate) use self::record::Record;
 use crate::database_url::Address;
 use crate::problem::Problem;
 
 /// The oldest major version of PostgreSQL that migrations are written for.
 pub(crate) const OLDEST: u32 = 15;
+
+/// How many ports above the wanted one are tried.
+const PORTS: u16 = 100;
 
 /// The provider that the user wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -58,6 +62,10 @@ pub(crate) struct Server {
     pub(crate) address: Address,
     /// The version, such as `15.18`. It is empty if the server wasn't asked yet.
     pub(crate) version: String,
+    /// Whether it belongs to this checkout, which may have started it in an earlier run.
+    pub(crate) is_own: bool,
+    /// The checkouts that the databases there belong to, if this one shares them from now on.
+    pub(crate) others: Vec<PathBuf>,
 }
 
 /// The reason why a provider started no server.
@@ -91,6 +99,16 @@ impl Provider {
             Self::Local => "local",
         }
     }
+}
+
+/// Returns the first port above the address's one that nothing listens on.
+pub(crate) fn free_port(address: &Address) -> Option<u16> {
+    let from = address.port.saturating_add(1);
+    #[cfg(unix)]
+    let is_free = |port: &u16| local::port_is_free(&Address { host: address.host.clone(), port: *port });
+    #[cfg(not(unix))]
+    let is_free = |_: &u16| true;
+    (from..from.saturating_add(PORTS)).find(is_free)
 }
 
 /// Returns whether this checkout has a private cluster, whether its server runs or not.

@@ -1,7 +1,7 @@
 //! The problems of a run that finds no server to use, with the ways to fix them.
 
-use super::Provider;
 use super::compose::Unusable;
+use super::{Provider, free_port};
 use crate::connection::readiness;
 use crate::database_url::{Address, DatabaseUrl};
 use crate::env_file::Settings;
@@ -25,14 +25,27 @@ pub(super) fn not_startable(settings: &Settings<'_>) -> Problem {
 
 /// Adds a remedy to a problem with the server that is there: how to get another server for this checkout.
 pub(super) fn ways_out(problem: Problem, settings: &Settings<'_>, address: &Address) -> Problem {
-    let remedy = if !settings.urls_from_file {
-        "let db-setup choose the port: remove the URLs from the environment, and leave --server at auto.".to_owned()
-    } else {
-        let variables: Vec<_> = settings.urls().map(|url| url.variable.as_str()).collect();
-        let (variables, port) = (variables.join(" and "), address.port.saturating_add(1));
-        format!("use a server of your own: put a free port, such as {port}, into {variables} and run this again.")
-    };
-    problem.remedy(format!("or {remedy}"))
+    problem.remedy(format!("or {}", own_server(settings, address)))
+}
+
+/// How to get a server and databases of this checkout's own, in place of what is at the address.
+pub(crate) fn own_server(settings: &Settings<'_>, address: &Address) -> String {
+    if !settings.urls_from_file {
+        return "let db-setup choose the port: remove the URLs from the environment, and leave --server at auto."
+            .to_owned();
+    }
+    if settings.may_choose_port() {
+        return "use a server of your own, on another port: cargo xtask db-setup --server compose, or cargo xtask \
+                db-setup --server local"
+            .to_owned();
+    }
+    let port = free_port(address).unwrap_or(address.port);
+    if let Some(command) = settings.command_for_port(address, port) {
+        return format!("use a server of your own, on another port: {command} && cargo xtask db-setup");
+    }
+    let variables: Vec<_> = settings.urls().map(|url| url.variable.as_str()).collect();
+    let variables = variables.join(" and ");
+    format!("use a server of your own: put a free port, such as {port}, into {variables} and run this again.")
 }
 
 pub(super) fn port_taken(settings: &Settings<'_>) -> Problem {

@@ -9,6 +9,7 @@ use super::Provider;
 use crate::checkout;
 use crate::database_url::Address;
 use crate::problem::Problem;
+use crate::stamp::Claim;
 
 /// The file, in the folder of the checkout's state. It has a line for each value: `key=value`.
 const FILE: &str = "server";
@@ -24,6 +25,8 @@ pub(crate) struct Record {
     compose: Option<String>,
     /// The folder of the private cluster, if it isn't in the folder of the checkout's state.
     local: Option<PathBuf>,
+    /// The checkouts whose databases this one shares on purpose.
+    shares: Vec<PathBuf>,
 }
 
 impl Record {
@@ -40,6 +43,7 @@ impl Record {
                 Some(("running", address)) => record.running = Some(address.to_owned()),
                 Some(("compose", project)) => record.compose = Some(project.to_owned()),
                 Some(("local", folder)) => record.local = Some(folder.into()),
+                Some(("shares", folder)) => record.shares.push(folder.into()),
                 Some(("checkout", folder)) if is_another_checkout(Path::new(folder), root) => return Self::default(),
                 Some(_) => {}
                 // An older version of this program wrote the provider's name alone.
@@ -74,7 +78,8 @@ impl Record {
             ("checkout", Some(root.display().to_string())),
         ];
         let lines = values.into_iter().filter_map(|(key, value)| Some(format!("{key}={}\n", value?)));
-        let text: String = lines.collect();
+        let shares = self.shares.iter().map(|folder| format!("shares={}\n", folder.display()));
+        let text: String = lines.chain(shares).collect();
         // A run that is killed leaves the old record or the new one.
         let aside = dir.join(format!("{FILE}-{}", std::process::id()));
         let written: io::Result<()> =
@@ -91,6 +96,26 @@ impl Record {
             record.uses = Some(provider);
             record.running = (provider == Provider::Running).then(|| address.to_string());
         })
+    }
+
+    /// Writes down that this checkout shares the databases of others.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn share(root: &Path, others: impl IntoIterator<Item = PathBuf>) -> Result<(), Problem> {
+        Self::update(root, |record| {
+            for other in others {
+                if !record.shares.contains(&other) {
+                    record.shares.push(other);
+                }
+            }
+        })
+    }
+
+    /// Says which databases this checkout takes for its own.
+    pub(crate) fn claim(root: &Path, owns_server: bool) -> Claim {
+        let checkout = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        Claim { checkout, shares: Self::read(root).shares, owns_server }
     }
 
     /// Whether the databases are on a server at that address that this program didn't start.

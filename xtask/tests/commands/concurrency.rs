@@ -2,7 +2,7 @@
 
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, LIBRARY_TABLES};
 use crate::support::sql::Session;
-use crate::support::{DEADLINE, Server, Workspace, eventually, server_and_workspace, sql};
+use crate::support::{DEADLINE, Server, Workspace, eventually, server_and_workspace, set_up, sql};
 
 /// Fails unless every migration of the fixture was applied exactly once.
 #[track_caller]
@@ -10,6 +10,14 @@ fn assert_applied_once(login: impl Fn(&str) -> sqlx::postgres::PgConnectOptions)
     assert_eq!(sql::applied(&login("library"), LIBRARY_HISTORY), [1, 2]);
     assert_eq!(sql::applied(&login("journal"), JOURNAL_HISTORY), [1]);
     assert_eq!(sql::tables(&login("library")), LIBRARY_TABLES);
+}
+
+/// Makes another checkout that shares the databases of the first one, whose `db-setup` has ended.
+fn sharing(first: &Workspace) -> Workspace {
+    let second = Workspace::generic().build();
+    second.write(".env.ci", first.read(".env.ci"));
+    second.run(&["db-setup", "--share"]).code(0);
+    second
 }
 
 #[track_caller]
@@ -42,9 +50,14 @@ fn sixteen_runs_without_a_running_server() {
 /// Two checkouts share no file that they could lock. The lock on the server keeps their runs apart.
 #[test]
 fn two_checkouts_on_one_server() {
-    let (server, first) = server_and_workspace();
-    let second = Workspace::generic().build();
-    second.write(".env.ci", first.read(".env.ci"));
+    let (server, first) = set_up();
+    let second = sharing(&first);
+    let drop_both = || ["journal", "library"].map(|name| server.execute("postgres", &format!("DROP DATABASE {name}")));
+    drop_both();
+    second.run(&["db-setup"]).code(0);
+    first.run(&["db-setup", "--share"]).code(0);
+    drop_both();
+    // Now either may be the first to make them.
     run_at_once(&[&first, &second], 12, &["db-setup"]);
     assert_applied_once(|database| server.admin(database));
     server.assert_only(&["journal", "library"]);
@@ -88,10 +101,8 @@ fn an_index_that_is_built_concurrently() {
 /// A run that waits names the holder of the lock, and gives up after the timeout. The holder's run succeeds.
 #[test]
 fn the_holder_of_the_lock_is_named() {
-    let (server, first) = server_and_workspace();
-    let second = Workspace::generic().build();
-    second.write(".env.ci", first.read(".env.ci"));
-    first.run(&["db-setup"]).code(0);
+    let (server, first) = set_up();
+    let second = sharing(&first);
     // The migration waits for a lock that this test holds.
     for workspace in [&first, &second] {
         let up = "SELECT pg_advisory_lock(4711);\nSELECT pg_advisory_unlock(4711);\n";
@@ -115,10 +126,8 @@ fn the_holder_of_the_lock_is_named() {
 /// A run with nothing to do takes no lock, so it ends while another run holds the lock.
 #[test]
 fn a_run_with_nothing_to_do_does_not_wait() {
-    let (server, first) = server_and_workspace();
-    let second = Workspace::generic().build();
-    second.write(".env.ci", first.read(".env.ci"));
-    second.run(&["db-setup"]).code(0);
+    let (server, first) = set_up();
+    let second = sharing(&first);
     first.add_migration("library", "003_waits", "SELECT pg_advisory_lock(4711);\nSELECT pg_advisory_unlock(4711);\n");
     let mut session = Session::open(&server.admin("library")).unwrap();
     session.execute("SELECT pg_advisory_lock(4711)").unwrap();

@@ -33,6 +33,7 @@ mod setup;
 mod setup_lock;
 mod snapshots;
 mod sqlx;
+mod stamp;
 mod support_itself;
 mod unfit_servers;
 mod urls;

@@ -70,6 +70,13 @@ impl Template {
             // The file that db-setup makes is a copy of the contract, and the server has another port now.
             workspace.write(".env", workspace.read(".env.ci"));
         }
+        if !server.folder().join("standby.signal").exists() {
+            // The checkout of the template is gone, and the databases would be taken over.
+            let folder = workspace.root().canonicalize().unwrap();
+            let stamp = format!(r#"'"checkout":"[^"]*"', '"checkout":"{}"'"#, folder.display());
+            let statement = format!("UPDATE pg_shdescription SET description = regexp_replace(description, {stamp})");
+            server.execute("postgres", &statement);
+        }
         (server, workspace)
     }
 }

@@ -79,7 +79,9 @@ async fn set_up(setting: &Setting<'_>) -> Result<Passed> {
     let Setting { context, allow_remote, .. } = *setting;
     let patience = std::time::Duration::from_secs(180);
     // Only the step `schema` reports a stale schema file.
-    Setup { context, choice: Choice::Auto, patience, allow_remote, accept_stale_file: true }.run().await?;
+    Setup { context, choice: Choice::Auto, patience, allow_remote, share: false, accept_stale_file: true }
+        .run()
+        .await?;
     let names: Vec<_> = context.workspace.databases.iter().map(|database| database.name.as_str()).collect();
     Ok(Passed::With(format!("{} migrated and proven", names.join(" and "))))
 }

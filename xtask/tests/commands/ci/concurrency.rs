@@ -23,6 +23,8 @@ fn two_checkouts() {
     let second = Workspace::generic().build();
     second.write(".env.ci", first.read(".env.ci"));
     make_whole(&second);
+    first.run(&["db-setup"]).code(0);
+    second.run(&["db-setup", "--share"]).code(0);
     all_pass(&[&first, &second], WITHOUT_TOOLS, &["deps"]);
     server.assert_only(&["journal", "library"]);
     all_pass(&[&first, &second], DATABASES, &[]);
