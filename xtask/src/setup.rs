@@ -72,13 +72,14 @@ impl Setup<'_> {
         let written = settings.write_file(root, &checkout::make_state_dir(root)?)?;
         end_settings(settings_step, written, &settings);
         end_server(server_step, &server);
+        ladder.make_declared(&settings).await?;
         drop(checkout);
 
         touched.clone_from(&settings.targets);
         let Self { context, patience, accept_stale_file, .. } = *self;
         let ready = Goal { context, targets: &settings.targets, run, patience, accept_stale_file }.reach().await?;
         self.keep_record(&ladder, &server).await?;
-        ready.show(reporter);
+        ready.show(&settings.targets, reporter);
         Ok(())
     }
 
@@ -144,11 +145,12 @@ impl Setup<'_> {
         let mut server_step = reporter.step("server");
         if self.may_only_look(&settings)
             && let Some(ready) = converge::already_there(&settings.targets, self.patience).await?
+            && !(ready.lacks_roles() && self.ladder().is_own(&settings).await?)
         {
             server_step.stop_clock();
             end_settings(settings_step, Written::Nothing, &settings);
             server_step.end(Outcome::Unchanged, &format!("{} answers", ready.server));
-            ready.show(reporter);
+            ready.show(&settings.targets, reporter);
             reporter.note("There was nothing to do, and nothing was changed.");
             return Ok(None);
         }

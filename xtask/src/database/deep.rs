@@ -19,8 +19,9 @@ const LISTED: usize = 40;
 /// # Errors
 /// The two differ, or a migration fails in the scratch database.
 pub(crate) async fn prove(target: &Target<'_>, connection: &mut PgConnection, run: &str) -> Result<String> {
-    let live = proof::read_deep(connection).await?;
-    let fresh = proof::in_fresh(target, run, async |connection| proof::read_deep(connection).await).await?;
+    let live = proof::read_deep(connection, target.database).await?;
+    let fresh =
+        proof::in_fresh(target, run, async |connection| proof::read_deep(connection, target.database).await).await?;
     compare(target, &fresh, &live)?;
     let (catalogs, rows) = live.size();
     let mut words = format!("{rows} rows of {catalogs} catalogs");
@@ -41,7 +42,7 @@ pub(crate) async fn live_equals(target: &Target<'_>, fresh: &Deep) -> Result<()>
         Opened::Missing => return Err(session::unavailable(url, &Answer::NoDatabase).into()),
         Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
     };
-    compare(target, fresh, &proof::read_deep(&mut connection).await?)?;
+    compare(target, fresh, &proof::read_deep(&mut connection, target.database).await?)?;
     session::close(connection).await;
     Ok(())
 }

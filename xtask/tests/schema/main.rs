@@ -8,6 +8,7 @@ mod support;
 
 mod changes;
 mod deep;
+mod privileges;
 mod random;
 
 use std::collections::BTreeSet;

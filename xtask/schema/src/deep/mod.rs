@@ -8,6 +8,7 @@
 mod array;
 mod known;
 mod layout;
+mod privileges;
 mod resolve;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,13 +49,13 @@ pub struct Fetched {
 pub type Fetching<'c> = Pin<Box<dyn Future<Output = Result<Fetched, ReadError>> + Send + 'c>>;
 
 impl Fetched {
-    /// Fetches all catalogs of a database.
+    /// Fetches all catalogs of a database, with its owners and privileges if they are asked for.
     ///
     /// # Errors
     /// The server refuses a query, or answers only a part of it. The connection is in no transaction afterwards.
-    pub fn fetch(connection: &mut PgConnection) -> Fetching<'_> {
+    pub fn fetch(connection: &mut PgConnection, with_privileges: bool) -> Fetching<'_> {
         Box::pin(async move {
-            let fetched = fetch(connection).await;
+            let fetched = fetch(connection, with_privileges).await;
             // An error of this would only repeat the first one.
             let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
             fetched
@@ -136,7 +137,7 @@ const LAYOUT: &str = concat!(
     include_str!("layout.sql")
 );
 
-async fn fetch(connection: &mut PgConnection) -> Result<Fetched, ReadError> {
+async fn fetch(connection: &mut PgConnection, with_privileges: bool) -> Result<Fetched, ReadError> {
     let mut answers = Answers::default();
     for (name, text) in query(connection, LAYOUT.to_owned()).await? {
         let rows = text.as_deref().and_then(array::rows).ok_or(ReadError::Partial)?;
@@ -146,7 +147,7 @@ async fn fetch(connection: &mut PgConnection) -> Result<Fetched, ReadError> {
             _ => answers.keys = rows,
         }
     }
-    let layout = Layout::new(&answers).ok_or(ReadError::Partial)?;
+    let layout = Layout::new(&answers, with_privileges).ok_or(ReadError::Partial)?;
     let tables = query(connection, layout.statements()).await?;
     Ok(Fetched { layout, tables })
 }
