@@ -173,8 +173,8 @@ fn both_proofs_see_owners_and_privileges_where_they_are_asked_for() {
     // What says the same in another way is no difference, and who may connect is decided for the server.
     let same = "GRANT UPDATE ON authors TO library_reader; REVOKE UPDATE ON authors FROM library_reader; \
                 GRANT EXECUTE ON FUNCTION pg_read_file(text) TO granter; REVOKE EXECUTE ON FUNCTION pg_read_file(text) FROM granter; \
-                GRANT SELECT ON titles TO keeper; REVOKE CONNECT ON DATABASE library FROM PUBLIC; \
-                GRANT CONNECT, CREATE ON DATABASE library TO keeper; ALTER DATABASE library OWNER TO test_admin";
+                GRANT SELECT ON titles TO keeper; ALTER DATABASE library OWNER TO test_admin; REVOKE CONNECT ON DATABASE library FROM PUBLIC; \
+                GRANT CONNECT, CREATE ON DATABASE library TO keeper";
     session.execute(same).unwrap();
     workspace.run(&["db-verify", "--deep"]).code(0);
     // The other database hasn't asked.
