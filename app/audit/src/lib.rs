@@ -47,10 +47,13 @@ pub struct Recorded<T> {
     pub entry: T,
 }
 
-/// Connects to the audit database, and compares its tables with [`TABLES`].
+/// Connects to the audit database, and compares its tables with [`TABLES`]. Also returns the role that [`connect`] writes as.
 ///
 /// # Errors
 /// The database couldn't be reached or refused the query, or it gave no answer within `deadline`.
-pub async fn inspect(options: PgConnectOptions, deadline: Duration) -> Result<Inspection, InspectError> {
-    inspect_tables(options, &TABLES, deadline).await
+pub async fn inspect(options: PgConnectOptions, deadline: Duration) -> Result<(Inspection, ActsAs), InspectError> {
+    let inspection = inspect_tables(options.clone(), &TABLES, deadline).await?;
+    let connected = tokio::time::timeout(deadline, connect(&options)).await;
+    let (_, acts_as) = connected.map_err(|_| InspectError::Deadline(deadline))?.map_err(InspectError::Other)?;
+    Ok((inspection, acts_as))
 }

@@ -34,7 +34,7 @@ impl fmt::Display for ActsAs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self {
             Self::Writer => {
-                return write!(f, "the audit trail is written as {WRITER}, which may not change or delete rows");
+                return write!(f, "The audit trail is written as {WRITER}, which may not change or delete rows.");
             }
             Self::LoginWithoutWriter => "is missing on this server",
             Self::LoginWithoutMembership => "isn't open to it",
@@ -42,7 +42,7 @@ impl fmt::Display for ActsAs {
         };
         write!(
             f,
-            "the audit trail is written as the URL's role, because {WRITER} {why}: `cargo xtask db-setup` says what to do"
+            "The audit trail is written as the URL's role, because {WRITER} {why}. `cargo xtask db-setup` says more."
         )
     }
 }

@@ -70,9 +70,9 @@ impl Ready {
     /// Shows the databases that needed no change, says what isn't proven, and lists the tables of all databases.
     pub(crate) fn show(&self, targets: &[Target<'_>], reporter: &Reporter) {
         for proven in self.databases.iter().filter(|proven| proven.done.is_none()) {
-            let Proven { name, database, applied, .. } = proven;
-            let migrations = count(*applied, "migration");
-            let what = format!("{database} is as it should be: {migrations} applied, schema proven");
+            let Proven { name, database, applied, measured, .. } = proven;
+            let (migrations, proof) = (count(*applied, "migration"), measured.proven());
+            let what = format!("{database} is as it should be: {migrations} applied, {proof}");
             reporter.step_took(name, Outcome::Unchanged, &what, proven.took);
         }
         for proven in &self.databases {
@@ -339,7 +339,7 @@ impl<'a> Goal<'a> {
             Ok(measured) => {
                 let what_done = if made || !done.is_empty() { Some(what) } else { None };
                 if let Some(what) = &what_done {
-                    step.end(Outcome::Done, &format!("{what}, schema proven"));
+                    step.end(Outcome::Done, &format!("{what}, {}", measured.proven()));
                     for apply::Done { stem, took } in &done {
                         self.context.reporter.note(&format!("         {stem} ({})", human(*took)));
                     }

@@ -69,6 +69,9 @@ pub(crate) fn warn(target: &Target<'_>, declared: &[Declared], reporter: &Report
 /// # Errors
 /// The server refuses, or is gone.
 pub(super) async fn catch_up(connection: &mut PgConnection, target: &Target<'_>, measured: &Measured) -> Result<bool> {
+    if measured.declared.is_empty() {
+        return Ok(false);
+    }
     let Ok(differences) = proof::compare(target, measured) else { return Ok(false) };
     let mut new = Vec::new();
     for role in measured.declared.iter().filter(|role| role.found.is_some()) {

@@ -30,6 +30,11 @@ impl Measured {
         self.declared.iter().any(|role| role.found.is_none())
     }
 
+    /// A few words about what was proven.
+    pub(crate) fn proven(&self) -> &'static str {
+        if self.lacks_privileges() { "schema proven but for its owners and privileges" } else { "schema proven" }
+    }
+
     /// Leaves out of the committed schema what is left out here.
     fn comparable(&self, committed: Catalog) -> Catalog {
         if self.lacks_privileges() { committed.without_privileges() } else { committed }
@@ -141,12 +146,20 @@ async fn migrate_and_read<T>(
     Ok(value)
 }
 
+/// A committed file that is the result of the migrations.
+pub(crate) struct Current {
+    /// The catalogs of the database that the migrations made, for the deep proof.
+    pub(crate) deep: Option<Deep>,
+    /// Whether owners and privileges were left out, although the database asks for their proof.
+    pub(crate) lacks_privileges: bool,
+}
+
 /// Compares the committed file with the result of the migrations in an empty database. If `deep`, the catalogs of that
 /// database are returned for the deep proof.
 ///
 /// # Errors
 /// The two differ, nothing could be compared, or a migration fails.
-pub(crate) async fn file_is_current(target: &Target<'_>, run: &str, deep: bool) -> Result<Option<Deep>> {
+pub(crate) async fn file_is_current(target: &Target<'_>, run: &str, deep: bool) -> Result<Current> {
     let database = target.database;
     let read = async |connection: &mut PgConnection| {
         let measured = measure(connection, database).await?;
@@ -155,10 +168,11 @@ pub(crate) async fn file_is_current(target: &Target<'_>, run: &str, deep: bool) 
     let (fresh, deep) = in_fresh(target, run, read).await?;
     let (file, write) = (database.schema_file.display(), "cargo xtask db-verify --write");
     let committed = fresh.comparable(committed(target)?.ok_or_else(|| no_file(database))?);
+    let lacks_privileges = fresh.lacks_privileges();
     let fresh = fresh.catalog;
     let differences = xtask_schema::compare(&committed, &fresh);
     if differences.is_empty() {
-        return Ok(deep);
+        return Ok(Current { deep, lacks_privileges });
     }
     let what = format!("{}: {file} is stale: the migrations produce another schema.", database.name);
     Err(Problem::new(Exit::SchemaDiffers, what)
