@@ -1,6 +1,7 @@
 -- Generated from the migrations by `cargo xtask db-verify --write`: do not edit, but write a migration.
--- It loads into an empty database with psql. Owners, privileges and security labels are not in it, and of subscriptions only
--- the names. `cargo xtask db-verify --deep` compares every catalog.
+-- It loads into an empty database with psql, where the roles exist that it names. What has no owner here belongs to the role
+-- that loads it, and what has no privileges here has those of a new object. Security labels are not in it, and of
+-- subscriptions only the names. `cargo xtask db-verify --deep` compares every catalog.
 
 SET check_function_bodies = false;
 
@@ -120,3 +121,12 @@ CREATE INDEX payment_audit_logs_user_id_idx ON public.payment_audit_logs USING b
 
 -- trigger payment_audit_logs_append_only on public.payment_audit_logs
 CREATE TRIGGER payment_audit_logs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.payment_audit_logs FOR EACH STATEMENT EXECUTE FUNCTION public.reject_audit_change();
+
+-- privileges of table public.admin_action_audit
+GRANT INSERT, SELECT ON TABLE public.admin_action_audit TO quickcart_audit_writer;
+
+-- privileges of table public.audit_logs
+GRANT INSERT, SELECT ON TABLE public.audit_logs TO quickcart_audit_writer;
+
+-- privileges of table public.payment_audit_logs
+GRANT INSERT, SELECT ON TABLE public.payment_audit_logs TO quickcart_audit_writer;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use quickcart_audit::{InspectError, Inspection};
+use quickcart_audit::{ActsAs, InspectError, Inspection};
 use xtask_env::DatabaseUrl;
 
 use crate::TABLES;
@@ -86,9 +86,13 @@ fn check_databases(settings: &Settings, deadline: Duration) -> Outcome {
             return Outcome::Wrong;
         }
     };
+    let (audit, acts_as) = match audit {
+        Ok((inspection, acts_as)) => (Ok(inspection), Some(acts_as)),
+        Err(error) => (Err(error), None),
+    };
     let findings = [
-        Finding { url: &settings.database_url, result: main },
-        Finding { url: &settings.audit_database_url, result: audit },
+        Finding { url: &settings.database_url, result: main, acts_as: None },
+        Finding { url: &settings.audit_database_url, result: audit, acts_as },
     ];
     let mut outcome = Outcome::Fine;
     let mut text = format!("The settings are fine ({}).\n", settings.environment);
@@ -101,9 +105,10 @@ fn check_databases(settings: &Settings, deadline: Duration) -> Outcome {
 }
 
 type InspectResult = Result<Inspection, InspectError>;
+type AuditResult = Result<(Inspection, ActsAs), InspectError>;
 
 /// Asks both databases at once, so that two which don't answer cost one deadline.
-fn inspect_both(settings: &Settings, deadline: Duration) -> io::Result<(InspectResult, InspectResult)> {
+fn inspect_both(settings: &Settings, deadline: Duration) -> io::Result<(InspectResult, AuditResult)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let main = settings.database_url.options(SESSION);
     let audit = settings.audit_database_url.options(SESSION);
@@ -121,6 +126,8 @@ fn inspect_both(settings: &Settings, deadline: Duration) -> io::Result<(InspectR
 struct Finding<'a> {
     url: &'a DatabaseUrl,
     result: InspectResult,
+    /// The role that writes the audit trail.
+    acts_as: Option<ActsAs>,
 }
 
 impl Finding<'_> {
@@ -135,7 +142,7 @@ impl Finding<'_> {
 
 impl fmt::Display for Finding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, result } = self;
+        let Self { url, result, acts_as } = self;
         let variable = &url.variable;
         write!(f, "{variable}: {url} ")?;
         let inspection = match result {
@@ -168,6 +175,9 @@ impl fmt::Display for Finding<'_> {
         }
         if !unexpected.is_empty() {
             f.write_str(" `cargo xtask db-verify` says more of what doesn't belong there.")?;
+        }
+        if let Some(acts_as) = acts_as.filter(|_| inspection.is_as_expected()) {
+            write!(f, " {acts_as}")?;
         }
         Ok(())
     }

@@ -295,9 +295,10 @@ fn migrated_databases_are_fine_and_missing_or_additional_tables_are_named() {
             .stdout(no_secret())
             .stderr("")
             .stdout(contains("/quickcart is reachable (PostgreSQL ").and(contains("), 7 tables, none missing.\n")))
-            .stdout(
-                contains("/quickcart_audit is reachable (PostgreSQL ").and(contains("), 3 tables, none missing.\n")),
-            );
+            .stdout(contains("/quickcart_audit is reachable (PostgreSQL ").and(contains(
+                "), 3 tables, none missing. The audit trail is written as the URL's role, because \
+                     quickcart_audit_writer is missing on this server. `cargo xtask db-setup` says more.\n",
+            )));
 
         // The URL has the last word: what it says isn't replaced, and what it doesn't isn't added.
         let elsewhere =

@@ -230,6 +230,12 @@ fn the_audit_database_takes_rows_and_nothing_else() {
             assert_eq!(refused_by(&mut connection, &sql).await.as_deref(), Some(constraint), "{sql}");
         }
 
+        // This server hasn't the role that the shop writes as, so nothing was granted, and the shop goes on without it.
+        let options = cluster.url("quickcart", "audit").parse().unwrap();
+        let (mut shop, acts_as) = quickcart_audit::connect(&options).await.unwrap();
+        assert_eq!(acts_as, quickcart_audit::ActsAs::LoginWithoutWriter);
+        assert_eq!(refused_by(&mut shop, &log("1, 'user'")).await, None);
+
         // The rules hold for a superuser as well, and also if no row would be touched.
         for user in ["quickcart", "postgres"] {
             let mut connection = cluster.connect(user, "audit").await;

@@ -82,6 +82,7 @@ impl Setup<'_> {
         let written = settings.write_file(root, &checkout::make_state_dir(root)?)?;
         end_settings(settings_step, written, &settings);
         end_server(server_step, &server);
+        ladder.make_declared(&settings).await?;
         drop(checkout);
 
         touched.clone_from(&settings.targets);
@@ -95,7 +96,7 @@ impl Setup<'_> {
         }
         let ready = ready?;
         self.keep_record(&ladder, &server).await?;
-        ready.show(reporter);
+        ready.show(&settings.targets, reporter);
         Ok(Ended::Done)
     }
 
@@ -163,11 +164,12 @@ impl Setup<'_> {
         if self.may_only_look(&settings)
             && let Some(ready) =
                 converge::already_there(&settings.targets, self.patience, &claim, reporter, dry_run).await?
+            && !(ready.lacks_roles() && self.ladder().is_own(&settings).await?)
         {
             server_step.stop_clock();
             end_settings(settings_step, Written::Nothing, &settings);
             server_step.end(Outcome::Unchanged, &format!("{} answers", ready.server));
-            ready.show(reporter);
+            ready.show(&settings.targets, reporter);
             let stamped = ready.stamped.join(" and ");
             reporter.note(&if stamped.is_empty() {
                 "There was nothing to do, and nothing was changed.".to_owned()

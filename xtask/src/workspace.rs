@@ -36,6 +36,16 @@ pub(crate) struct Metadata {
     pub(crate) env_check: Option<String>,
 }
 
+/// The table `[package.metadata.xtask.privileges]` in the manifest of a database's package. If it is there, owners and
+/// privileges are a part of the database's proof.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Privileges {
+    /// The roles that the migrations grant something to. db-setup makes those that are missing, where it may.
+    #[serde(default)]
+    pub(crate) roles: Vec<String>,
+}
+
 /// A database as the repository describes it.
 pub(crate) struct Database {
     /// The name of its migrations folder.
@@ -55,6 +65,8 @@ pub(crate) struct Database {
     pub(crate) migration_defaults: MigrationDefaults,
     /// The file with its committed schema: `schema/<name>.sql`, relative to the root.
     pub(crate) schema_file: PathBuf,
+    /// What its package says about owners and privileges, if they are a part of its proof.
+    pub(crate) privileges: Option<Privileges>,
 }
 
 /// The table in which a database records the migrations that were applied to it.
@@ -129,6 +141,11 @@ impl Workspace {
 }
 
 impl Database {
+    /// The roles that its migrations grant something to.
+    pub(crate) fn declared_roles(&self) -> &[String] {
+        self.privileges.as_ref().map_or(&[], |privileges| &privileges.roles)
+    }
+
     /// Every migration file, up and down, relative to the root.
     pub(crate) fn all_files(&self) -> impl Iterator<Item = &Path> {
         self.migrations.iter().flat_map(|file| {
@@ -162,6 +179,7 @@ impl Database {
             package_dir: below(root, member),
             migrations_dir: below(root, &migrations_dir),
             migration_defaults: config.migrate.defaults,
+            privileges: manifest::privileges(root, member)?,
             history,
             name,
         })
@@ -189,6 +207,7 @@ impl Database {
             sample: migrations::sample(root, &migrations_dir, problems),
             history: HistoryTable { name: config.migrate.table_name().to_owned(), create_schemas: Vec::new() },
             package_dir: PathBuf::new(),
+            privileges: manifest::privileges(root, root)?,
             migration_defaults: config.migrate.defaults,
             migrations_dir: below(root, &migrations_dir),
             name,

@@ -5,6 +5,8 @@
 //! forever. So they must not contain goods that a customer paid for, or anything that gives access: no content of a
 //! unit, no token, no key.
 //!
+//! The shop writes the trail as a role that may only add rows and read them: [`connect`].
+//!
 //! The trail is written after the shop's own transaction has ended. If that fails, the order is safe nevertheless. The
 //! caller gets a [`DatabaseError`] and must not ignore it.
 
@@ -15,6 +17,7 @@ mod database_error;
 mod entity;
 mod inspection;
 mod payment_log;
+mod writer;
 
 use std::time::Duration;
 
@@ -28,6 +31,7 @@ pub use database_error::DatabaseError;
 pub use entity::{Entity, EntityType};
 pub use inspection::{InspectError, Inspection, inspect_tables};
 pub use payment_log::{PaymentLog, PaymentStatus};
+pub use writer::{ActsAs, WRITER, connect};
 
 /// The tables of the audit database, in alphabetical order. It has these tables and no others.
 pub const TABLES: [&str; 3] = ["admin_action_audit", "audit_logs", "payment_audit_logs"];
@@ -43,10 +47,13 @@ pub struct Recorded<T> {
     pub entry: T,
 }
 
-/// Connects to the audit database, and compares its tables with [`TABLES`].
+/// Connects to the audit database, and compares its tables with [`TABLES`]. Also returns the role that [`connect`] writes as.
 ///
 /// # Errors
 /// The database couldn't be reached or refused the query, or it gave no answer within `deadline`.
-pub async fn inspect(options: PgConnectOptions, deadline: Duration) -> Result<Inspection, InspectError> {
-    inspect_tables(options, &TABLES, deadline).await
+pub async fn inspect(options: PgConnectOptions, deadline: Duration) -> Result<(Inspection, ActsAs), InspectError> {
+    let inspection = inspect_tables(options.clone(), &TABLES, deadline).await?;
+    let connected = tokio::time::timeout(deadline, connect(&options)).await;
+    let (_, acts_as) = connected.map_err(|_| InspectError::Deadline(deadline))?.map_err(InspectError::Other)?;
+    Ok((inspection, acts_as))
 }

@@ -18,6 +18,7 @@ use quickcart::TABLES;
 use quickcart::shop::orders::NewOrder;
 use quickcart::shop::quantity::Quantity;
 use quickcart::shop::status::PaymentMethod;
+use quickcart_audit::{ActsAs, WRITER};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
@@ -39,11 +40,14 @@ impl Databases {
         self.cluster.connect("quickcart", &format!("main_{}", self.number)).await
     }
 
-    /// Makes the audit database and connects to it. A test may call this once.
+    /// Makes the audit database and connects to it as the shop does. A test may call this once.
     async fn audit(&self) -> PgConnection {
         let name = format!("audit_{}", self.number);
         self.cluster.migrate("audit", &name).await;
-        self.cluster.connect("quickcart", &name).await
+        let options = self.cluster.url("quickcart", &name).parse().unwrap();
+        let (connection, acts_as) = quickcart_audit::connect(&options).await.unwrap();
+        assert_eq!(acts_as, ActsAs::Writer);
+        connection
     }
 }
 
@@ -53,9 +57,14 @@ fn with_databases(test: impl AsyncFnOnce(&Databases)) {
     let cluster = {
         // A test that failed to start a server doesn't affect the next test.
         let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(cluster) = server.upgrade().or_else(|| runtime.block_on(Cluster::start()).map(Arc::new)) else {
-            return;
+        let start = async {
+            let cluster = Cluster::start().await?;
+            // As db-setup makes it.
+            let role = format!("CREATE ROLE {WRITER} NOLOGIN; GRANT {WRITER} TO quickcart");
+            cluster.execute("postgres", "postgres", &role).await;
+            Some(Arc::new(cluster))
         };
+        let Some(cluster) = server.upgrade().or_else(|| runtime.block_on(start)) else { return };
         *server = Arc::downgrade(&cluster);
         cluster
     };

@@ -1,11 +1,12 @@
 //! The audit trail: its rows are read back as they were written, and can't be changed.
 
 use quickcart::shop::orders::{Settled, find, pay, place};
-use quickcart_audit::{Actor, AdminAction, AuditLog, Entity, EntityType, PaymentStatus, Recorded};
+use quickcart_audit::{Actor, ActsAs, AdminAction, AuditLog, Entity, EntityType, PaymentStatus, Recorded, WRITER};
 use rust_decimal::Decimal;
 use serde_json::json;
+use sqlx::AssertSqlSafe;
 
-use crate::{ask, new_order, run, seeded, with_databases};
+use crate::{Databases, ask, new_order, run, seeded, with_databases};
 
 fn entries<T>(recorded: Vec<Recorded<T>>) -> Vec<T> {
     assert!(recorded.is_sorted_by(|a, b| a.id > b.id && a.timestamp >= b.timestamp));
@@ -98,8 +99,81 @@ fn an_orders_payments_are_in_the_trail_and_an_order_outlives_a_trail_that_fails(
         let before = ask(&mut audit, rows).await;
         for statement in ["UPDATE payment_audit_logs SET amount = 0", "DELETE FROM payment_audit_logs"] {
             let refused = sqlx::query(statement).execute(&mut audit).await.unwrap_err();
-            assert!(refused.to_string().contains("is not allowed on payment_audit_logs"), "{refused}");
+            assert!(refused.to_string().contains("permission denied for table payment_audit_logs"), "{refused}");
         }
         assert_eq!(ask(&mut audit, rows).await, before);
     });
+}
+
+#[test]
+fn the_shop_may_add_rows_to_the_trail_and_read_them_and_no_more() {
+    with_databases(async |databases| {
+        let mut audit = databases.audit().await;
+        for table in quickcart_audit::TABLES {
+            ask(&mut audit, &format!("SELECT count(*) FROM {table}")).await;
+            for statement in [
+                format!("UPDATE {table} SET id = DEFAULT WHERE false"),
+                format!("DELETE FROM {table} WHERE false"),
+                format!("TRUNCATE {table}"),
+                format!("DROP TABLE {table}"),
+                format!("ALTER TABLE {table} DISABLE TRIGGER ALL"),
+                format!("ALTER TABLE {table} OWNER TO {WRITER}"),
+                format!("CREATE TRIGGER t BEFORE INSERT ON {table} EXECUTE FUNCTION reject_audit_change()"),
+                format!("SELECT setval('{table}_id_seq', 1)"),
+                format!("CREATE INDEX ON {table} (id)"),
+                "ALTER FUNCTION reject_audit_change() OWNER TO CURRENT_USER".to_owned(),
+                "CREATE OR REPLACE FUNCTION reject_audit_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'"
+                    .to_owned(),
+                "SET session_replication_role = replica".to_owned(),
+            ] {
+                let refused = sqlx::query(AssertSqlSafe(statement.as_str())).execute(&mut audit).await.unwrap_err();
+                let code = refused.as_database_error().unwrap().code();
+                assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
+            }
+            // A grant of something that the role hasn't is no error, but has no effect.
+            run(&mut audit, &format!("GRANT INSERT ON {table} TO PUBLIC")).await;
+            let acl = format!(
+                "SELECT relacl::text NOT LIKE '%{{=%' AND relacl::text NOT LIKE '%,=%' FROM pg_class WHERE oid = '{table}'::regclass"
+            );
+            assert_eq!(ask(&mut audit, &acl).await, "true");
+        }
+    });
+}
+
+/// Another role acts as the writer only where the server lets it. Elsewhere the trail is written all the same.
+#[test]
+fn the_trail_is_written_as_the_urls_role_where_the_writer_cant_be_used() {
+    with_databases(async |databases| {
+        drop(databases.audit().await);
+        let (cluster, name) = (&databases.cluster, format!("audit_{}", databases.number));
+        let owner = |sql: &str| {
+            let sql = sql.to_owned();
+            let name = name.clone();
+            async move { cluster.execute("quickcart", &name, &sql).await }
+        };
+        let tables = quickcart_audit::TABLES.join(", ");
+        let stranger = format!("stranger_{}", databases.number);
+        cluster.execute("postgres", "postgres", &format!("CREATE ROLE {stranger} LOGIN")).await;
+        owner(&format!("GRANT INSERT, SELECT ON {tables} TO {stranger}")).await;
+        writes(databases, &stranger, ActsAs::LoginWithoutMembership).await;
+        owner(&format!("REVOKE INSERT ON audit_logs FROM {WRITER}")).await;
+        writes(databases, "quickcart", ActsAs::LoginWithoutGrants).await;
+    });
+}
+
+async fn writes(databases: &Databases, user: &str, expected: ActsAs) {
+    let url = databases.cluster.url(user, &format!("audit_{}", databases.number));
+    let (mut audit, acts_as) = quickcart_audit::connect(&url.parse().unwrap()).await.unwrap();
+    assert_eq!(acts_as, expected);
+    assert_eq!(ask(&mut audit, "SELECT current_user").await, user);
+    let log = AuditLog {
+        actor: Actor::System,
+        entity: Entity::new(EntityType::User, "1"),
+        action: "ban".into(),
+        before: None,
+        after: None,
+        context: None,
+        ip_address: None,
+    };
+    log.record(&mut audit).await.unwrap();
 }

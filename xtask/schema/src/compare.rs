@@ -7,7 +7,7 @@ use similar::TextDiff;
 
 use super::parse::{Block, blocks, statements};
 use super::repair;
-use super::{Catalog, NAME_ONLY, table_diff};
+use super::{Catalog, NAME_ONLY, privileges, table_diff};
 
 /// The way in which an object differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,22 @@ impl Difference {
         Self { repair, ..self }
     }
 
+    /// Returns whether it is about owners and privileges.
+    #[must_use]
+    pub fn is_of_privileges(&self) -> bool {
+        privileges::is_header(&self.object)
+    }
+
+    /// Puts the name of the URL's role into the repair, where the text of a catalog has no name for it. `role` is quoted.
+    #[must_use]
+    pub fn for_role(self, role: &str) -> Self {
+        let repair = self.repair.as_deref().filter(|_| self.is_of_privileges());
+        match repair.map(|repair| privileges::with_role(repair, role)) {
+            Some(repair) => Self { repair: Some(repair), ..self },
+            None => self,
+        }
+    }
+
     /// Returns the lines that differ. `-` marks an expected line, and `+` marks a line of the database.
     pub fn diff(&self) -> Vec<String> {
         let line_end = |text: &Option<String>| text.as_ref().map_or_else(String::new, |text| format!("{text}\n"));
@@ -125,6 +141,10 @@ pub fn compare(expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
             (Some(expected), Some(actual)) if expected == actual => {}
             (Some(expected), Some(actual)) if header.is_empty() => {
                 differences.push(Difference::new("head of the schema file", Some(expected), Some(actual)));
+            }
+            (expected, actual) if privileges::is_header(header) => {
+                let (expected, actual) = (expected.map(String::as_str), actual.map(String::as_str));
+                differences.push(privileges::difference(header, expected, actual));
             }
             (Some(expected), Some(actual)) => differences.extend(object(header, expected, actual)),
             (expected, actual) => {

@@ -7,7 +7,8 @@
 //!
 //! These things are left out on purpose:
 //!
-//! - owners and privileges, because the names of roles differ between machines;
+//! - owners and privileges, unless they are asked for ([`Catalog::read_with_privileges`]), because the names of roles differ
+//!   between machines;
 //! - tablespaces and statistics targets;
 //! - versions of extensions and comments on extensions, because they come with the server's installation;
 //! - large objects and the positions of sequences, because they are data;
@@ -34,6 +35,7 @@ mod kind;
 mod model;
 mod object;
 mod parse;
+mod privileges;
 mod read;
 mod render;
 mod repair;
@@ -58,6 +60,16 @@ const HEAD: &str = "\
 -- Generated from the migrations by `cargo xtask db-verify --write`: do not edit, but write a migration.
 -- It loads into an empty database with psql. Owners, privileges and security labels are not in it, and of subscriptions only
 -- the names. `cargo xtask db-verify --deep` compares every catalog.
+
+SET check_function_bodies = false;
+";
+
+/// The text that a schema file begins with if owners and privileges are a part of it.
+const HEAD_WITH_PRIVILEGES: &str = "\
+-- Generated from the migrations by `cargo xtask db-verify --write`: do not edit, but write a migration.
+-- It loads into an empty database with psql, where the roles exist that it names. What has no owner here belongs to the role
+-- that loads it, and what has no privileges here has those of a new object. Security labels are not in it, and of
+-- subscriptions only the names. `cargo xtask db-verify --deep` compares every catalog.
 
 SET check_function_bodies = false;
 ";
@@ -126,6 +138,26 @@ impl Catalog {
         })
     }
 
+    /// Does the same as [`Catalog::read`], and reads the owners and privileges as well.
+    ///
+    /// # Errors
+    /// The server refuses a query, or answers only a part of it. The connection is in no transaction afterwards.
+    pub fn read_with_privileges<'c>(connection: &'c mut PgConnection, history: &'c History<'_>) -> Reading<'c> {
+        Box::pin(async move {
+            let (catalog, listed) = Self::read(connection, history).await?;
+            let privileges = privileges::read(connection).await?;
+            let text = catalog.text.replacen(HEAD, HEAD_WITH_PRIVILEGES, 1) + &privileges;
+            Ok((Self::parse(&text), listed))
+        })
+    }
+
+    /// Returns the catalog as [`Catalog::read`] reads it, without owners and privileges.
+    #[must_use]
+    pub fn without_privileges(&self) -> Self {
+        let text = &self.text[..privileges::begin(&self.text)];
+        Self { text: text.replacen(HEAD_WITH_PRIVILEGES, HEAD, 1) }
+    }
+
     /// Renders the rows.
     fn render(rows: &Rows, history: &History<'_>) -> (Self, Vec<Table>) {
         let model = Model::new(rows, history);
@@ -182,6 +214,7 @@ impl Catalog {
 
     /// Returns whether the catalog has no objects. Two empty catalogs are equal, but that proves nothing.
     pub fn is_empty(&self) -> bool {
-        self.text.trim().is_empty() || self.text.trim() == HEAD.trim()
+        let text = self.without_privileges().text;
+        text.trim().is_empty() || text.trim() == HEAD.trim()
     }
 }

@@ -11,7 +11,7 @@ use super::inputs::Inputs;
 use super::packages::Packages;
 use super::step::{Step, Unit};
 use crate::checkout;
-use crate::connection::session;
+use crate::connection::{declared, session};
 use crate::context::Context;
 use crate::database::scratch;
 use crate::interrupt::Interrupt;
@@ -31,7 +31,8 @@ pub(crate) struct Kept<'a> {
     /// Whether an earlier result may take the place of work.
     reuse: bool,
     allow_remote: bool,
-    /// The version of the databases' server. It is asked for when a step needs it, because a step may start the server.
+    /// The version of the databases' server, and the roles there that the databases declare. It is asked for when a step
+    /// needs it, because a step may start the server.
     server: OnceLock<Option<String>>,
 }
 
@@ -118,7 +119,7 @@ impl<'a> Kept<'a> {
         Some(self.inputs.as_ref()?.digest(&unit.what, unit.reads, server))
     }
 
-    /// Returns the version of the databases' server, if it answers.
+    /// Returns the version of the databases' server and its declared roles, if it answers.
     fn server(&self) -> Option<&str> {
         let ask = async {
             let reporter = Reporter::keeping();
@@ -129,6 +130,9 @@ impl<'a> Kept<'a> {
                 let mut session = session::maintenance(&target.url, session::READER).await?;
                 let row = sqlx::query("SELECT version()").fetch_one(&mut session).await?;
                 versions.push(row.try_get::<String, _>(0)?);
+                // Without them, less is proven.
+                let declared = declared::look(&mut session, target.database.declared_roles()).await?;
+                versions.extend(declared.into_iter().filter(|role| role.found.is_some()).map(|role| role.name));
                 session::close(session).await;
             }
             Ok(versions.join("\n"))

@@ -16,7 +16,7 @@ pub(crate) struct Reads {
     pub(crate) files: Vec<String>,
     /// The programs that do the work, as they are found on PATH. `postgres` is PostgreSQL as this program finds it.
     pub(crate) programs: Vec<String>,
-    /// Whether the version of the databases' server matters.
+    /// Whether the version of the databases' server matters, and which of the declared roles it has.
     pub(crate) server: bool,
 }
 
@@ -35,7 +35,7 @@ impl Reads {
     /// What makes databases from nothing: the files that describe them, their migrations, the settings, and the server.
     pub(crate) fn databases(workspace: &Workspace) -> Self {
         let folders = workspace.databases.iter().map(|database| database.migrations_dir.display());
-        let reads = Self { server: true, ..Self::files(["Cargo.toml", "**/sqlx.toml", ".env", ".env.ci"]) };
+        let reads = Self { server: true, ..Self::files(["**/Cargo.toml", "**/sqlx.toml", ".env", ".env.ci"]) };
         reads.and_files(folders.map(|folder| format!("{folder}/**")))
     }
 

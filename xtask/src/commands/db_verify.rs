@@ -10,7 +10,7 @@ use crate::connection::session::{self, Opened};
 use crate::context::Context;
 use crate::database::cancel::cancel;
 use crate::database::history::{self, History};
-use crate::database::{deep, proof};
+use crate::database::{deep, privileges, proof};
 use crate::env_file::Settings;
 use crate::interrupt;
 use crate::problem::{Exit, Problem, Problems};
@@ -76,13 +76,17 @@ impl One<'_> {
             .remedy("cargo xtask db-setup")
             .into());
         }
-        let measured = proof::measure(&mut connection, &database.history);
+        let measured = proof::measure(&mut connection, database);
         let measured = deadline::without_changes(self.target, measured).await?;
+        privileges::refuse_mighty(self.target, &measured.declared)?;
         let differences = proof::compare(self.target, &measured)?;
         let (name, file) = (&url.database, database.schema_file.display());
         if differences.is_empty() {
             let tables = count(measured.tables.len(), "table");
             let mut what = format!("{name} equals {file}, object by object ({tables})");
+            if measured.lacks_privileges() {
+                what.push_str(", but for its owners and privileges");
+            }
             if self.options.deep {
                 self.ensure_may_write("--deep")?;
                 step.doing("comparing every catalog with a scratch database migrated from nothing");
@@ -91,6 +95,7 @@ impl One<'_> {
             }
             session::close(connection).await;
             step.end(Outcome::Unchanged, &what);
+            privileges::warn(self.target, &measured.declared, self.context.reporter);
             return Ok(());
         }
         session::close(connection).await;
@@ -115,9 +120,14 @@ impl One<'_> {
         let step = self.context.reporter.step(&database.name);
         self.ensure_may_write("--write")?;
         step.doing("migrating a scratch database from nothing");
-        let catalog = proof::from_nothing(self.target, self.run).await?;
-        let (file, text) = (root.join(&database.schema_file), catalog.to_sql());
+        let fresh = proof::from_nothing(self.target, self.run).await?;
+        let (file, text) = (root.join(&database.schema_file), fresh.catalog.to_sql());
         let shown = database.schema_file.display();
+        if fresh.lacks_privileges() {
+            let problem =
+                Problem::failed(format!("{shown} can't be written: a role that the migrations grant to is missing."));
+            return Err(problem.remedy("Let db-setup make it, or say how it is made: cargo xtask db-setup").into());
+        }
         if std::fs::read_to_string(&file).is_ok_and(|old| old == text) {
             step.end(Outcome::Unchanged, &format!("{shown} equals the result of the migrations"));
             return Ok(());

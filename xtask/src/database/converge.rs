@@ -14,10 +14,10 @@ use super::history::{self, History};
 use super::lock::{Holder, SetupLock};
 use super::proof::{self, Measured};
 use super::watch::{UnderWay, Watch};
-use super::{apply, create, room, scratch, statements};
+use super::{apply, create, privileges, room, scratch, statements};
 use crate::connection::session::{self, Opened};
 use crate::connection::sql::identifier;
-use crate::connection::{deadline, working};
+use crate::connection::{deadline, declared, working};
 use crate::context::Context;
 use crate::database_url::DatabaseUrl;
 use crate::migrations::MigrationFile;
@@ -69,13 +69,23 @@ struct Proven {
 }
 
 impl Ready {
-    /// Shows the databases that needed no change, and lists the tables of all databases.
-    pub(crate) fn show(&self, reporter: &Reporter) {
+    /// Whether a role that a database declares is missing, or the URL's role may not act as it.
+    pub(crate) fn lacks_roles(&self) -> bool {
+        self.databases.iter().flat_map(|proven| &proven.measured.declared).any(|role| !role.is_usable())
+    }
+
+    /// Shows the databases that needed no change, says what isn't proven, and lists the tables of all databases.
+    pub(crate) fn show(&self, targets: &[Target<'_>], reporter: &Reporter) {
         for proven in self.databases.iter().filter(|proven| proven.done.is_none()) {
-            let Proven { name, database, applied, .. } = proven;
-            let migrations = count(*applied, "migration");
-            let what = format!("{database} is as it should be: {migrations} applied, schema proven");
+            let Proven { name, database, applied, measured, .. } = proven;
+            let (migrations, proof) = (count(*applied, "migration"), measured.proven());
+            let what = format!("{database} is as it should be: {migrations} applied, {proof}");
             reporter.step_took(name, Outcome::Unchanged, &what, proven.took);
+        }
+        for proven in &self.databases {
+            for target in targets.iter().filter(|target| target.database.name == proven.name) {
+                privileges::warn(target, &proven.measured.declared, reporter);
+            }
         }
         for proven in &self.databases {
             reporter.tables(&proven.database, &proven.measured.listed());
@@ -147,8 +157,12 @@ async fn look(target: &Target<'_>, patience: Duration, claim: &Claim) -> Result<
     if !history.pending.is_empty() || history.differs() || matches!(whose, Whose::Others(_)) {
         return Ok(None);
     }
-    let measured = proof::measure(&mut connection, &database.history);
+    let measured = proof::measure(&mut connection, database);
     let measured = deadline::within(limit, &url.address, measured).await?;
+    if measured.declared.iter().any(|role| role.could_be_made() || role.beyond().is_some()) {
+        session::close(connection).await;
+        return Ok(None);
+    }
     let mut note = None;
     let unstamped = match whose {
         Whose::Free(from) if url.address.is_loopback() && found.may_write => Some((connection, found, from)),
@@ -340,6 +354,8 @@ impl<'a> Goal<'a> {
                 session::end_orphans(&mut connection).await?;
                 create::check(&mut connection, url).await?;
             }
+            // The migrations grant something to the roles only if they are there.
+            declared::make(&mut connection, database.declared_roles(), &url.user).await?;
             history::read(&mut connection, &database.history).await
         };
         let (rows, found) = deadline::within(limit, &url.address, prepared).await?;
@@ -404,7 +420,7 @@ impl<'a> Goal<'a> {
             Ok(measured) => {
                 let what_done = if made || !done.is_empty() { Some(what) } else { None };
                 if let Some(what) = &what_done {
-                    step.end(Outcome::Done, &format!("{what}, schema proven"));
+                    step.end(Outcome::Done, &format!("{what}, {}", measured.proven()));
                     for apply::Done { stem, took } in &done {
                         self.context.reporter.note(&format!("         {stem} ({})", human(*took)));
                     }
@@ -423,8 +439,15 @@ impl<'a> Goal<'a> {
     async fn prove(&self, connection: &mut PgConnection, target: &Target<'_>) -> Result<Measured> {
         let Target { database, url, .. } = target;
         let limit = deadline::for_an_answer(self.patience);
-        let measured = proof::measure(connection, &database.history);
-        let measured = deadline::within(limit, &url.address, measured).await?;
+        let measured = proof::measure(connection, database);
+        let mut measured = deadline::within(limit, &url.address, measured).await?;
+        privileges::refuse_mighty(target, &measured.declared)?;
+        let caught_up = privileges::catch_up(connection, target, &measured);
+        if deadline::within(limit, &url.address, caught_up).await? {
+            measured = proof::measure(connection, database).await?;
+            let what = "the roles that were made after the migrations have the privileges that these grant";
+            self.context.reporter.note(&format!("{}: {what}.", url.database));
+        }
         let compared = proof::compare(target, &measured);
         if compared.as_ref().is_ok_and(Vec::is_empty) {
             return Ok(measured);

@@ -20,9 +20,10 @@ const LISTED: usize = 40;
 /// # Errors
 /// The two differ, or a migration fails in the scratch database.
 pub(crate) async fn prove(target: &Target<'_>, connection: &mut PgConnection, run: &str) -> Result<String> {
-    let live = deadline::without_changes(target, Deep::read(connection)).await?;
+    let live = deadline::without_changes(target, proof::read_deep(connection, target.database)).await?;
     let unread = live.unread().join(", ");
-    let fresh = proof::in_fresh(target, run, async |connection| Ok(Deep::read(connection).await?)).await?;
+    let read = async |connection: &mut PgConnection| proof::read_deep(connection, target.database).await;
+    let fresh = proof::in_fresh(target, run, read).await?;
     let DeepComparison { rows, catalogs, .. } = compare(target, fresh, live).await?;
     let mut words = format!("{rows} rows of {catalogs} catalogs");
     if !unread.is_empty() {
@@ -42,7 +43,7 @@ pub(crate) async fn live_equals(target: &Target<'_>, fresh: Deep) -> Result<()> 
         Opened::Missing => return Err(session::unavailable(url, &Answer::NoDatabase).into()),
         Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
     };
-    let live = deadline::without_changes(target, Deep::read(&mut connection)).await?;
+    let live = deadline::without_changes(target, proof::read_deep(&mut connection, target.database)).await?;
     compare(target, fresh, live).await?;
     session::close(connection).await;
     Ok(())

@@ -8,19 +8,38 @@ use sqlx::postgres::PgConnection;
 use xtask_schema::{Catalog, Deep, Difference, Table};
 
 use super::scratch;
+use crate::connection::declared::{self, Declared};
 use crate::connection::session;
+use crate::connection::sql::identifier;
 use crate::problem::{Exit, Problem};
 use crate::report::ListedTable;
 use crate::target::Target;
-use crate::workspace::{Database, HistoryTable};
+use crate::workspace::Database;
 
 /// The contents of a database's catalog.
 pub(crate) struct Measured {
     pub(crate) catalog: Catalog,
     pub(crate) tables: Vec<Table>,
+    /// The roles that the database declares. If one is missing, the catalog is without owners and privileges.
+    pub(crate) declared: Vec<Declared>,
 }
 
 impl Measured {
+    /// Whether owners and privileges are left out, although the database asks for their proof.
+    pub(crate) fn lacks_privileges(&self) -> bool {
+        self.declared.iter().any(|role| role.found.is_none())
+    }
+
+    /// A few words about what was proven.
+    pub(crate) fn proven(&self) -> &'static str {
+        if self.lacks_privileges() { "schema proven but for its owners and privileges" } else { "schema proven" }
+    }
+
+    /// Leaves out of the committed schema what is left out here.
+    fn comparable(&self, committed: Catalog) -> Catalog {
+        if self.lacks_privileges() { committed.without_privileges() } else { committed }
+    }
+
     /// The tables that `\dt` lists.
     pub(crate) fn listed(&self) -> Vec<ListedTable<'_>> {
         self.tables
@@ -30,14 +49,18 @@ impl Measured {
     }
 }
 
-/// Reads the catalog of a database.
+/// Reads the catalog of a database, with its owners and privileges if it asks for their proof and has the roles for it.
 ///
 /// # Errors
 /// The query fails. The connection must not be used after that.
-pub(crate) async fn measure(connection: &mut PgConnection, table: &HistoryTable) -> Result<Measured> {
-    let (schema, table) = table.parts();
-    let (catalog, tables) = Catalog::read(connection, &xtask_schema::History { schema, table }).await?;
-    Ok(Measured { catalog, tables })
+pub(crate) async fn measure(connection: &mut PgConnection, database: &Database) -> Result<Measured> {
+    let (schema, table) = database.history.parts();
+    let history = xtask_schema::History { schema, table };
+    let declared = declared::look(connection, database.declared_roles()).await?;
+    let is_complete = database.privileges.is_some() && declared.iter().all(|role| role.found.is_some());
+    let reading = if is_complete { Catalog::read_with_privileges } else { Catalog::read };
+    let (catalog, tables) = reading(connection, &history).await?;
+    Ok(Measured { catalog, tables, declared })
 }
 
 /// Compares a database with the committed file.
@@ -46,14 +69,20 @@ pub(crate) async fn measure(connection: &mut PgConnection, table: &HistoryTable)
 /// Nothing could be compared: there is no file, the file can't be read, or the database is empty.
 pub(crate) fn compare(target: &Target<'_>, measured: &Measured) -> Result<Vec<Difference>, Problem> {
     let database = target.database;
-    let committed = committed(target)?.ok_or_else(|| no_file(database))?;
+    let committed = measured.comparable(committed(target)?.ok_or_else(|| no_file(database))?);
     if measured.catalog.is_empty() {
         return Err(Problem::new(
             Exit::SchemaDiffers,
             format!("{}: the database is empty, so there is nothing to prove.", database.name),
         ));
     }
-    Ok(xtask_schema::compare(&committed, &measured.catalog))
+    Ok(differences(target, &committed, &measured.catalog))
+}
+
+/// Names the differences between two catalogs of a database. The repairs name the URL's role.
+fn differences(target: &Target<'_>, expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
+    let role = identifier(&target.url.user);
+    xtask_schema::compare(expected, actual).into_iter().map(|difference| difference.for_role(&role)).collect()
 }
 
 /// Reads the committed schema. Returns `None` if there is no file.
@@ -72,12 +101,20 @@ fn no_file(database: &Database) -> Problem {
         .remedy("Make the file from the migrations, and commit it: cargo xtask db-verify --write")
 }
 
+/// Reads all catalogs of a database, for the deep proof.
+///
+/// # Errors
+/// The query fails. The connection must not be used after that.
+pub(crate) async fn read_deep(connection: &mut PgConnection, database: &Database) -> Result<Deep> {
+    Ok(Deep::read(connection, database.privileges.is_some()).await?)
+}
+
 /// Applies the migrations to an empty scratch database, and reads its catalog.
 ///
 /// # Errors
 /// No scratch database can be made, or a migration fails in it.
-pub(crate) async fn from_nothing(target: &Target<'_>, run: &str) -> Result<Catalog> {
-    in_fresh(target, run, async |connection| Ok(measure(connection, &target.database.history).await?.catalog)).await
+pub(crate) async fn from_nothing(target: &Target<'_>, run: &str) -> Result<Measured> {
+    in_fresh(target, run, async |connection| measure(connection, target.database).await).await
 }
 
 /// Applies the migrations to an empty scratch database, reads something in it, and drops it.
@@ -98,23 +135,33 @@ pub(crate) async fn in_fresh<T>(
     .await
 }
 
+/// A committed file that is the result of the migrations.
+pub(crate) struct Current {
+    /// The catalogs of the database that the migrations made, for the deep proof.
+    pub(crate) deep: Option<Deep>,
+    /// Whether owners and privileges were left out, although the database asks for their proof.
+    pub(crate) lacks_privileges: bool,
+}
+
 /// Compares the committed file with the result of the migrations in an empty database. If `deep`, the catalogs of that
 /// database are returned for the deep proof.
 ///
 /// # Errors
 /// The two differ, nothing could be compared, or a migration fails.
-pub(crate) async fn file_is_current(target: &Target<'_>, run: &str, deep: bool) -> Result<Option<Deep>> {
+pub(crate) async fn file_is_current(target: &Target<'_>, run: &str, deep: bool) -> Result<Current> {
     let database = target.database;
     let read = async |connection: &mut PgConnection| {
-        let catalog = measure(connection, &database.history).await?.catalog;
-        Ok((catalog, if deep { Some(Deep::read(connection).await?) } else { None }))
+        let measured = measure(connection, database).await?;
+        Ok((measured, if deep { Some(read_deep(connection, database).await?) } else { None }))
     };
     let (fresh, deep) = in_fresh(target, run, read).await?;
     let (file, write) = (database.schema_file.display(), "cargo xtask db-verify --write");
-    let committed = committed(target)?.ok_or_else(|| no_file(database))?;
+    let committed = fresh.comparable(committed(target)?.ok_or_else(|| no_file(database))?);
+    let lacks_privileges = fresh.lacks_privileges();
+    let fresh = fresh.catalog;
     let differences = xtask_schema::compare(&committed, &fresh);
     if differences.is_empty() {
-        return Ok(deep);
+        return Ok(Current { deep, lacks_privileges });
     }
     let what = format!("{}: {file} is stale: the migrations produce another schema.", database.name);
     Err(Problem::new(Exit::SchemaDiffers, what)
@@ -136,7 +183,7 @@ fn first_difference(target: &Target<'_>, fresh: &Catalog) -> usize {
 /// # Errors
 /// No scratch database can be made, or a migration fails in it.
 pub(crate) async fn is_what_migrations_make(target: &Target<'_>, measured: &Measured, run: &str) -> Result<bool> {
-    Ok(from_nothing(target, run).await? == measured.catalog)
+    Ok(from_nothing(target, run).await?.catalog == measured.catalog)
 }
 
 /// Explains why a database differs from the repository, and how to fix that.
@@ -156,15 +203,16 @@ pub(crate) async fn explain(
     let write = "cargo xtask db-verify --write";
     let take_back = "Put the change into a migration, or undo it in the database.";
     let fresh = match from_nothing(target, run).await {
-        Ok(fresh) => fresh,
+        Ok(fresh) => fresh.catalog,
         Err(error) => {
             return problem(format!("{name} differs from {file}."))
                 .details(differences.iter().map(without_repair))
                 .detail(format!("It is unknown which of the two is wrong: {}", first_line(&error)));
         }
     };
-    let drift = xtask_schema::compare(&fresh, &measured.catalog);
-    let file_is_stale = !matches!(committed(target), Ok(Some(committed)) if committed == fresh);
+    let drift = self::differences(target, &fresh, &measured.catalog);
+    let file_is_stale =
+        !matches!(committed(target), Ok(Some(committed)) if measured.comparable(committed.clone()) == fresh);
     if drift.is_empty() {
         return problem(format!("{file} is stale: {name} equals the result of the migrations, but the file doesn't."))
             .details(differences.iter().map(without_repair))

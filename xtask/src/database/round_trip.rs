@@ -213,7 +213,7 @@ impl Trip<'_> {
     }
 
     async fn catalog(&mut self) -> Result<Catalog> {
-        Ok(proof::measure(self.connection, &self.database.history).await?.catalog)
+        Ok(proof::measure(self.connection, self.database).await?.catalog)
     }
 
     /// Reads the rows, if the database has sample rows.

@@ -192,8 +192,39 @@ impl<'a> Ladder<'a> {
             }
         };
         roles::let_in(&mut superuser, settings.urls()).await?;
+        roles::make_declared(&mut superuser, &settings.targets).await?;
         session::close(superuser).await;
         Ok(Server { provider, address: url.address.clone(), version, is_own: true, others: Vec::new() })
+    }
+
+    /// Whether the server at the first URL's address was started for this checkout.
+    pub(crate) async fn is_own(&self, settings: &Settings<'_>) -> Result<bool> {
+        Ok(self.started(&settings.first_url().address).await?.is_some())
+    }
+
+    /// Makes the roles that the databases declare, as the superuser of a server that was started for this checkout earlier.
+    /// On any other server, only the URLs' roles could make them.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub(crate) async fn make_declared(&self, settings: &Settings<'_>) -> Result<()> {
+        let url = settings.first_url();
+        if !roles::lacks_declared(&settings.targets).await? {
+            return Ok(());
+        }
+        let superuser = match self.started(&url.address).await? {
+            #[cfg(unix)]
+            Some(Provider::Local) => Cluster::locate(self.root())?.log_in(&url.address).await?.ok(),
+            Some(Provider::Compose) => {
+                readiness::connect(url.options("xtask").database("postgres").options(roles::QUIET)).await.ok()
+            }
+            _ => None,
+        };
+        if let Some(mut superuser) = superuser {
+            roles::make_declared(&mut superuser, &settings.targets).await?;
+            session::close(superuser).await;
+        }
+        Ok(())
     }
 
     /// Returns compose, or the reason why it can't be used.

@@ -7,8 +7,10 @@ use sqlx::postgres::PgConnection;
 
 use crate::connection::readiness::{self, Answer};
 use crate::connection::sql::{identifier, literal};
+use crate::connection::{declared, session};
 use crate::database_url::DatabaseUrl;
 use crate::problem::Problem;
+use crate::target::Target;
 
 /// The server's file with the rules for logins.
 const RULES: &str = "pg_hba.conf";
@@ -60,6 +62,34 @@ async fn let_one_in(superuser: &mut PgConnection, url: &DatabaseUrl) -> Result<(
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(superuser).await?;
     }
     Ok(())
+}
+
+/// Makes the roles that the databases declare, and lets the URLs' roles act as them. The roles of the URLs may not make
+/// roles, so only the superuser can do it on the servers that this program starts.
+///
+/// # Errors
+/// The connection is lost.
+pub(super) async fn make_declared(superuser: &mut PgConnection, targets: &[Target<'_>]) -> Result<()> {
+    for Target { database, url, .. } in targets {
+        declared::make(superuser, database.declared_roles(), &url.user).await?;
+    }
+    Ok(())
+}
+
+/// Whether a role that a database declares is missing, or the URL's role may not act as it.
+///
+/// # Errors
+/// A session can't be opened, or a query fails.
+pub(super) async fn lacks_declared(targets: &[Target<'_>]) -> Result<bool> {
+    for Target { database, url, .. } in targets.iter().filter(|target| !target.database.declared_roles().is_empty()) {
+        let mut connection = session::maintenance(url, session::READER).await?;
+        let declared = declared::look(&mut connection, database.declared_roles()).await?;
+        session::close(connection).await;
+        if declared.iter().any(|role| !role.is_usable() && !role.could_be_made()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The problem that the superuser of a server that was started just now can't log in.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::Metadata;
+use super::{Metadata, Privileges};
 use crate::problem::Problem;
 
 /// The part of a `Cargo.toml` that matters here.
@@ -52,6 +52,34 @@ pub(super) fn find_root(start: &Path) -> Result<(PathBuf, Manifest), Problem> {
         Problem::failed(format!("There is no Cargo.toml in {} or in any folder above it.", start.display()))
             .remedy("Change to a folder of the checkout and try again.")
     })
+}
+
+/// Reads what a package's manifest says about the privileges of its database. A package that can't be read is cargo's
+/// matter.
+///
+/// # Errors
+/// The table has a mistake.
+pub(super) fn privileges(root: &Path, package: &Path) -> Result<Option<Privileges>, Problem> {
+    let path = package.join("Cargo.toml");
+    let manifest: Option<toml::Table> = std::fs::read_to_string(&path).ok().and_then(|text| toml::from_str(&text).ok());
+    let tables = ["package", "metadata", "xtask", "privileges"];
+    let table = manifest.and_then(|manifest| {
+        tables.iter().try_fold(toml::Value::Table(manifest), |value, name| value.as_table()?.get(*name).cloned())
+    });
+    let Some(table) = table else { return Ok(None) };
+    let file = path.strip_prefix(root).unwrap_or(&path).to_owned();
+    let wrong = |why: &str| {
+        Problem::failed(format!("[package.metadata.xtask.privileges] in {} can't be used: {why}.", file.display()))
+            .remedy("Its only key is a list of roles: roles = [\"…\"]")
+    };
+    let privileges: Privileges =
+        table.try_into().map_err(|error: toml::de::Error| wrong(error.message().trim_end_matches('.')))?;
+    // The server refuses these names, or cuts them.
+    let is_wrong = |role: &&String| role.is_empty() || role.len() > 63 || role.starts_with("pg_") || *role == "public";
+    match privileges.roles.iter().find(is_wrong) {
+        Some(role) => Err(wrong(&format!("{role:?} can't be the name of a role"))),
+        None => Ok(Some(privileges)),
+    }
 }
 
 /// The folders of the workspace's packages, the root package first, then the members in the order of the manifest.

@@ -27,6 +27,7 @@ mod migration_files;
 mod migrations;
 mod output;
 mod ownership;
+mod privileges;
 mod refused_login;
 mod remains;
 mod setup;

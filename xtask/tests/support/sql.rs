@@ -45,7 +45,12 @@ impl Session {
 
     /// Reads every catalog of the session's database, as the deep proof does.
     pub(crate) fn deep(&mut self) -> Deep {
-        self.runtime.block_on(Deep::read(&mut self.connection)).unwrap()
+        self.runtime.block_on(Deep::read(&mut self.connection, false)).unwrap()
+    }
+
+    /// Does the same with owners and privileges.
+    pub(crate) fn deep_with_privileges(&mut self) -> Deep {
+        self.runtime.block_on(Deep::read(&mut self.connection, true)).unwrap()
     }
 
     /// Reads the canonical text of the session's database, as the fast proof does.

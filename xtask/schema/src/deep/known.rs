@@ -3,7 +3,8 @@
 //! Everything that isn't named here is compared, so a catalog or a column that a new version of PostgreSQL adds is compared
 //! until somebody says here why it doesn't matter.
 
-const PRIVILEGES: &str =
+/// Where they are asked for, `privileges.rs` says which of them are compared.
+pub(super) const PRIVILEGES: &str =
     "owners and privileges are left out of the proof, because the names of roles differ between machines";
 const SERVER: &str = "it belongs to the server, not to one of its databases";
 const STATISTICS: &str = "it is a statistic, or sets how many are gathered";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::array::Cells;
-use super::known;
+use super::{known, privileges};
 
 /// The meaning of a column, which says how its value becomes a text that doesn't depend on numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,19 +73,23 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Makes the layout. Returns `None` if an answer isn't complete.
-    pub(super) fn new(answers: &Answers<'_>) -> Option<Self> {
+    /// Makes the layout, with owners and privileges if they are asked for. Returns `None` if an answer isn't complete.
+    pub(super) fn new(answers: &Answers<'_>, with_privileges: bool) -> Option<Self> {
         let mut catalogs: Vec<Catalog> = Vec::new();
         let mut unread = Vec::new();
         for cells in &answers.columns {
             let [catalog, oid, column, of_type, readable] = texts(cells)?;
             let compared = match known::CATALOGS.iter().find(|(name, ..)| *name == catalog) {
+                Some(_) if with_privileges && privileges::is_compared(catalog, None) => true,
                 Some((_, false, _)) => continue,
                 known => known.is_none(),
             };
             let is_view = known::VIEWS.iter().any(|(name, _)| *name == catalog);
-            let ignored = known::COLUMNS.iter().any(|(of, name, _)| (*of, *name) == (catalog, column))
-                || known::TYPES.iter().any(|(name, _)| *name == of_type);
+            let asked_for =
+                with_privileges && (of_type == privileges::TYPE || privileges::is_compared(catalog, Some(column)));
+            let ignored = !asked_for
+                && (known::COLUMNS.iter().any(|(of, name, _)| (*of, *name) == (catalog, column))
+                    || known::TYPES.iter().any(|(name, _)| *name == of_type));
             if readable != "true" && !is_view {
                 if !ignored {
                     unread.push(format!("{catalog}.{column}"));
@@ -98,7 +102,17 @@ impl Layout {
             }
             if !ignored {
                 let columns = &mut catalogs.last_mut()?.columns;
-                columns.push(self::column(catalog, column, of_type, answers)?);
+                let asked_for = if asked_for { privileges::expression(catalog, column) } else { None };
+                columns.push(match asked_for {
+                    Some(expression) => Column {
+                        name: column.to_owned(),
+                        meaning: Meaning::Value,
+                        compared: true,
+                        ordered: true,
+                        expression: format!("({expression})::text"),
+                    },
+                    None => self::column(catalog, column, of_type, answers)?,
+                });
                 if (catalog, column) == ("pg_attribute", "attnum") {
                     let (name, expression) = (NUMBER.to_owned(), "c.attnum::text".to_owned());
                     columns.push(Column { name, meaning: Meaning::Value, compared: false, ordered: true, expression });

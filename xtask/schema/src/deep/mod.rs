@@ -8,6 +8,7 @@
 mod array;
 mod known;
 mod layout;
+mod privileges;
 mod resolve;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -44,13 +45,13 @@ pub struct DeepComparison {
 }
 
 impl Deep {
-    /// Reads all catalogs of a database.
+    /// Reads all catalogs of a database, with its owners and privileges if they are asked for.
     ///
     /// # Errors
     /// The server refuses a query, or answers only a part of it. The connection is in no transaction afterwards.
-    pub fn read(connection: &mut PgConnection) -> DeepReading<'_> {
+    pub fn read(connection: &mut PgConnection, with_privileges: bool) -> DeepReading<'_> {
         Box::pin(async move {
-            let read = read(connection).await;
+            let read = read(connection, with_privileges).await;
             // An error of this would only repeat the first one.
             let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
             read
@@ -187,7 +188,7 @@ const LAYOUT: &str = concat!(
     include_str!("layout.sql")
 );
 
-async fn read(connection: &mut PgConnection) -> Result<Deep, ReadError> {
+async fn read(connection: &mut PgConnection, with_privileges: bool) -> Result<Deep, ReadError> {
     let texts = query(connection, LAYOUT.to_owned()).await?;
     let mut answers = Answers::default();
     for (name, text) in &texts {
@@ -199,7 +200,7 @@ async fn read(connection: &mut PgConnection) -> Result<Deep, ReadError> {
             _ => answers.keys = rows,
         }
     }
-    let layout = Layout::new(&answers).ok_or(ReadError::Partial)?;
+    let layout = Layout::new(&answers, with_privileges).ok_or(ReadError::Partial)?;
     let tables = query(connection, layout.statements()).await?;
     Ok(Deep { layout, tables })
 }

@@ -37,10 +37,12 @@ pub(super) async fn round_trips(setting: &Setting<'_>) -> Result<Passed> {
 /// compared with it as well. Without `db-setup` in the same run, a developer may have made tables of their own there.
 pub(super) async fn schema_files(setting: &Setting<'_>, live: bool) -> Result<Passed> {
     let check = async |target: &Target<'_>, run: &str| {
-        if let Some(fresh) = proof::file_is_current(target, run, live).await? {
+        let current = proof::file_is_current(target, run, live).await?;
+        if let Some(fresh) = current.deep {
             deep::live_equals(target, fresh).await?;
         }
-        Ok(target.database.schema_file.display().to_string())
+        let without = if current.lacks_privileges { " (without owners and privileges)" } else { "" };
+        Ok(format!("{}{without}", target.database.schema_file.display()))
     };
     let strays = strays(setting.context.workspace);
     let files = match on_scratch(setting, check).await {

@@ -220,7 +220,7 @@ impl Cluster {
     ///
     /// # Errors
     /// The superuser's password can't be read, or the file of the first one can't be removed.
-    async fn log_in(&self, address: &Address) -> Result<Result<PgConnection, Answer>> {
+    pub(super) async fn log_in(&self, address: &Address) -> Result<Result<PgConnection, Answer>> {
         let own = self.files.password()?;
         let Some(first) = self.files.first_password() else {
             return Ok(readiness::connect(self.superuser(address, &own)).await);

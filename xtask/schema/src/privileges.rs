@@ -1,0 +1,419 @@
+//! Owners and privileges: how they are read and written, and how their differences are named and repaired.
+//!
+//! They are at the end of a text, in objects of their own, and only if the reader was asked for them. What is usual isn't
+//! written: an object belongs to the role that loads the text, and has the privileges of a new object. So most objects
+//! have nothing here, and the name of the URL's role, which differs between machines, isn't in the text. Where that role
+//! gets a privilege from another owner, it is `CURRENT_USER`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Row};
+
+use super::compare::Difference;
+use super::error::ReadError;
+use super::model::literal;
+use super::object::one_line;
+use super::parse::{canonical, items, words};
+use super::sql::{Kind, tokens};
+
+/// The first words of the statements about privileges that new objects get.
+const DEFAULTS: &str = "ALTER DEFAULT PRIVILEGES";
+
+/// The first words of the headers of these objects.
+const HEADER: &str = "privileges of ";
+
+const SQL: &str = concat!(
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n",
+    include_str!("settings.sql"),
+    include_str!("privileges.sql")
+);
+
+/// The URL's role, whatever its name is.
+const LOADER: &str = "CURRENT_USER";
+
+/// Reads the unusual owners and privileges of a database, as the text of their objects.
+pub(super) async fn read(connection: &mut PgConnection) -> Result<String, ReadError> {
+    let answer = sqlx::raw_sql(AssertSqlSafe(SQL)).fetch_all(&mut *connection).await;
+    if answer.is_err() {
+        // An error of this would only repeat the first one.
+        let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
+    }
+    let mut objects = BTreeMap::<Place, Statements>::new();
+    let mut ended = false;
+    for row in answer? {
+        let row = Unusual::of(&row)?;
+        if row.verb == "end" {
+            ended = true;
+        } else {
+            objects.entry(row.place()).or_default().add(&row);
+        }
+    }
+    // An incomplete answer must never look like usual privileges.
+    if !ended {
+        return Err(ReadError::Partial);
+    }
+    let mut text = String::new();
+    for (place, statements) in objects {
+        text.push_str(&format!("\n-- {HEADER}{}\n", one_line(&place.name)));
+        for statement in statements.all(&place.target) {
+            text.push_str(&canonical(statement));
+            text.push('\n');
+        }
+    }
+    Ok(text)
+}
+
+/// A row of `privileges.sql`.
+struct Unusual {
+    verb: String,
+    kind: String,
+    identity: String,
+    privilege: String,
+    role: String,
+    grantable: bool,
+    grantor: Option<String>,
+    /// Of privileges that new objects get: the kind of object, the role that makes them, and their schema.
+    new: [Option<String>; 3],
+}
+
+impl Unusual {
+    fn of(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let get = |index: usize| row.try_get::<Option<String>, _>(index);
+        let text = |index: usize| Ok::<_, sqlx::Error>(get(index)?.unwrap_or_default());
+        Ok(Self {
+            verb: text(0)?,
+            kind: text(1)?,
+            identity: text(2)?,
+            privilege: text(3)?,
+            role: text(4)?,
+            grantable: get(5)?.is_some(),
+            grantor: get(6)?,
+            new: [get(7)?, get(8)?, get(9)?],
+        })
+    }
+
+    /// The object. Privileges of new objects are written after all others, so that no object of the text gets them.
+    fn place(&self) -> Place {
+        match self.kind.as_str() {
+            "new" => {
+                let [kind, by, schema] = &self.new;
+                let kind = kind.as_deref().unwrap_or_default();
+                let (mut name, mut before) = (format!("new {}", kind.to_lowercase()), format!("{DEFAULTS} "));
+                if let Some(by) = by {
+                    name.push_str(&format!(" of {by}"));
+                    before.push_str(&format!("FOR ROLE {by} "));
+                }
+                if let Some(schema) = schema {
+                    name.push_str(&format!(" in schema {schema}"));
+                    before.push_str(&format!("IN SCHEMA {schema} "));
+                }
+                Place { last: true, name, target: Target::New { before, kind: kind.to_owned() } }
+            }
+            "database" => Place { last: false, name: "the database".to_owned(), target: Target::Database },
+            kind => Place {
+                last: false,
+                name: format!("{kind} {}", self.identity),
+                target: Target::Object { kind: kind.to_owned(), identity: self.identity.clone() },
+            },
+        }
+    }
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    last: bool,
+    name: String,
+    target: Target,
+}
+
+/// What privileges are on.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Target {
+    Object { kind: String, identity: String },
+    New { before: String, kind: String },
+    Database,
+}
+
+/// The statements of an object: its owner, and its privileges by all that they share.
+#[derive(Default)]
+struct Statements {
+    owner: Option<String>,
+    /// By whether they are granted, the role, whether it may grant them, and who has granted them.
+    privileges: BTreeMap<(bool, String, bool, Option<String>), BTreeSet<String>>,
+}
+
+impl Statements {
+    fn add(&mut self, row: &Unusual) {
+        if row.verb == "OWNER" {
+            self.owner = Some(row.role.clone());
+            return;
+        }
+        let granted = row.verb == "GRANT";
+        let key = (granted, row.role.clone(), granted && row.grantable, row.grantor.clone());
+        self.privileges.entry(key).or_default().insert(row.privilege.clone());
+    }
+
+    fn all(self, target: &Target) -> Vec<String> {
+        let mut all = Vec::new();
+        if let (Some(owner), Target::Object { kind, identity }) = (self.owner, target) {
+            all.push(format!("ALTER {} {identity} OWNER TO {owner};", owned(kind)));
+        }
+        for ((granted, role, grantable, grantor), privileges) in self.privileges {
+            let privileges = privileges.into_iter().collect::<Vec<_>>().join(", ");
+            let verb = if granted { "GRANT" } else { "REVOKE" };
+            let to = format!("{} {role}{}", if granted { "TO" } else { "FROM" }, if grantable { OPTION } else { "" });
+            let statement = match target {
+                Target::Object { kind, identity } => {
+                    format!("{verb} {privileges} ON {} {identity} {to};", grantable_kind(kind))
+                }
+                Target::New { before, kind } => format!("{before}{verb} {privileges} ON {kind} {to};"),
+                Target::Database => format!(
+                    "DO $do$ BEGIN EXECUTE '{verb} {privileges} ON DATABASE ' || quote_ident(current_database()) || {}; END $do$;",
+                    literal(&format!(" {to}"))
+                ),
+            };
+            // Only the role itself can grant in its own name.
+            all.push(match grantor {
+                None => statement,
+                Some(grantor) => format!("-- by {grantor}: {statement}"),
+            });
+        }
+        all
+    }
+}
+
+const OPTION: &str = " WITH GRANT OPTION";
+
+/// The words for a kind of object in `ALTER … OWNER TO`.
+fn owned(kind: &str) -> String {
+    match kind {
+        "foreign-data wrapper" => "FOREIGN DATA WRAPPER".to_owned(),
+        "statistics object" => "STATISTICS".to_owned(),
+        _ => kind.to_uppercase(),
+    }
+}
+
+/// The words for a kind of object in `GRANT … ON`.
+fn grantable_kind(kind: &str) -> String {
+    match kind {
+        "view" | "materialized view" | "foreign table" => "TABLE".to_owned(),
+        "aggregate" => "FUNCTION".to_owned(),
+        "foreign-data wrapper" => "FOREIGN DATA WRAPPER".to_owned(),
+        "server" => "FOREIGN SERVER".to_owned(),
+        _ => kind.to_uppercase(),
+    }
+}
+
+/// Returns the place where the owners and privileges of a text begin, or its end.
+pub(super) fn begin(text: &str) -> usize {
+    let begins = |start: usize| text[..start].ends_with("\n\n") && text[start + "-- ".len()..].starts_with(HEADER);
+    let mut comments = tokens(text).filter(|token| token.kind == Kind::Comment && token.text.starts_with("-- "));
+    comments.find(|token| begins(token.start)).map_or(text.len(), |token| token.start - 1)
+}
+
+/// Returns whether this is the name of an object whose privileges are compared.
+pub(super) fn is_header(header: &str) -> bool {
+    header.starts_with(HEADER)
+}
+
+/// Compares the owners and privileges of one object.
+pub(super) fn difference(header: &str, expected: Option<&str>, actual: Option<&str>) -> Difference {
+    let [wanted, found] = [expected, actual].map(|body| units(body.unwrap_or_default()));
+    let (mut remarks, mut repairs) = (Vec::new(), Some(Vec::new()));
+    let mut add = |remark: String, repair: Option<String>| {
+        remarks.push(remark);
+        match (&mut repairs, repair) {
+            (Some(repairs), Some(repair)) => repairs.push(repair),
+            _ => repairs = None,
+        }
+    };
+    // An owner comes first. Then what is too much goes, before what is missing comes.
+    for unit in found.difference(&wanted) {
+        match unit {
+            Unit::Owner { of, role } => {
+                let to = wanted.iter().find_map(Unit::owner);
+                // What initdb has made had an owner whose name isn't known here.
+                let is_ours = ["schema public", "schema pg_", "schema information_schema"];
+                let known = to.is_some() || !is_ours.iter().any(|name| header.contains(name));
+                let to = to.unwrap_or(LOADER);
+                add(
+                    format!(
+                        "the owner is {}, expected {}",
+                        shown(role),
+                        if known { shown(to) } else { "the usual one" }
+                    ),
+                    known.then(|| format!("{of} OWNER TO {to};")),
+                );
+            }
+            Unit::Privilege(privilege) => add(privilege.remark(true), privilege.inverse()),
+            Unit::Other(statement) => add(format!("unexpected: {statement}"), None),
+        }
+    }
+    for unit in wanted.difference(&found) {
+        match unit {
+            Unit::Owner { .. } if found.iter().any(|unit| unit.owner().is_some()) => {}
+            Unit::Owner { of, role } => {
+                add(
+                    format!("the owner is {}, expected {}", shown(LOADER), shown(role)),
+                    Some(format!("{of} OWNER TO {role};")),
+                );
+            }
+            Unit::Privilege(privilege) => add(privilege.remark(false), privilege.statement()),
+            Unit::Other(statement) => add(format!("missing: {statement}"), None),
+        }
+    }
+    let difference = Difference::new(header, expected, actual);
+    if remarks.is_empty() {
+        return difference;
+    }
+    difference.detail(remarks.join("; ")).repair(repairs.map(|repairs| repairs.join("\n")))
+}
+
+/// The words for a role in a remark.
+fn shown(role: &str) -> &str {
+    if role == LOADER { "the URL's role" } else { role }
+}
+
+/// One owner or one privilege, as a statement says it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Unit {
+    Owner {
+        of: String,
+        role: String,
+    },
+    Privilege(Privilege),
+    /// A statement that only an edited file can have.
+    Other(String),
+}
+
+impl Unit {
+    fn owner(&self) -> Option<&str> {
+        match self {
+            Self::Owner { role, .. } => Some(role),
+            Self::Privilege(_) | Self::Other(_) => None,
+        }
+    }
+}
+
+/// One privilege: the words before GRANT or REVOKE, the words from ON up to TO or FROM, and so on.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Privilege {
+    granted: bool,
+    before: String,
+    privilege: String,
+    on: String,
+    role: String,
+    grantable: bool,
+    /// What stands around a statement that a DO block makes.
+    of_database: bool,
+    grantor: Option<String>,
+}
+
+impl Privilege {
+    /// `taken` says that the database has it, and that the schema file doesn't.
+    fn remark(&self, taken: bool) -> String {
+        let (role, privilege) = (shown(&self.role), &self.privilege);
+        let not = if taken == self.granted { "" } else { " not" };
+        let more = if self.grantable { ", and may grant it" } else { "" };
+        let by = self.grantor.as_ref().map_or_else(String::new, |by| format!(" (granted by {by})"));
+        format!("{role} may{not} {privilege}{more}{by}")
+    }
+
+    /// The statement. There is none if only another role can run it.
+    fn statement(&self) -> Option<String> {
+        self.write(self.granted)
+    }
+
+    /// The statement that takes this one back.
+    fn inverse(&self) -> Option<String> {
+        self.write(!self.granted)
+    }
+
+    fn write(&self, grant: bool) -> Option<String> {
+        if self.grantor.is_some() {
+            return None;
+        }
+        let Self { privilege, on, role, .. } = self;
+        // In a file, the role that loads it makes the objects. A repair may be run by another role.
+        let before = match self.before.strip_prefix(DEFAULTS) {
+            Some(rest) if !rest.starts_with(" FOR ROLE ") => format!("{DEFAULTS} FOR ROLE {LOADER}{rest}"),
+            _ => self.before.clone(),
+        };
+        let (verb, to) = if grant { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
+        let option = if grant && self.grantable { OPTION } else { "" };
+        if self.of_database {
+            let end = literal(&format!(" {to} {role}{option}"));
+            return Some(format!(
+                "DO $do$ BEGIN EXECUTE '{verb} {privilege} ON DATABASE ' || quote_ident(current_database()) || {end}; END $do$;"
+            ));
+        }
+        let space = if before.is_empty() { "" } else { " " };
+        Some(format!("{before}{space}{verb} {privilege} {on} {to} {role}{option};"))
+    }
+}
+
+/// Splits the statements of an object into the owner and single privileges.
+fn units(body: &str) -> BTreeSet<Unit> {
+    let (mut units, mut start) = (BTreeSet::new(), 0);
+    for token in tokens(body) {
+        let ends = token.text == ";" || token.kind == Kind::Comment;
+        if ends {
+            units.extend(units_of(body[start..token.end()].trim()));
+            start = token.end();
+        }
+    }
+    units.extend(units_of(body[start..].trim()));
+    units
+}
+
+fn units_of(statement: &str) -> Vec<Unit> {
+    let (grantor, statement) = match statement.strip_prefix("-- by ").and_then(|rest| rest.split_once(": ")) {
+        Some((grantor, statement)) => (Some(grantor.to_owned()), statement),
+        None => (None, statement),
+    };
+    if statement.is_empty() {
+        return Vec::new();
+    }
+    let of_database = statement.starts_with("DO ");
+    let inner = if of_database { from_block(statement) } else { statement.trim_end_matches(';').to_owned() };
+    let words = words(&inner);
+    if let ["ALTER", .., "OWNER", "TO", role] = words.as_slice() {
+        return vec![Unit::Owner { of: words[..words.len() - 3].join(" "), role: (*role).to_owned() }];
+    }
+    let place = |wanted: &[&str]| words.iter().position(|word| wanted.contains(word));
+    let last = words.iter().rposition(|word| ["TO", "FROM"].contains(word));
+    let (Some(verb), Some(on), Some(to)) = (place(&["GRANT", "REVOKE"]), place(&["ON"]), last) else {
+        return vec![Unit::Other(statement.to_owned())];
+    };
+    let role = words.get(to + 1).copied().unwrap_or_default().to_owned();
+    let list = words.get(verb + 1..on).unwrap_or_default().join(" ");
+    let unit = |privilege: &&str| {
+        Unit::Privilege(Privilege {
+            granted: words[verb] == "GRANT",
+            before: words[..verb].join(" "),
+            privilege: (*privilege).to_owned(),
+            on: words.get(on..to).unwrap_or_default().join(" "),
+            role: role.clone(),
+            grantable: words.len() > to + 2,
+            of_database,
+            grantor: grantor.clone(),
+        })
+    };
+    items(&list).iter().map(unit).collect()
+}
+
+/// Returns the statement that a DO block makes for its own database, without the database's name.
+fn from_block(block: &str) -> String {
+    let inner = block.trim_start_matches("DO $do$ BEGIN EXECUTE ").trim_end_matches("; END $do$;");
+    let strings = tokens(inner).filter(|token| token.kind == Kind::String && token.text.starts_with('\''));
+    strings.map(|token| token.text[1..token.text.len().max(2) - 1].replace("''", "'")).collect::<Vec<_>>().join("")
+}
+
+/// Puts the name of the URL's role into a repair, because a superuser may run it. `role` is quoted where that is needed.
+pub(super) fn with_role(statements: &str, role: &str) -> String {
+    let text = |token: super::sql::Token<'_>| {
+        if token.kind == Kind::Word && token.text == LOADER { role.to_owned() } else { token.text.to_owned() }
+    };
+    tokens(statements).map(text).collect()
+}
