@@ -81,7 +81,7 @@ fn a_role_that_nobody_can_make_is_no_failure_and_its_sql_is_printed() {
     workspace.run(&["db-verify"]).code(0).lacks(["but for"]);
     assert_eq!(server.query("library", MAY_READ), ["t f f t"]);
     // No result is kept from before the role was there.
-    schema().lacks(["without owners"]);
+    schema().says(["schema/journal.sql and schema/library.sql are the result of the migrations"]);
 
     // A role that has lost one privilege isn't new. Somebody took it away, or gave it more.
     server.execute("library", "REVOKE SELECT ON books FROM library_reader; GRANT INSERT ON books TO library_reader");

@@ -10,14 +10,16 @@ const READER: &str = "library_reader";
 
 const MANIFEST: &str = "[package]\nname = \"library\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
 
-/// Asks for the proof of owners and privileges, with a migration that grants something where the role exists.
-fn ask_for_privileges(workspace: &Workspace) {
+/// Asks for the proof of owners and privileges, with a migration that grants something where the role exists. `more` is a
+/// further statement of the migration.
+fn ask_for_privileges(workspace: &Workspace, more: &str) {
     workspace.write(
         "crates/library/Cargo.toml",
         format!("{MANIFEST}\n[package.metadata.xtask.privileges]\nroles = [\"{READER}\"]\n"),
     );
     let granted = format!(
-        "CREATE FUNCTION count_books() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM books';
+        "{more}
+         CREATE FUNCTION count_books() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM books';
          CREATE VIEW titles AS SELECT title FROM books;
          CREATE TYPE genre AS ENUM ('novel');
          CREATE TYPE state AS (lent boolean);
@@ -39,8 +41,16 @@ fn ask_for_privileges(workspace: &Workspace) {
 fn with_privileges() -> (Server, Workspace) {
     let (server, workspace) = set_up();
     server.execute("postgres", &format!("ALTER ROLE {ROLE} CREATEROLE; CREATE ROLE \"an other\"; CREATE ROLE granter"));
-    workspace.write("schema/journal.sql", workspace.read("schema/journal.sql"));
-    ask_for_privileges(&workspace);
+    // Whoever has installed an extension owns what is in it.
+    let has_extension = "SELECT name::text FROM pg_available_extensions WHERE name = 'pgcrypto'";
+    let extension = if server.query("postgres", has_extension).is_empty() {
+        ""
+    } else {
+        let by_another = "CREATE ROLE installer SUPERUSER; SET ROLE installer; CREATE EXTENSION pgcrypto";
+        server.execute("library", by_another);
+        "CREATE EXTENSION IF NOT EXISTS pgcrypto;"
+    };
+    ask_for_privileges(&workspace, extension);
     workspace.run(&["db-setup"]).code(4).says(["head of the schema file"]);
     workspace.accept_schema();
     workspace.run(&["db-setup"]).code(0);

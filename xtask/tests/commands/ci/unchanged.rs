@@ -244,8 +244,18 @@ fn the_steps_that_work_on_databases() {
     workspace.write("schema/library.sql", workspace.read("schema/library.sql") + "\n");
     let pipeline = json(&workspace, &steps).code(4).fails(&["schema"], &[]);
     assert_eq!(pipeline.with("unchanged"), ["migrations", "queries"]);
-    // `db-setup` and `env` look at what isn't in the checkout.
     workspace.accept_schema();
+    // A role that a database declares is a part of its server. Without the role, privileges aren't proven.
+    let manifest = workspace.read("crates/library/Cargo.toml");
+    let declared = "[package.metadata.xtask.privileges]\nroles = [\"guest\"]\n";
+    workspace.write("crates/library/Cargo.toml", format!("{manifest}\n{declared}"));
+    for outcome in ["done", "unchanged"] {
+        assert_eq!(json(&workspace, &["--only", "schema"]).with(outcome), ["schema"]);
+    }
+    server.execute("postgres", "CREATE ROLE guest");
+    json(&workspace, &["--only", "schema"]).code(4).fails(&["schema"], &[]);
+    workspace.write("crates/library/Cargo.toml", manifest);
+    // `db-setup` and `env` look at what isn't in the checkout.
     for _ in 0..2 {
         let pipeline = json(&workspace, &["--only", "db-setup,env"]);
         assert_eq!(pipeline.with("done"), ["db-setup", "env"], "{}", pipeline.outcome());
