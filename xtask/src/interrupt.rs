@@ -95,8 +95,9 @@ fn interrupted() -> Problem {
     Problem::new(Exit::Interrupted, "Interrupted.")
 }
 
+/// The signals that ask a process to end.
 #[cfg(unix)]
-fn ending_signals() -> [i32; 3] {
+pub(crate) fn ending_signals() -> [i32; 3] {
     use nix::sys::signal::Signal;
     [Signal::SIGINT as i32, Signal::SIGTERM as i32, Signal::SIGHUP as i32]
 }

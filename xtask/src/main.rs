@@ -38,6 +38,10 @@ fn main() -> ExitCode {
     if let Some(code) = queries::rustc_wrapper() {
         return code;
     }
+    #[cfg(unix)]
+    if let Some(code) = process::keeper::keep() {
+        return code;
+    }
     let cli = Cli::parse();
     let reporter = Reporter::new(cli.format, cli.quiet);
     ExitCode::from(commands::run(&cli, &reporter))

@@ -3,6 +3,8 @@
 //! A command line never holds a secret. Secrets go through the environment.
 
 #[cfg(unix)]
+pub(crate) mod keeper;
+#[cfg(unix)]
 mod tree;
 
 use std::borrow::Cow;
@@ -164,6 +166,10 @@ impl Child {
         }
         for name in &self.env_remove {
             expression = expression.env_remove(name);
+        }
+        #[cfg(unix)]
+        if let Some(marks) = keeper::marks() {
+            expression = expression.env(keeper::VARIABLE, marks);
         }
         for (name, value) in &self.env {
             expression = expression.env(name, value);

@@ -8,8 +8,8 @@ use crate::checkout::{self, CheckoutLock};
 use crate::connection::session;
 use crate::context::Context;
 use crate::database::cancel::cancel;
-use crate::database::converge::{self, Goal};
-use crate::database::plan;
+use crate::database::converge::Goal;
+use crate::database::{plan, present};
 use crate::env_file::{CONTRACT, FILE, Settings, Written};
 use crate::interrupt;
 use crate::problem::Problem;
@@ -163,7 +163,7 @@ impl Setup<'_> {
         let claim = Record::claim(&workspace.root, false);
         if self.may_only_look(&settings)
             && let Some(ready) =
-                converge::already_there(&settings.targets, self.patience, &claim, reporter, dry_run).await?
+                present::already_there(&settings.targets, self.patience, &claim, reporter, dry_run).await?
             && !(ready.lacks_roles() && self.ladder().is_own(&settings).await?)
         {
             server_step.stop_clock();

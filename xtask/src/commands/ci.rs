@@ -14,6 +14,8 @@ use crate::ci::steps::Pipeline;
 use crate::cli::{Ci, Cli, Command};
 use crate::context::Context;
 use crate::problem::{Exit, Problem, Problems};
+#[cfg(unix)]
+use crate::process::keeper::Keeper;
 
 pub(crate) fn run(options: &Ci, context: Context<'_>) -> Result<Ending> {
     let Ci { only, skip, all, fail_fast, allow_remote, list, explain } = options;
@@ -27,10 +29,14 @@ pub(crate) fn run(options: &Ci, context: Context<'_>) -> Result<Ending> {
         context.reporter.steps(&listed, *explain);
         return Ok(Ending::Done(vec!["Nothing was run.".to_owned()]));
     }
+    #[cfg(unix)]
+    let keeper = Keeper::start();
     let ended = {
         let (fail_fast, allow_remote) = (*fail_fast, *allow_remote);
         Schedule { context, packages: &packages, kept: &kept, fail_fast, allow_remote }.run(&steps)
     };
+    #[cfg(unix)]
+    keeper.dismiss();
     context.reporter.pipeline(&ended.rows);
     context.interrupt.check()?;
     Ok(if ended.exit == Exit::Done { Ending::Done(Vec::new()) } else { Ending::Code(ended.exit as u8) })

@@ -1,6 +1,6 @@
 //! Brings the databases to the state that the repository describes: made, migrated and proven.
 //!
-//! Databases that are in this state already are only read: no lock is taken and nothing is written. Everything else
+//! Databases that are in this state already are only looked at ([`super::present`]), without a lock. Everything else
 //! happens under the setup lock. All databases are set up at the same time, each on its own connection. A failure in
 //! one doesn't stop the others.
 
@@ -23,7 +23,7 @@ use crate::database_url::DatabaseUrl;
 use crate::migrations::MigrationFile;
 use crate::problem::{Exit, Problem, Problems};
 use crate::report::{Outcome, Reporter, Step, count, human};
-use crate::stamp::{self, Claim, Found, Stamp, Whose};
+use crate::stamp::{self, Claim, Found, Whose};
 use crate::target::Target;
 use crate::workspace::Database;
 
@@ -50,22 +50,22 @@ pub(crate) struct Goal<'a> {
 pub(crate) struct Ready {
     /// The server, such as `PostgreSQL 15.18 at localhost:5432`.
     pub(crate) server: String,
-    databases: Vec<Proven>,
+    pub(super) databases: Vec<Proven>,
     /// The databases that got this checkout's stamp, although nothing else was to be done.
     pub(crate) stamped: Vec<String>,
 }
 
 /// A database that is proven.
-struct Proven {
+pub(super) struct Proven {
     /// The name in the repository.
-    name: String,
+    pub(super) name: String,
     /// The name on the server.
-    database: String,
-    applied: usize,
-    measured: Measured,
-    took: Duration,
+    pub(super) database: String,
+    pub(super) applied: usize,
+    pub(super) measured: Measured,
+    pub(super) took: Duration,
     /// A summary of the changes, if there were any.
-    done: Option<String>,
+    pub(super) done: Option<String>,
 }
 
 impl Ready {
@@ -91,100 +91,6 @@ impl Ready {
             reporter.tables(&proven.database, &proven.measured.listed());
         }
     }
-}
-
-/// Returns the databases if all of them are migrated and proven already, and aren't another checkout's. No lock is taken,
-/// and nothing is written, except for the stamps of databases that have none. Something silent at the address is waited
-/// for at most as long as `patience`.
-///
-/// # Errors
-/// A query fails in a way that a setup would not fix.
-pub(crate) async fn already_there(
-    targets: &[Target<'_>],
-    patience: Duration,
-    claim: &Claim,
-    reporter: &Reporter,
-    dry_run: bool,
-) -> Result<Option<Ready>> {
-    let looks = join_all(targets.iter().map(|target| look(target, patience, claim)));
-    let mut all = Vec::new();
-    for looked in looks.await {
-        let Some(looked) = looked? else { return Ok(None) };
-        all.push(looked);
-    }
-    let mut ready = Ready { server: String::new(), databases: Vec::new(), stamped: Vec::new() };
-    for Looked { proven, server, note, unstamped } in all {
-        let mut note = note;
-        if let Some((mut connection, found, from)) = unstamped {
-            let is_ours = !dry_run && found.write(&mut connection, claim, &proven.database).await;
-            session::close(connection).await;
-            if is_ours {
-                ready.stamped.push(proven.database.clone());
-                note = from.map(|from| stamp::taken(&proven.database, &from));
-            }
-        }
-        note.into_iter().for_each(|note| reporter.note(&note));
-        ready.server = server;
-        ready.databases.push(proven);
-    }
-    Ok(Some(ready))
-}
-
-/// A database that is migrated and proven already.
-struct Looked {
-    proven: Proven,
-    server: String,
-    /// A line about whose it is.
-    note: Option<String>,
-    /// A session that may write this checkout's stamp into it, with the stamp that it has now.
-    unstamped: Option<(PgConnection, Found, Option<Stamp>)>,
-}
-
-async fn look(target: &Target<'_>, patience: Duration, claim: &Claim) -> Result<Option<Looked>> {
-    let Target { database, url, .. } = target;
-    let started = Instant::now();
-    let Opened::Session(mut connection) = session::open_within(patience, url.options(session::READER)).await else {
-        return Ok(None);
-    };
-    let version = connection
-        .server_version_num()
-        .map_or_else(String::new, |number| format!(" {}.{}", number / 10_000, number % 10_000));
-    let limit = deadline::for_an_answer(patience);
-    let read = history::read(&mut connection, &database.history);
-    let (rows, found) = deadline::within(limit, &url.address, read).await?;
-    let whose = claim.whose(found.stamp(), &url.address);
-    let history = History::compare(database, &rows);
-    if !history.pending.is_empty() || history.differs() || matches!(whose, Whose::Others(_)) {
-        return Ok(None);
-    }
-    let measured = proof::measure(&mut connection, database);
-    let measured = deadline::within(limit, &url.address, measured).await?;
-    if measured.declared.iter().any(|role| role.could_be_made() || role.beyond().is_some()) {
-        session::close(connection).await;
-        return Ok(None);
-    }
-    let mut note = None;
-    let unstamped = match whose {
-        Whose::Free(from) if url.address.is_loopback() && found.may_write => Some((connection, found, from)),
-        whose => {
-            session::close(connection).await;
-            note = whose.note(&url.database);
-            None
-        }
-    };
-    match proof::compare(target, &measured) {
-        Ok(differences) if differences.is_empty() => {}
-        _ => return Ok(None),
-    }
-    let proven = Proven {
-        name: database.name.clone(),
-        database: url.database.clone(),
-        applied: history.applied,
-        measured,
-        took: started.elapsed(),
-        done: None,
-    };
-    Ok(Some(Looked { proven, server: format!("PostgreSQL{version} at {}", url.address), note, unstamped }))
 }
 
 /// A database that is being set up.

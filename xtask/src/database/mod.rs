@@ -10,6 +10,7 @@ mod failure;
 pub(crate) mod history;
 pub(crate) mod lock;
 pub(crate) mod plan;
+pub(crate) mod present;
 pub(crate) mod privileges;
 pub(crate) mod proof;
 mod reach;

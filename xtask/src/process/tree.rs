@@ -1,9 +1,10 @@
 //! The processes below a child, also those that have left its process group: tests, and what tests have started.
 //!
 //! A process whose parent has ended belongs to nobody that is known. So the processes are looked for while their parents
-//! still run. Only Linux tells the parents in a file system. Elsewhere, only the child's group is ended.
+//! still run, or by a variable in their environment. Linux tells both in a file system, and other systems through `ps`.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -37,6 +38,19 @@ impl Tree {
         let mut tree = Self(known);
         tree.grow(&all);
         tree
+    }
+
+    /// The processes whose environment has the mark in the variable, and the tree below them.
+    pub(super) fn marked(variable: &str, mark: &str) -> Self {
+        let (all, marked) = (processes(), with_mark(variable, mark));
+        let mut tree =
+            Self(marked.into_iter().filter_map(|number| Some((number, all.get(&number)?.started))).collect());
+        tree.grow(&all);
+        tree
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Adds what the processes have started meanwhile. Returns whether one of them may still run in one of these groups.
@@ -105,5 +119,63 @@ fn processes() -> BTreeMap<i32, Stat> {
         };
         (!ended).then_some((number, stat))
     };
-    entries.filter_map(process).collect()
+    let all: BTreeMap<_, _> = entries.filter_map(process).collect();
+    if all.is_empty() { from_ps(&ps(&["-axo", "pid=,ppid=,pgid=,stat=,lstart="])) } else { all }
+}
+
+/// Returns the processes whose environment has the mark in the variable.
+fn with_mark(variable: &str, mark: &str) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    if numbers.is_empty() {
+        let shown = ps(&["-axEwwo", "pid=,command="]);
+        let is_marked = |line: &&str| line.split_once(variable).is_some_and(|(_, rest)| rest.contains(mark));
+        return shown
+            .lines()
+            .filter(is_marked)
+            .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+            .collect();
+    }
+    let is_marked = |number: &i32| {
+        let environment = std::fs::read(format!("/proc/{number}/environ")).unwrap_or_default();
+        let mut variables = environment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+        variables.any(|text| text.split_once('=').is_some_and(|(name, value)| name == variable && value.contains(mark)))
+    };
+    numbers.into_iter().filter(is_marked).collect()
+}
+
+/// What `ps` says about all processes. It says nothing if it can't be run.
+fn ps(args: &[&str]) -> String {
+    let output = std::process::Command::new("ps").args(args).env("LC_ALL", "C").output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}
+
+/// Reads the columns pid, ppid, pgid, stat and lstart. The time of the start is all that is asked of the last one, so a
+/// hash of it is enough.
+fn from_ps(text: &str) -> BTreeMap<i32, Stat> {
+    let process = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let number = fields.next()?.parse().ok()?;
+        let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        let ended = fields.next()?.starts_with('Z');
+        let mut started = DefaultHasher::new();
+        fields.for_each(|field| field.hash(&mut started));
+        let started = started.finish();
+        (!ended).then_some((number, Stat { parent, group, started }))
+    };
+    text.lines().filter_map(process).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    /// Where there is no /proc, `ps` has to tell the same.
+    #[test]
+    fn ps_tells_the_same() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let (one, other) =
+            (super::processes(), super::from_ps(&super::ps(&["-axo", "pid=,ppid=,pgid=,stat=,lstart="])));
+        assert_eq!((one[&own].parent, one[&own].group), (other[&own].parent, other[&own].group));
+    }
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use nix::unistd::Pid;
 
 use super::{checkout, ci, has_nextest, json, make_whole, real_ci};
+use crate::support::fixture::LIBRARY_HISTORY;
 use crate::support::pipeline::TESTS;
-use crate::support::{DEADLINE, Pipeline, Running, Server, StandInCargo, Workspace, eventually, process};
+use crate::support::{DEADLINE, Pipeline, Running, Server, StandInCargo, Workspace, eventually, process, sql};
 
 /// A test that ignores signals, reports its start, and then waits for a shell that doesn't end by itself.
 const SLEEPER: &str = "\
@@ -202,6 +203,86 @@ fn while_the_databases_are_set_up() {
     for (database, table) in [("library", "authors"), ("journal", "entries")] {
         assert_eq!(server.query(database, "SELECT to_regclass('half')::text")[0], "");
         assert_eq!(server.query(database, &format!("SELECT to_regclass('{table}')::text"))[0], table);
+    }
+}
+
+/// Kills a run that has begun these processes. Its server goes on, and nothing else does.
+#[track_caller]
+fn kill(run: Running<'_>, workspace: &Workspace, pids: &[Pid]) {
+    run.kill();
+    drop(run.wait());
+    eventually("the processes are gone", DEADLINE, || pids.iter().all(|pid| !process::runs(*pid)).then_some(()));
+    eventually("only the server is left", DEADLINE, || {
+        let left = process::in_folder(&workspace.base().display().to_string());
+        left.iter().all(|line| line.contains("postgres") || line.contains("reaper")).then_some(())
+    });
+}
+
+/// SIGKILL gives a run no time to end what it has started, and neither does a second Ctrl-C.
+#[test]
+fn a_run_that_is_killed_leaves_no_process() {
+    let workspace = Workspace::generic().filled_cache().build();
+    make_whole(&workspace);
+    workspace.remove("compose.yaml");
+    let stand_in = StandInCargo::of(&workspace);
+    let start = |steps: &str| ci(&workspace, &[&JSON[..], &["--only", steps]].concat()).without("cargo-nextest");
+
+    let file = stand_in.never_ends("build");
+    let mut run = start("db-setup,build").start();
+    let pids: [Pid; 2] = begun(&mut run, &file);
+    let ended = "{\"event\":\"ended\",\"step\":\"db-setup\"";
+    eventually("the databases are set up", DEADLINE, || run.stdout_has(ended).then_some(()));
+    kill(run, &workspace, &pids);
+    assert_eq!(sql::applied(&workspace.login("library"), LIBRARY_HISTORY), [1, 2]);
+    workspace.run(&["db-stop"]).code(0);
+
+    // What a test has started may be in a session of its own. Its command line and its folder say nothing of the checkout.
+    let file = workspace.base().join("tmp/begun");
+    let begun_there = file.display();
+    let own = format!(
+        "cd /; echo $PPID $$ > {begun_there}.tmp; mv {begun_there}.tmp {begun_there}; \
+         while :; do sleep 1; done"
+    );
+    stand_in.does("test", "setsid /bin/sh -c \"$RUN\" & while :; do sleep 1; done");
+    let mut run = start(TESTS).env("RUN", &own).start();
+    let pids: [Pid; 2] = begun(&mut run, &file);
+    kill(run, &workspace, &pids);
+
+    let file = stand_in.never_ends("clippy");
+    let mut run = start("lint").start();
+    let pids: [Pid; 2] = begun(&mut run, &file);
+    run.interrupt();
+    // Two signals of one kind may become one.
+    run.terminate();
+    assert_eq!(run.wait().status.code(), Some(130));
+    are_gone(&workspace, &pids);
+}
+
+/// The real cargo and rustc, at a few points of a build.
+#[test]
+fn a_run_that_is_killed_leaves_no_compiler() {
+    let workspace = Workspace::generic().build();
+    make_whole(&workspace);
+    let file = workspace.base().join("tmp/begun");
+    workspace.write("crates/library/build.rs", endless_build(&file));
+    for points in 0..3 {
+        drop(std::fs::remove_file(&file));
+        let mut run = real_ci(&workspace, &[&JSON[..], &["--only", "build,lint,docs"]].concat()).start();
+        match points {
+            0 => {
+                let begins = "{\"event\":\"started\",\"step\":\"build\"";
+                eventually("the build begins", DEADLINE, || run.stdout_has(begins).then_some(()));
+            }
+            1 => {
+                let works = || process::in_folder(&workspace.base().display().to_string());
+                eventually("rustc runs", super::WITH_BUILD, || {
+                    assert!(!run.has_ended());
+                    works().iter().any(|line| line.contains("rustc")).then_some(())
+                });
+            }
+            _ => eventually("the build script runs", super::WITH_BUILD, || file.exists().then_some(())),
+        }
+        kill(run, &workspace, &[]);
     }
 }
 
