@@ -27,14 +27,14 @@ fn declare(workspace: &Workspace) {
         "003_reader",
         &format!(
             "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{READER}') THEN \
-             GRANT SELECT ON books TO {READER}; END IF; END $$;"
+             GRANT SELECT ON authors, books TO {READER}; END IF; END $$;"
         ),
     );
     workspace.write(
         "migrations/library/003_reader.down.sql",
         format!(
             "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{READER}') THEN \
-             REVOKE SELECT ON books FROM {READER}; END IF; END $$;"
+             REVOKE SELECT ON authors, books FROM {READER}; END IF; END $$;"
         ),
     );
     let schema = workspace.read("schema/library.sql");
@@ -42,7 +42,7 @@ fn declare(workspace: &Workspace) {
     workspace.write(
         "schema/library.sql",
         format!(
-            "{}\n\n{body}\n-- privileges of table public.books\nGRANT SELECT ON TABLE public.books TO {READER};\n",
+            "{}\n\n{body}\n-- privileges of table public.authors\nGRANT SELECT ON TABLE public.authors TO {READER};\n\n-- privileges of table public.books\nGRANT SELECT ON TABLE public.books TO {READER};\n",
             include_str!("../../../schema/audit.sql").split_once("\n\n").unwrap().0
         ),
     );
@@ -84,7 +84,9 @@ fn a_role_that_nobody_can_make_is_no_failure_and_its_sql_is_printed() {
     schema().says(["schema/journal.sql and schema/library.sql are the result of the migrations"]);
 
     // A role that has lost one privilege isn't new. Somebody took it away, or gave it more.
-    server.execute("library", "REVOKE SELECT ON books FROM library_reader; GRANT INSERT ON books TO library_reader");
+    server.execute("library", "REVOKE SELECT ON books FROM library_reader");
+    workspace.run(&["db-setup"]).code(4).says(["library_reader may not SELECT", "GRANT SELECT ON TABLE public.books"]);
+    server.execute("library", "GRANT INSERT ON books TO library_reader");
     workspace.run(&["db-setup"]).code(4).says(["library_reader may INSERT; library_reader may not SELECT"]);
     server.execute("library", "REVOKE INSERT ON books FROM library_reader; GRANT SELECT ON books TO library_reader");
     // Nor is it right if it has more by itself.
