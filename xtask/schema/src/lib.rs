@@ -35,6 +35,7 @@ mod model;
 mod object;
 mod parse;
 mod read;
+mod records;
 mod render;
 mod repair;
 mod rows;
