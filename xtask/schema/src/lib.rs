@@ -27,6 +27,7 @@
 //! The server writes the query of a view, and PostgreSQL 16 and later qualify fewer columns in it. So a schema with
 //! views must be written and verified by servers that are all older than 16, or all of version 16 and later.
 
+mod column_diff;
 mod compare;
 mod deep;
 mod error;
@@ -52,6 +53,7 @@ pub use compare::{Difference, DifferenceKind, compare};
 pub use deep::{Deep, Fetched, Fetching, deep_differences};
 pub use error::ReadError;
 use model::Model;
+pub use repair::Repair;
 use rows::Rows;
 
 /// The text that every schema file begins with.
