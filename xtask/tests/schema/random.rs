@@ -91,7 +91,7 @@ struct Before {
 
 /// What became of a change.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fate {
+pub(super) enum Fate {
     /// The server refused it.
     Refused,
     /// Neither proof sees it.
@@ -107,12 +107,12 @@ enum Fate {
 }
 
 /// Runs the statements that repair what the fast proof sees. Returns `None` if it sees nothing.
-fn repaired(session: &mut Session, before: &Before, deep: bool) -> Option<Fate> {
+pub(super) fn repaired(session: &mut Session, before: &Catalog, deep: Option<&Deep>) -> Option<Fate> {
     let after = session.catalog(&HISTORY);
-    if after == before.catalog {
+    if after == *before {
         return None;
     }
-    let differences = compare(&before.catalog, &after);
+    let differences = compare(before, &after);
     let repairs: Option<Vec<&String>> = differences
         .iter()
         .map(|difference| match &difference.repair {
@@ -127,11 +127,8 @@ fn repaired(session: &mut Session, before: &Before, deep: bool) -> Option<Fate> 
             return Some(if said { Fate::Seen } else { Fate::NotRepaired(vec![format!("{statements}: {error}")]) });
         }
     }
-    let mut left: Vec<String> =
-        compare(&before.catalog, &session.catalog(&HISTORY)).iter().map(ToString::to_string).collect();
-    if deep {
-        left.extend(deep_differences(&before.deep, &session.deep()));
-    }
+    let mut left: Vec<String> = compare(before, &session.catalog(&HISTORY)).iter().map(ToString::to_string).collect();
+    left.extend(deep.into_iter().flat_map(|before| deep_differences(before, &session.deep())));
     Some(if left.is_empty() { Fate::Repaired } else { Fate::NotRepaired(left) })
 }
 
@@ -145,7 +142,7 @@ fn fate(server: &Server, before: &Before, change: &str, deep: bool) -> Fate {
     session.execute("DISCARD ALL").unwrap();
     let fate = if !made {
         Fate::Refused
-    } else if let Some(fate) = repaired(&mut session, before, deep) {
+    } else if let Some(fate) = repaired(&mut session, &before.catalog, deep.then_some(&before.deep)) {
         fate
     } else {
         let differences = deep_differences(&before.deep, &session.deep());

@@ -232,6 +232,9 @@ fn view(model: &Model<'_>, relation: &Relation) -> Object {
             object.statements.push(format!("ALTER VIEW {name} ALTER COLUMN {} SET DEFAULT {default};", column.name));
         }
         if relation.kind == 'm' {
+            object.statements.extend(column::compression(column).map(|compression| {
+                format!("ALTER TABLE ONLY {name} ALTER COLUMN {} SET COMPRESSION {compression};", column.name)
+            }));
             object.statements.extend(column::settings(model, &name, column));
         }
     }
