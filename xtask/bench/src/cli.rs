@@ -56,6 +56,7 @@ With --json, or with --format json, each line of the output is one object:
     ratio             the command's median divided by that of compared_to; absent if it is alone
     cpu_ratio         the same for cpu_seconds
     compared_to       the other command of the ratios, which is the comparison's last one
+    budget            scale only: the ratio that the command may have
     busy              ci only: the share of the cores that was busy, from 0 to 1
   {\"event\": \"test\", ...}     flakes only: one test
     name, runs, failed

@@ -25,6 +25,8 @@ pub(crate) struct Comparison<'a> {
     pub(crate) cpu: Cpu,
     /// The commands. All others are compared with the last one.
     pub(crate) candidates: Vec<Candidate<'a>>,
+    /// The highest ratio of the first command's time that is good enough.
+    pub(crate) budget: Option<f64>,
     pub(crate) missing: Vec<Missing>,
 }
 
@@ -62,6 +64,8 @@ pub(crate) struct Results {
     /// Whether the commands are compared with the last one.
     pub(crate) compared: bool,
     pub(crate) rows: Vec<Row>,
+    /// The highest ratio of the first command's time that is good enough.
+    pub(crate) budget: Option<f64>,
     pub(crate) missing: Vec<Missing>,
 }
 
@@ -135,6 +139,7 @@ impl Comparison<'_> {
             runs: self.runs,
             cpu: self.cpu,
             compared: true,
+            budget: self.budget,
             missing: self.missing,
         });
         Ok(())

@@ -6,7 +6,7 @@ use std::fmt;
 use similar::TextDiff;
 
 use super::parse::{Block, blocks, statements};
-use super::repair;
+use super::repair::{self, Repair};
 use super::{Catalog, NAME_ONLY, privileges, table_diff};
 
 /// The way in which an object differs.
@@ -43,8 +43,8 @@ pub struct Difference {
     pub expected: Option<String>,
     /// The object's statement in the database.
     pub actual: Option<String>,
-    /// The statement that repairs the database. There is none if data would be lost.
-    pub repair: Option<String>,
+    /// What repairs the database. `None` means that nobody wants to know.
+    pub repair: Option<Repair>,
 }
 
 impl Difference {
@@ -56,7 +56,8 @@ impl Difference {
             _ => DifferenceKind::Different,
         };
         let (expected, actual) = (expected.map(str::to_owned), actual.map(str::to_owned));
-        Self { kind, object: object.to_owned(), detail: None, expected, actual, repair: None }
+        let repair = Some(Repair::Not("no statement is known that repairs it"));
+        Self { kind, object: object.to_owned(), detail: None, expected, actual, repair }
     }
 
     /// Adds the words that describe the difference.
@@ -64,9 +65,9 @@ impl Difference {
         Self { detail: Some(detail.into()), ..self }
     }
 
-    /// Adds the statement that repairs the difference.
-    pub(super) fn repair(self, repair: Option<String>) -> Self {
-        Self { repair, ..self }
+    /// Adds what repairs the difference.
+    pub(super) fn repair(self, repair: Repair) -> Self {
+        Self { repair: Some(repair), ..self }
     }
 
     /// Returns whether it is about owners and privileges.
@@ -78,10 +79,12 @@ impl Difference {
     /// Puts the name of the URL's role into the repair, where the text of a catalog has no name for it. `role` is quoted.
     #[must_use]
     pub fn for_role(self, role: &str) -> Self {
-        let repair = self.repair.as_deref().filter(|_| self.is_of_privileges());
-        match repair.map(|repair| privileges::with_role(repair, role)) {
-            Some(repair) => Self { repair: Some(repair), ..self },
-            None => self,
+        match &self.repair {
+            Some(Repair::Statements(statements)) if self.is_of_privileges() => {
+                let repair = Repair::Statements(privileges::with_role(statements, role));
+                self.repair(repair)
+            }
+            _ => self,
         }
     }
 
@@ -96,7 +99,7 @@ impl Difference {
 }
 
 impl fmt::Display for Difference {
-    /// Writes one line with the object, and then, indented, the difference and the statement that repairs it.
+    /// Writes one line with the object, and then, indented, the difference and what repairs it.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.kind, self.object)?;
         if let Some(detail) = &self.detail {
@@ -106,13 +109,14 @@ impl fmt::Display for Difference {
                 write!(formatter, "\n    {line}")?;
             }
         }
-        if let Some(repair) = &self.repair {
-            formatter.write_str("\n  repair:")?;
-            for line in repair.lines() {
-                write!(formatter, "\n    {line}")?;
+        match &self.repair {
+            Some(Repair::Statements(statements)) => {
+                formatter.write_str("\n  repair:")?;
+                statements.lines().try_for_each(|line| write!(formatter, "\n    {line}"))
             }
+            Some(Repair::Not(reason)) => write!(formatter, "\n  no repair: {reason}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -135,31 +139,54 @@ pub fn compare(expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
 
     let mut differences = Vec::new();
     let mut seen = HashSet::new();
-    for block in expected_blocks.iter().chain(&actual_blocks).filter(|block| seen.insert(&block.header)) {
-        let header = &block.header;
+    for header in expected_blocks.iter().map(|block| &block.header).filter(|header| seen.insert(*header)) {
         match (expected_bodies.get(header), actual_bodies.get(header)) {
             (Some(expected), Some(actual)) if expected == actual => {}
             (Some(expected), Some(actual)) if header.is_empty() => {
                 differences.push(Difference::new("head of the schema file", Some(expected), Some(actual)));
             }
-            (expected, actual) if privileges::is_header(header) => {
-                let (expected, actual) = (expected.map(String::as_str), actual.map(String::as_str));
-                differences.push(privileges::difference(header, expected, actual));
+            (Some(expected), actual) if privileges::is_header(header) => {
+                differences.push(privileges::difference(header, Some(expected), actual.map(String::as_str)));
             }
-            (Some(expected), Some(actual)) => differences.extend(object(header, expected, actual)),
-            (expected, actual) => {
-                let name =
-                    if header.is_empty() { "head of the schema file" } else { header.trim_end_matches(NAME_ONLY) };
-                let (expected, actual) = (expected.map(String::as_str), actual.map(String::as_str));
-                let repair = repair::object(header, expected, actual);
-                differences.push(Difference::new(name, expected, actual).repair(repair));
+            (Some(expected), Some(actual)) => {
+                let mut found = object(header, expected, actual);
+                // The trigger of a partitioned table takes those of the partitions with it.
+                let of_partitions = header.split(" on ").next().map(|trigger| format!("partition {trigger} on "));
+                let has_partitions = of_partitions.is_some_and(|start| {
+                    expected_bodies.range(start.clone()..).next().is_some_and(|(known, _)| known.starts_with(&start))
+                });
+                if header.starts_with("trigger ") && has_partitions {
+                    let of_trigger = found.iter_mut().filter(|difference| difference.object == *header);
+                    let reason = "the state of the trigger in a partition would be lost";
+                    of_trigger.for_each(|difference| difference.repair = Some(Repair::Not(reason)));
+                }
+                differences.extend(found);
             }
+            (expected, _) => differences.push(alone(header, expected, None)),
         }
     }
+    // Objects are written after what they need, so they can be dropped in the opposite order. What needs others is dropped
+    // before the others are changed, and what is needed when nothing needs it any more.
+    let extra = actual_blocks.iter().rev().map(|block| &block.header).filter(|header| seen.insert(*header));
+    let (last, first): (Vec<_>, Vec<_>) = extra.partition(|header| repair::is_needed(header));
+    let alone = |header: &String| alone(header, None, actual_bodies.get(header));
+    differences.splice(0..0, first.into_iter().map(alone));
+    differences.extend(last.into_iter().map(alone));
     if differences.is_empty() {
         differences.push(unnamed(expected, actual));
     }
     differences
+}
+
+/// Reports an object that only one side has.
+fn alone(header: &str, expected: Option<&String>, actual: Option<&String>) -> Difference {
+    let name = if header.is_empty() { "head of the schema file" } else { header.trim_end_matches(NAME_ONLY) };
+    let (expected, actual) = (expected.map(String::as_str), actual.map(String::as_str));
+    if privileges::is_header(header) {
+        return privileges::difference(header, expected, actual);
+    }
+    let difference = Difference::new(name, expected, actual);
+    if header.is_empty() { difference } else { difference.repair(repair::object(header, expected, actual)) }
 }
 
 /// Reports a difference that is in no object, for example in the order of the objects in an edited file.
@@ -177,12 +204,10 @@ fn object(header: &str, body: &str, actual: &str) -> Vec<Difference> {
     let (mut expected, mut actual) = (named(header, body), named(header, actual));
     let mut differences = Vec::new();
     if header.starts_with("table ") {
-        differences.extend(table_diff::table(header, &mut expected, &mut actual));
+        differences.extend(table_diff::table(header, body, &mut expected, &mut actual));
     }
-    let mut keys: Vec<&Aspect> = expected.iter().map(|(aspect, _)| aspect).collect();
-    keys.extend(
-        actual.iter().map(|(aspect, _)| aspect).filter(|aspect| !expected.iter().any(|(known, _)| known == *aspect)),
-    );
+    let mut seen = HashSet::new();
+    let keys = expected.iter().chain(&actual).map(|(aspect, _)| aspect).filter(|aspect| seen.insert(*aspect));
     for key in keys {
         let find = |side: &[(Aspect, String)]| {
             let found: Vec<_> =
@@ -192,7 +217,7 @@ fn object(header: &str, body: &str, actual: &str) -> Vec<Difference> {
         let (expected, actual) = (find(&expected), find(&actual));
         if expected != actual {
             let mut difference = Difference::new(&key.object, expected.as_deref(), actual.as_deref());
-            difference.repair = repair::statement(header, body, key, expected.as_deref(), actual.as_deref());
+            difference.repair = Some(repair::statement(header, body, key, expected.as_deref(), actual.as_deref()));
             if !key.of.is_empty() {
                 // Both sides have the object. Only a property of it may be missing on one side.
                 difference.kind = DifferenceKind::Different;
@@ -207,7 +232,7 @@ fn object(header: &str, body: &str, actual: &str) -> Vec<Difference> {
 }
 
 /// The subject of a statement: an object, or a property of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Aspect {
     /// The object.
     pub(super) object: String,

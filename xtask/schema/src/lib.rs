@@ -28,6 +28,7 @@
 //! The server writes the query of a view, and PostgreSQL 16 and later qualify fewer columns in it. So a schema with
 //! views must be written and verified by servers that are all older than 16, or all of version 16 and later.
 
+mod column_diff;
 mod compare;
 mod deep;
 mod error;
@@ -37,6 +38,7 @@ mod object;
 mod parse;
 mod privileges;
 mod read;
+mod records;
 mod render;
 mod repair;
 mod rows;
@@ -53,6 +55,7 @@ pub use compare::{Difference, DifferenceKind, compare};
 pub use deep::{Deep, DeepComparison, DeepReading};
 pub use error::ReadError;
 use model::Model;
+pub use repair::Repair;
 use rows::Rows;
 
 /// The text that every schema file begins with.

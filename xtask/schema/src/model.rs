@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rows::{Column, Constraint, Dependency, Id, Listed, Oid, Relation, Rows, Sequence, Type, class};
+use super::rows::{
+    Aggregate, Column, Constraint, Dependency, Id, Index, Inheritance, Listed, Oid, Range, Relation, Rows, Sequence,
+    Trigger, Type, class,
+};
 use super::{History, Table};
 
 /// The rows of a catalog, with maps that find them by their keys.
@@ -17,7 +20,21 @@ pub(super) struct Model<'r> {
     sequences: BTreeMap<Oid, &'r Sequence>,
     comments: BTreeMap<(Oid, Oid, i64), &'r str>,
     members: BTreeMap<Id, Oid>,
-    owned: BTreeMap<Oid, &'r Dependency>,
+    /// The columns that sequences belong to, by sequence.
+    owned: BTreeMap<Oid, Dependency>,
+    /// The sequences that belong to the columns of a table, by table.
+    sequences_of: BTreeMap<Oid, Vec<Oid>>,
+    indexes: BTreeMap<Oid, &'r Index>,
+    /// The tables that have an index as their replica identity.
+    replica_identities: BTreeSet<Oid>,
+    triggers: BTreeMap<Oid, &'r Trigger>,
+    parents: BTreeMap<Oid, Vec<&'r Inheritance>>,
+    /// The tables and indexes that have a table or index as their parent.
+    heirs: BTreeMap<Oid, Vec<Oid>>,
+    labels: BTreeMap<Oid, Vec<&'r str>>,
+    ranges: BTreeMap<Oid, &'r Range>,
+    aggregates: BTreeMap<Oid, &'r Aggregate>,
+    definitions: BTreeMap<Id, &'r str>,
     /// The remarks about triggers of constraints that don't fire as they should, by constraint.
     enforcement: BTreeMap<Oid, Vec<String>>,
     /// The constraints that partitions have from a constraint.
@@ -42,6 +59,21 @@ impl<'r> Model<'r> {
             comments: BTreeMap::new(),
             members: BTreeMap::new(),
             owned: BTreeMap::new(),
+            sequences_of: BTreeMap::new(),
+            indexes: rows.indexes.iter().map(|index| (index.oid, index)).collect(),
+            replica_identities: rows
+                .indexes
+                .iter()
+                .filter(|index| index.replica_identity)
+                .map(|index| index.relation)
+                .collect(),
+            triggers: rows.triggers.iter().map(|trigger| (trigger.oid, trigger)).collect(),
+            parents: BTreeMap::new(),
+            heirs: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            ranges: rows.ranges.iter().map(|range| (range.oid, range)).collect(),
+            aggregates: rows.aggregates.iter().map(|aggregate| (aggregate.oid, aggregate)).collect(),
+            definitions: BTreeMap::new(),
             enforcement: BTreeMap::new(),
             children: BTreeMap::new(),
             history: None,
@@ -79,6 +111,22 @@ impl<'r> Model<'r> {
             {
                 model.owned.insert(dependency.oid, dependency);
             }
+        }
+        for (sequence, owner) in &model.owned {
+            model.sequences_of.entry(owner.on_oid).or_default().push(*sequence);
+        }
+        for inheritance in &rows.inheritance {
+            model.parents.entry(inheritance.child).or_default().push(inheritance);
+            model.heirs.entry(inheritance.parent).or_default().push(inheritance.child);
+        }
+        for parents in model.parents.values_mut() {
+            parents.sort_unstable_by_key(|inheritance| inheritance.position);
+        }
+        for label in &rows.labels {
+            model.labels.entry(label.of_type).or_default().push(&label.literal);
+        }
+        for definition in &rows.definitions {
+            model.definitions.extend(definition.text.as_deref().map(|text| ((definition.class, definition.oid), text)));
         }
         model.history = model.find_history(history);
         model.excluded = model.find_excluded();
@@ -218,15 +266,17 @@ impl<'r> Model<'r> {
     }
 
     /// Returns the column that a sequence belongs to. Its kind is `i` for an identity column, and `a` for OWNED BY.
-    pub(super) fn owner_of(&self, sequence: Oid) -> Option<&'r Dependency> {
+    pub(super) fn owner_of(&self, sequence: Oid) -> Option<Dependency> {
         self.owned.get(&sequence).copied()
     }
 
     /// Returns the sequences that belong to a table's columns. The kind is `i` for identity columns, and `a` for
     /// OWNED BY.
     pub(super) fn owned_by(&self, table: Oid, kind: char) -> Vec<(Oid, i64)> {
-        let owned = self.owned.iter().filter(|(_, owner)| owner.on_oid == table && owner.kind == kind);
-        let mut owned: Vec<_> = owned.map(|(oid, owner)| (*oid, owner.on_column)).collect();
+        let sequences = self.sequences_of.get(&table).into_iter().flatten();
+        let owned = sequences.filter_map(|oid| Some((*oid, self.owned.get(oid)?)));
+        let mut owned: Vec<_> =
+            owned.filter(|(_, owner)| owner.kind == kind).map(|(oid, owner)| (oid, owner.on_column)).collect();
         owned.sort_unstable_by_key(|(oid, column)| (*column, self.relation_name(*oid)));
         owned
     }
@@ -238,8 +288,7 @@ impl<'r> Model<'r> {
 
     /// Returns the statement that makes an object of a rare kind, or lines about it.
     pub(super) fn definition(&self, id: Id) -> Option<&'r str> {
-        let found = self.rows.definitions.iter().find(|definition| (definition.class, definition.oid) == id)?;
-        found.text.as_deref()
+        self.definitions.get(&id).copied()
     }
 
     /// Returns the extension that made an object.
@@ -249,15 +298,48 @@ impl<'r> Model<'r> {
 
     /// Returns the tables that a table inherits from or is a partition of, or the index that an index is attached to.
     pub(super) fn parents(&self, child: Oid) -> Vec<Oid> {
-        let mut parents: Vec<_> =
-            self.rows.inheritance.iter().filter(|inheritance| inheritance.child == child).collect();
-        parents.sort_unstable_by_key(|inheritance| inheritance.position);
-        parents.into_iter().map(|inheritance| inheritance.parent).collect()
+        let parents = self.parents.get(&child).into_iter().flatten();
+        parents.map(|inheritance| inheritance.parent).collect()
+    }
+
+    /// Returns the tables that inherit from a table or are its partitions, or the indexes that are attached to an index.
+    pub(super) fn heirs(&self, parent: Oid) -> &[Oid] {
+        self.heirs.get(&parent).map_or(&[], Vec::as_slice)
     }
 
     /// Returns whether a partition is half detached, so that its rows can't be seen in its parent.
     pub(super) fn is_half_detached(&self, child: Oid) -> bool {
-        self.rows.inheritance.iter().any(|inheritance| inheritance.child == child && inheritance.detached)
+        self.parents.get(&child).into_iter().flatten().any(|inheritance| inheritance.detached)
+    }
+
+    /// Returns the properties of an index.
+    pub(super) fn index(&self, oid: Oid) -> Option<&'r Index> {
+        self.indexes.get(&oid).copied()
+    }
+
+    /// Returns whether an index is the replica identity of a table.
+    pub(super) fn has_replica_identity(&self, table: Oid) -> bool {
+        self.replica_identities.contains(&table)
+    }
+
+    /// Returns a trigger.
+    pub(super) fn trigger(&self, oid: Oid) -> Option<&'r Trigger> {
+        self.triggers.get(&oid).copied()
+    }
+
+    /// Returns the labels of an enum, as literals and in their order.
+    pub(super) fn labels(&self, of_type: Oid) -> &[&'r str] {
+        self.labels.get(&of_type).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the properties of a range.
+    pub(super) fn range(&self, of_type: Oid) -> Option<&'r Range> {
+        self.ranges.get(&of_type).copied()
+    }
+
+    /// Returns the parts of an aggregate.
+    pub(super) fn aggregate(&self, routine: Oid) -> Option<&'r Aggregate> {
+        self.aggregates.get(&routine).copied()
     }
 
     /// Returns the tables that `\dt` lists, in its order.

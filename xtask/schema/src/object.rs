@@ -61,9 +61,13 @@ pub(super) fn sort(mut objects: Vec<Object>, model: &Model<'_>) -> Vec<Object> {
         (0..objects.len()).filter(|&index| waiting_for[index].is_empty()).map(Reverse).collect();
     let mut placed = vec![false; objects.len()];
     let mut order = Vec::with_capacity(objects.len());
+    let mut first = 0;
     while order.len() < objects.len() {
         // Objects that depend on each other in a circle are taken in the order of their places.
-        let next = ready.pop().map(|Reverse(index)| index).or_else(|| placed.iter().position(|placed| !placed));
+        let next = ready.pop().map(|Reverse(index)| index).or_else(|| {
+            first += placed[first..].iter().position(|placed| !placed)?;
+            Some(first)
+        });
         let Some(next) = next else { break };
         if std::mem::replace(&mut placed[next], true) {
             continue;

@@ -1,5 +1,7 @@
 //! Reads the rows of the catalog from the server.
 
+use futures_util::TryStreamExt;
+use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::error::ReadError;
@@ -26,17 +28,25 @@ pub(super) async fn rows(connection: &mut PgConnection) -> Result<Rows, ReadErro
 /// Runs the statements of one file, which are one transaction, and adds the rows that they return.
 async fn query(connection: &mut PgConnection, statements: &'static str, rows: &mut Rows) -> Result<(), ReadError> {
     let ends = rows.ends;
-    let answer = sqlx::raw_sql(statements).fetch_all(&mut *connection).await;
+    let answer = add_all(connection, statements, rows).await;
     if answer.is_err() {
         // The server has skipped the other statements and the COMMIT, so the session is in a failed transaction. An
         // error of the ROLLBACK would only repeat the first one.
         let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
     }
-    for row in answer? {
-        rows.add(&row)?;
-    }
+    answer?;
     // An incomplete answer must never look like an empty database.
     if rows.ends == ends + 1 && !rows.schemas.is_empty() { Ok(()) } else { Err(ReadError::Partial) }
+}
+
+/// Adds the rows of each statement while the server executes the next one.
+async fn add_all(connection: &mut PgConnection, statements: &'static str, rows: &mut Rows) -> Result<(), ReadError> {
+    let mut answers = sqlx::raw_sql(statements).fetch(connection);
+    while let Some(answer) = answers.try_next().await? {
+        let (kind, text): (&str, Option<&str>) = (answer.try_get(0)?, answer.try_get(1)?);
+        rows.add(kind, text.unwrap_or_default())?;
+    }
+    Ok(())
 }
 
 /// Fails if a name is gone. The statements see the database as it was when they began, but the functions that write

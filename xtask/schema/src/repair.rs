@@ -1,11 +1,59 @@
 //! Finds the subjects of statements, and the statements that repair a difference.
 //!
-//! No repair drops data. An extra table, column, sequence or schema is only named.
+//! A repair is exact: the database is as expected after it, and no row has changed. One that loses data, or that can fail
+//! on the rows that there are, says so first. Where there is no such statement, the reason is said. An extra table, column,
+//! sequence or schema is only named, because it may hold data.
 
-use super::NAME_ONLY;
 use super::compare::Aspect;
 use super::kind::{Kind, Replaced, drop_statement};
-use super::parse::{statements, words};
+use super::parse::{items, statements, words};
+use super::{NAME_ONLY, VERSION};
+
+/// What takes a difference back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// Statements that make the object what was expected. No row changes, except where a comment before them says so.
+    Statements(String),
+    /// There is no such statement, for this reason.
+    Not(&'static str),
+}
+
+impl Repair {
+    /// Statements that need no warning.
+    pub(super) fn exact(statements: impl Into<String>) -> Self {
+        Self::Statements(statements.into())
+    }
+
+    /// Statements below a line that says what they lose, or when they fail.
+    pub(super) fn warned(warning: &str, statements: impl Into<String>) -> Self {
+        let statements: String = statements.into();
+        Self::Statements(if warning.is_empty() { statements } else { format!("-- {warning}\n{statements}") })
+    }
+}
+
+pub(super) const USED: &str = "fails if another object uses it";
+const HELD: Repair = Repair::Not("it may hold data, or other objects may use it");
+const REMARK: Repair = Repair::Not("no single statement makes it");
+const NO_NAME: Repair = Repair::Not("it is compared by name only");
+
+/// Returns when a statement that adds a key, an index or a constraint fails.
+pub(super) fn failure(definition: &str) -> &'static str {
+    if definition.ends_with(" NOT VALID") || definition.ends_with(" NOT VALID;") {
+        ""
+    } else if definition.contains("FOREIGN KEY (") {
+        "fails if a row refers to a row that isn't there"
+    } else if definition.contains("CREATE UNIQUE ") || definition.contains(" UNIQUE ") {
+        "fails if two rows have the same values"
+    } else if definition.contains(" PRIMARY KEY (") {
+        "fails if two rows have the same values, or a row has NULL"
+    } else if definition.contains(" EXCLUDE ") {
+        "fails if two rows exclude each other"
+    } else if definition.contains(" CHECK (") {
+        "fails if a row violates it"
+    } else {
+        ""
+    }
+}
 
 /// Returns the subject of a statement below a header. Words in capitals without quotes are always keywords.
 pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
@@ -78,20 +126,55 @@ pub(super) fn aspect(header: &str, statement: &str) -> Aspect {
     }
 }
 
+/// Returns whether other objects may need the object below a header: a type, a routine, a table.
+pub(super) fn is_needed(header: &str) -> bool {
+    let users = ["view ", "materialized view ", "index ", "foreign key ", "event ", "statistics "];
+    let others = ["partition trigger ", "trigger ", "rule ", "policy "];
+    !users.iter().chain(&others).any(|word| header.starts_with(word))
+}
+
 /// Repairs an object that only one side has. `expected` or `actual` contains all of its statements.
-pub(super) fn object(header: &str, expected: Option<&str>, actual: Option<&str>) -> Option<String> {
-    if header.is_empty() || header.ends_with(NAME_ONLY) {
-        return None;
+pub(super) fn object(header: &str, expected: Option<&str>, actual: Option<&str>) -> Repair {
+    if header.ends_with(NAME_ONLY) {
+        return NO_NAME;
     }
     match (expected, actual) {
-        // Of some objects, there are only remarks.
         (Some(expected), None) => {
-            statements(expected).iter().any(|statement| !statement.starts_with("--")).then(|| expected.to_owned())
+            let statements = statements(expected).into_iter().filter(|statement| !statement.starts_with(VERSION));
+            let statements: Vec<&str> = statements.collect();
+            let warning = match header.split_once(' ') {
+                Some(("foreign", _) | ("index", _)) => statements.iter().find(|text| !text.starts_with("COMMENT ")),
+                _ => None,
+            };
+            match statements.iter().any(|statement| statement.starts_with("--")) || statements.is_empty() {
+                true => REMARK,
+                false => Repair::warned(warning.map_or("", |text| failure(text)), statements.join("\n")),
+            }
         }
         // The partition has its parent's trigger, in another state.
         (None, Some(actual)) if header.starts_with("partition trigger ") => undo("state", actual),
-        (None, Some(_)) => drop_statement(header),
-        _ => None,
+        (None, Some(actual)) => {
+            let attached = header.strip_prefix("index ").is_some_and(|name| {
+                let end = format!(" ATTACH PARTITION {name};");
+                statements(actual).iter().any(|statement| statement.ends_with(&end))
+            });
+            match (attached, drop_statement(header)) {
+                (true, _) => Repair::Not("it is dropped with the index of the partitioned table"),
+                (false, None) => HELD,
+                (false, Some(drop)) => match header.split(' ').next() {
+                    Some("materialized") => Repair::warned(
+                        &format!("loses data: its rows, which REFRESH would compute anew\n-- {USED}"),
+                        drop,
+                    ),
+                    Some("function" | "procedure" | "view" | "domain") => Repair::warned(USED, drop),
+                    _ if actual.starts_with("CREATE UNIQUE ") => {
+                        Repair::warned("fails if a foreign key needs it", drop)
+                    }
+                    _ => Repair::exact(drop),
+                },
+            }
+        }
+        _ => REMARK,
     }
 }
 
@@ -102,73 +185,137 @@ pub(super) fn statement(
     about: &Aspect,
     expected: Option<&str>,
     actual: Option<&str>,
-) -> Option<String> {
+) -> Repair {
     if about.object.starts_with("comment on ") {
         return match (expected, actual) {
-            (Some(expected), _) if expected.starts_with("COMMENT ON ") => Some(expected.to_owned()),
-            (None, Some(actual)) => {
-                let target = &actual[..actual.find(" IS ")?];
-                Some(format!("{target} IS NULL;"))
+            (Some(expected), _) if expected.starts_with("COMMENT ON ") => Repair::exact(expected),
+            (None, Some(actual)) if actual.starts_with("COMMENT ON ") => {
+                let target = actual.split(" IS ").next().unwrap_or_default();
+                Repair::exact(format!("{target} IS NULL;"))
             }
-            _ => None,
+            _ => REMARK,
         };
     }
+    let remark = |side: Option<&str>| side.is_some_and(|text| text.starts_with("--"));
     match (about.of, expected, actual) {
+        ("validity", None, _) if header.starts_with("index ") => {
+            let index = header.trim_start_matches("index ");
+            Repair::warned(failure(body), format!("REINDEX INDEX {index};"))
+        }
+        _ if remark(expected) || remark(actual) => REMARK,
         ("", Some(expected), Some(actual)) => replace(header, body, expected, actual),
-        ("", Some(expected), None) => Some(expected.to_owned()),
-        ("", None, Some(_)) => drop_statement(&about.object),
-        ("validity", None, _) => Some(format!("REINDEX INDEX {};", header.strip_prefix("index ")?)),
-        (
-            "inheritance"
-            | "partition"
-            | "row type"
-            | "partitions"
-            | "nullability"
-            | "validity"
-            | "enforcement"
-            | "partition state"
-            | "objects"
-            | "name"
-            | "type"
-            | "validity of an inherited constraint"
-            | "constraint that is not valid",
-            ..,
-        ) => None,
-        (_, Some(expected), _) => Some(expected.to_owned()),
+        ("", None, Some(_)) => drop_statement(&about.object).map_or(HELD, Repair::exact),
+        ("", ..) => REMARK,
+        ("options", expected, actual) => options(expected, actual),
+        // CREATE TABLE and the parent say what these are.
+        ("nullability" | "compression" | "storage" | "default" | "generation" | "validity", ..)
+            if !header.contains("view ") =>
+        {
+            match (about.of, expected, actual) {
+                ("nullability", Some(expected), _) if expected.contains(" SET NOT ") => {
+                    Repair::warned("fails if a row has NULL", expected)
+                }
+                ("nullability" | "compression" | "storage" | "default", Some(expected), _) => Repair::exact(expected),
+                _ => Repair::Not("a parent's column or constraint decides what it was"),
+            }
+        }
+        ("inheritance" | "partition" | "partitions", ..) => {
+            Repair::Not("its rows would come to another table, or leave one")
+        }
+        ("row type" | "name" | "type" | "constraint that is not valid", ..) => REMARK,
+        (_, Some(expected), _) => Repair::exact(expected),
         (of, None, Some(actual)) => undo(of, actual),
-        (_, None, None) => None,
+        (_, None, None) => REMARK,
     }
 }
 
+/// Returns the statements that set the expected options, and reset the others.
+fn options(expected: Option<&str>, actual: Option<&str>) -> Repair {
+    let Some((target, _)) = expected.or(actual).and_then(|text| text.split_once(" SET (")) else { return REMARK };
+    let list = |side: Option<&str>| -> Vec<String> {
+        let list = side.and_then(|text| text.split_once(" SET (")?.1.strip_suffix(");")).map(items);
+        list.unwrap_or_default().into_iter().map(str::to_owned).collect()
+    };
+    let reset = set_options(target, &list(expected), &list(actual));
+    Repair::exact(reset)
+}
+
+/// Returns the statements that give something these options, each as `name=value`, and no others.
+pub(super) fn set_options(target: &str, expected: &[String], actual: &[String]) -> String {
+    let name = |option: &String| option.split('=').next().unwrap_or_default().to_owned();
+    let kept: Vec<String> = expected.iter().map(name).collect();
+    let reset: Vec<String> = actual.iter().map(name).filter(|name| !kept.contains(name)).collect();
+    let mut statements = Vec::new();
+    if !reset.is_empty() {
+        statements.push(format!("{target} RESET ({});", reset.join(", ")));
+    }
+    if expected.iter().any(|option| !actual.contains(option)) {
+        statements.push(format!("{target} SET ({});", expected.join(", ")));
+    }
+    statements.join("\n")
+}
+
 /// Returns the statement that resets a property to its default.
-fn undo(of: &str, actual: &str) -> Option<String> {
+fn undo(of: &str, actual: &str) -> Repair {
     let (before, after) = match of {
         "replica identity" => (" REPLICA IDENTITY ", " REPLICA IDENTITY DEFAULT"),
         "row level security" => (" ENABLE ROW ", " DISABLE ROW LEVEL SECURITY"),
         "forced row level security" => (" FORCE ROW ", " NO FORCE ROW LEVEL SECURITY"),
         "clustering" => (" CLUSTER ON ", " SET WITHOUT CLUSTER"),
         "dependence on an extension" if actual.lines().count() == 1 => {
-            return Some(actual.replacen(" DEPENDS ON ", " NO DEPENDS ON ", 1));
+            return Repair::exact(actual.replacen(" DEPENDS ON ", " NO DEPENDS ON ", 1));
         }
+        "default" => (" SET DEFAULT ", " DROP DEFAULT"),
         "owner" => (" OWNED BY ", " OWNED BY NONE"),
         "state" => {
-            let state =
-                [" DISABLE", " ENABLE REPLICA", " ENABLE ALWAYS"].into_iter().find(|state| actual.contains(state))?;
-            return Some(actual.replacen(state, " ENABLE", 1));
+            let states = [" DISABLE", " ENABLE REPLICA", " ENABLE ALWAYS"];
+            let state = states.into_iter().find(|state| actual.contains(state));
+            return state.map_or(REMARK, |state| Repair::exact(actual.replacen(state, " ENABLE", 1)));
         }
-        _ => return None,
+        _ => return REMARK,
     };
-    Some(format!("{}{after};", &actual[..actual.find(before)?]))
+    actual.find(before).map_or(REMARK, |at| Repair::exact(format!("{}{after};", &actual[..at])))
 }
 
 /// Returns the statements that replace the definition in the database with the expected one.
-fn replace(header: &str, body: &str, expected: &str, actual: &str) -> Option<String> {
-    match Kind::of(header)?.0.replaced {
-        Replaced::ByItself => Some(expected.to_owned()),
-        Replaced::OrReplace => Some(expected.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)),
-        Replaced::Labels => labels(header, expected, actual),
-        Replaced::Anew => Some(format!("{}\n{body}", drop_statement(header)?)),
-        Replaced::No => None,
+fn replace(header: &str, body: &str, expected: &str, actual: &str) -> Repair {
+    let anew = || drop_statement(header).map_or_else(String::new, |drop| format!("{drop}\n{body}"));
+    if statements(body).iter().any(|statement| statement.starts_with("--")) {
+        return REMARK;
+    }
+    match Kind::of(header).map(|(kind, _)| kind.replaced) {
+        Some(Replaced::ByItself) => {
+            // CREATE OR REPLACE can't change the arguments or the result.
+            let head = |text: &str| text.split("\n LANGUAGE ").next().unwrap_or_default().to_owned();
+            if head(expected) == head(actual) { Repair::exact(expected) } else { Repair::warned(USED, anew()) }
+        }
+        Some(Replaced::OrReplace) => {
+            // CREATE OR REPLACE can't change the columns.
+            let columns = |text: &str| {
+                let query = text.split_once(" AS\n").map_or(text, |(_, query)| query);
+                query.split("\n   FROM ").next().unwrap_or_default().trim_end_matches(';').to_owned()
+            };
+            if columns(expected) == columns(actual) {
+                Repair::exact(expected.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+            } else {
+                Repair::Not("it may have other columns, and then all that uses it has to be made again as well")
+            }
+        }
+        Some(Replaced::Labels) => labels(header, expected, actual).map_or(HELD, Repair::exact),
+        Some(Replaced::Anew) if body.contains(" ATTACH PARTITION ") => {
+            Repair::Not("it belongs to the index of a partitioned table")
+        }
+        Some(Replaced::Anew) if header.starts_with("index ") && expected.contains(" ON ONLY ") => {
+            Repair::Not("the indexes of the partitions would be dropped with it")
+        }
+        // The key is right, but nobody has looked at the rows.
+        Some(Replaced::Anew) if actual.strip_suffix(" NOT VALID;") == expected.strip_suffix(';') => {
+            let statement = expected.replacen(" ADD CONSTRAINT ", " VALIDATE CONSTRAINT ", 1);
+            let end = statement.find(" FOREIGN KEY ").unwrap_or(statement.len());
+            Repair::warned(failure(expected), format!("{};", &statement[..end]))
+        }
+        Some(Replaced::Anew) => Repair::warned(failure(expected), anew()),
+        Some(Replaced::No) | None => Repair::Not("it would have to be made again, with all that uses it"),
     }
 }
 

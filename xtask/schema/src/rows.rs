@@ -1,9 +1,7 @@
 //! The typed rows of `catalog.sql` and `unusual.sql`. Each struct has its fields in the order of the columns.
 
-use sqlx::postgres::{PgRow, PgValueRef};
-use sqlx::{Row, ValueRef};
-
 use super::error::ReadError;
+use super::records::Records;
 
 /// The number of an object. Objects in different catalogs may have the same number.
 pub(super) type Oid = u32;
@@ -32,6 +30,7 @@ pub(super) mod class {
 }
 
 /// That an object needs another one, or one of its columns.
+#[derive(Clone, Copy)]
 pub(super) struct Dependency {
     pub(super) class: Oid,
     pub(super) oid: Oid,
@@ -43,8 +42,17 @@ pub(super) struct Dependency {
 
 impl Rows {
     /// All dependencies.
-    pub(super) fn dependencies(&self) -> impl Iterator<Item = &Dependency> {
-        self.dependencies.iter().flat_map(|row| &row.all)
+    pub(super) fn dependencies(&self) -> impl Iterator<Item = Dependency> {
+        self.dependencies.iter().flat_map(|Dependencies { class, on_class, kind, objects }| {
+            objects.iter().map(|(oid, on_oid, on_column)| Dependency {
+                class: *class,
+                oid: *oid,
+                on_class: *on_class,
+                on_oid: *on_oid,
+                on_column: *on_column,
+                kind: *kind,
+            })
+        })
     }
 }
 
@@ -90,29 +98,22 @@ impl Field for char {
     }
 }
 
-/// A line for each, with its fields separated by blanks; NULL stands for none at all.
-impl Field for Vec<Dependency> {
+/// A line of three numbers for each.
+impl Field for Vec<(Oid, Oid, i64)> {
     fn parse(value: Option<&str>) -> Option<Self> {
-        let dependency = |line: &str| {
-            let mut fields = line.split(' ');
-            let mut next = || fields.next()?.parse().ok();
-            let (class, oid, on_class, on_oid) = (next()?, next()?, next()?, next()?);
-            let on_column = fields.next()?.parse().ok()?;
-            let kind = char::parse(fields.next())?;
-            fields.next().is_none().then_some(Dependency { class, oid, on_class, on_oid, on_column, kind })
+        let numbers = |line: &str| {
+            let mut numbers = line.split(' ');
+            let (oid, on_oid, on_column) = (numbers.next()?, numbers.next()?, numbers.next()?);
+            let all = (oid.parse().ok()?, on_oid.parse().ok()?, on_column.parse().ok()?);
+            numbers.next().is_none().then_some(all)
         };
-        value.unwrap_or_default().lines().map(dependency).collect()
+        value?.lines().map(numbers).collect()
     }
 }
 
-fn value<T: Field>(row: &PgRow, index: usize, name: &str) -> Result<T, ReadError> {
-    let raw = row.try_get_raw(index)?;
-    let text = if raw.is_null() { None } else { Some(text(&raw)?) };
+fn value<T: Field>(records: &mut Records<'_>, name: &str) -> Result<T, ReadError> {
+    let text = records.field()?;
     T::parse(text).ok_or_else(|| ReadError::Value { column: name.to_owned(), value: text.unwrap_or("NULL").to_owned() })
-}
-
-fn text<'r>(raw: &PgValueRef<'r>) -> Result<&'r str, ReadError> {
-    raw.as_str().map_err(|error| ReadError::Query(sqlx::Error::Decode(error)))
 }
 
 /// Declares a struct for each kind of row, and `Rows`, which contains the rows of all kinds.
@@ -123,13 +124,9 @@ macro_rules! rows {
             pub(super) struct $name { $(pub(super) $field: $type),* }
 
             impl $name {
-                fn read(row: &PgRow) -> Result<Self, ReadError> {
-                    let mut index = 0;
-                    $(
-                        index += 1;
-                        let $field = value(row, index, concat!($tag, ".", stringify!($field)))?;
-                    )*
-                    let _ = index;
+                fn read(records: &mut Records<'_>) -> Result<Self, ReadError> {
+                    $(let $field = value(records, concat!($tag, ".", stringify!($field)))?;)*
+                    records.end()?;
                     Ok(Self { $($field),* })
                 }
             }
@@ -144,11 +141,13 @@ macro_rules! rows {
         }
 
         impl Rows {
-            /// Adds one row to the list of the kind that its first column names.
-            pub(super) fn add(&mut self, row: &PgRow) -> Result<(), ReadError> {
-                let raw = row.try_get_raw(0)?;
-                match text(&raw)? {
-                    $($tag => self.$list.push($name::read(row)?),)*
+            /// Adds all rows of the kind with this name.
+            pub(super) fn add(&mut self, kind: &str, text: &str) -> Result<(), ReadError> {
+                let mut records = Records::new(text);
+                match kind {
+                    $($tag => while records.begin() {
+                        self.$list.push($name::read(&mut records)?);
+                    })*
                     "end" => self.ends += 1,
                     other => return Err(ReadError::Kind(other.to_owned())),
                 }
@@ -200,7 +199,10 @@ rows! {
     "encoding" encodings: Encoding { name: String }
     "extension" extensions: Extension { oid: Oid, schema: Oid, name: String }
     "comment" comments: Comment { class: Oid, oid: Oid, column: i64, text: String }
-    "dependencies" dependencies: Dependencies { all: Vec<Dependency> }
+    /// The dependencies between the objects of two catalogs, of one kind: an object, the one that it needs, and a column.
+    "dependencies" dependencies: Dependencies {
+        class: Oid, on_class: Oid, kind: char, objects: Vec<(Oid, Oid, i64)>,
+    }
     "unusual" unusual: Unusual { found: bool }
     "label" labels: Label { of_type: Oid, literal: String }
     "range" ranges: Range {

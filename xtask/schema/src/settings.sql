@@ -9,4 +9,6 @@ SET LOCAL extra_float_digits = 1;
 SET LOCAL bytea_output = 'hex';
 SET LOCAL lc_monetary = 'C';
 SET LOCAL jit = off;
+-- The hash tables of subqueries have to fit into it.
+SET LOCAL work_mem = '256MB';
 

@@ -1,7 +1,9 @@
 //! Names the differences between two tables, column by column and constraint by constraint.
 
+use super::column_diff;
 use super::compare::{Aspect, Difference};
-use super::parse::{items, words};
+use super::parse::{items, statements, words};
+use super::repair::{self, Repair};
 use super::sql::tokens;
 
 /// The parts of CREATE TABLE.
@@ -14,15 +16,19 @@ struct Parts<'t> {
     options: &'t str,
 }
 
+/// A table's column or constraint comes from the table that it is a partition of.
+const PARTITION: Repair = Repair::Not("the table is a partition, so this has to be repaired in its parent");
+
 /// Names the differences between two tables with one name, and removes CREATE TABLE and ADD CONSTRAINT from the lists.
+/// `body` has all expected statements.
 pub(super) fn table(
     header: &str,
+    body: &str,
     expected: &mut Vec<(Aspect, String)>,
     actual: &mut Vec<(Aspect, String)>,
 ) -> Vec<Difference> {
     let name = header.trim_start_matches("table ");
-    let comments = expected.iter().filter(|(aspect, _)| aspect.object.starts_with("comment on constraint "));
-    let comments: Vec<_> = comments.cloned().collect();
+    let partition = expected.iter().any(|(aspect, _)| aspect.of == "partition");
     let (expected_create, expected_added) = take(expected);
     let (actual_create, actual_added) = take(actual);
     let (Some(mut expected), Some(mut actual)) = (parts(&expected_create), parts(&actual_create)) else {
@@ -43,37 +49,71 @@ pub(super) fn table(
             format!("{} {name} {}", parts.create, parts.options.replace('\n', " ")).trim().to_owned()
         };
         let difference = Difference::new(header, Some(&line(&expected)), Some(&line(&actual)));
-        differences.push(difference.repair(logged(name, expected.create, actual.create)));
+        differences.push(difference.repair(options(name, &expected, &actual)));
     }
+    let constraints = constraints(name, body, &expected, &actual, partition);
+    // The columns of an extra key can't be made nullable.
+    let (extra, others): (Vec<_>, Vec<_>) = constraints.into_iter().partition(|found| found.expected.is_none());
+    differences.extend(extra);
     for (column, wanted, found) in pair(&expected.columns, &actual.columns) {
-        let mut difference = self::column(name, column, wanted, found);
+        let mut difference = column_diff::column(name, body, column, wanted, found);
         // ADD COLUMN puts the column at the end. That is no repair if a column that belongs after it exists already.
         let after = expected.columns.iter().skip_while(|(known, _)| *known != column);
-        if found.is_none() && after.into_iter().any(|(known, _)| actual.columns.iter().any(|(there, _)| known == there))
-        {
-            difference.repair = None;
+        let later = after.into_iter().any(|(known, _)| actual.columns.iter().any(|(there, _)| known == there));
+        if found.is_none() && later {
+            difference = difference.repair(Repair::Not("a column can be added only at the end"));
+        }
+        if partition && (wanted.is_none() || found.is_none() || column_diff::changes_type(wanted, found)) {
+            difference = difference.repair(PARTITION);
         }
         differences.push(difference);
     }
     differences.extend(order(header, &expected.columns, &actual.columns));
+    differences.extend(others);
+    differences
+}
+
+/// Names the differences between the constraints of two tables.
+fn constraints(name: &str, body: &str, expected: &Parts<'_>, actual: &Parts<'_>, partition: bool) -> Vec<Difference> {
+    let mut differences = Vec::new();
     for (constraint, wanted, found) in pair(&expected.constraints, &actual.constraints) {
-        let add = wanted.map(|definition| format!("ALTER TABLE {name} ADD {definition};"));
-        let drop = found.map(|_| format!("ALTER TABLE {name} DROP CONSTRAINT {constraint};"));
-        let repair = match (wanted, found, drop, add) {
-            (Some(wanted), Some(found), ..) if found.strip_suffix(" NOT VALID") == Some(wanted) => {
-                format!("ALTER TABLE {name} VALIDATE CONSTRAINT {constraint};")
-            }
-            (_, _, Some(drop), Some(add)) => format!("{drop}\n{add}"),
-            (_, _, drop, add) => drop.or(add).unwrap_or_default(),
-        };
         let object = format!("constraint {constraint} on {name}");
-        // A constraint that is dropped and created again has lost its comment.
-        let comment =
-            comments.iter().find(|(aspect, _)| found.is_some() && aspect.object == format!("comment on {object}"));
-        let repair = comment.map_or_else(|| repair.clone(), |(_, comment)| format!("{repair}\n{comment}"));
-        differences.push(Difference::new(&object, wanted, found).repair(Some(repair)));
+        let drop = || format!("ALTER TABLE {name} DROP CONSTRAINT {constraint};");
+        let repair = match (wanted, found) {
+            _ if partition => PARTITION,
+            (Some(wanted), Some(found)) if found.strip_suffix(" NOT VALID") == Some(wanted) => {
+                let validate = format!("ALTER TABLE {name} VALIDATE CONSTRAINT {constraint};");
+                Repair::warned(repair::failure(wanted), validate)
+            }
+            (Some(wanted), found) => {
+                let mut all = Vec::from_iter(found.map(|_| drop()));
+                all.push(format!("ALTER TABLE {name} ADD {wanted};"));
+                all.extend(found.into_iter().flat_map(|_| with_constraint(name, body, constraint)));
+                Repair::warned(repair::failure(wanted), all.join("\n"))
+            }
+            (None, Some(found)) if found.contains(" PRIMARY KEY ") || found.contains(" UNIQUE ") => {
+                Repair::warned("fails if a foreign key needs it", drop())
+            }
+            (None, _) => Repair::exact(drop()),
+        };
+        differences.push(Difference::new(&object, wanted, found).repair(repair));
     }
     differences
+}
+
+/// Returns the statements about a constraint and its index, which are lost if the constraint is made again.
+fn with_constraint(table: &str, body: &str, constraint: &str) -> Vec<String> {
+    let schema = table.find('.').map_or("", |dot| &table[..=dot]);
+    let index = format!("{schema}{constraint}");
+    let about = [
+        format!("COMMENT ON CONSTRAINT {constraint} ON {table} IS "),
+        format!("COMMENT ON INDEX {index} IS "),
+        format!("ALTER INDEX {index} SET ("),
+        format!("ALTER TABLE {table} CLUSTER ON {constraint};"),
+        format!("ALTER TABLE ONLY {table} REPLICA IDENTITY USING INDEX {constraint};"),
+    ];
+    let statements = statements(body).into_iter();
+    statements.filter(|statement| about.iter().any(|start| statement.starts_with(start))).map(str::to_owned).collect()
 }
 
 /// Removes CREATE TABLE and the constraints that are added to it from the statements, and returns them.
@@ -158,99 +198,27 @@ fn order(header: &str, expected: &[(&str, &str)], actual: &[(&str, &str)]) -> Op
     Some(Difference::new(&object, Some(&expected), Some(&actual)).detail(format!("is {actual}; expected {expected}")))
 }
 
-/// The properties of a column, as its line in CREATE TABLE states them.
-#[derive(Default, PartialEq)]
-struct Column {
-    data_type: String,
-    compression: String,
-    collation: String,
-    default: String,
-    generated: String,
-    not_null: bool,
-}
-
-impl Column {
-    fn parse(line: &str) -> Self {
-        let mut column = Self::default();
-        let mut words = words(line);
-        if words.ends_with(&["NOT", "NULL"]) {
-            column.not_null = true;
-            words.truncate(words.len() - 2);
-        }
-        let mut part = &mut column.data_type;
-        let mut last = false;
-        for word in words.into_iter().skip(1) {
-            match word {
-                "COMPRESSION" if !last => part = &mut column.compression,
-                "COLLATE" if !last => part = &mut column.collation,
-                // These words begin an expression, which reaches to the end.
-                "DEFAULT" if !last => (part, last) = (&mut column.default, true),
-                "GENERATED" if !last => (part, last) = (&mut column.generated, true),
-                word => {
-                    if !part.is_empty() {
-                        part.push(' ');
-                    }
-                    part.push_str(word);
-                }
-            }
-        }
-        column
-    }
-}
-
-/// Names the differences in a column, and the statements that repair them. An extra column is left to a person.
-fn column(table: &str, name: &str, expected: Option<&str>, actual: Option<&str>) -> Difference {
-    let difference = Difference::new(&format!("column {table}.{name}"), expected, actual);
-    let (Some(expected), Some(actual)) = (expected, actual) else {
-        return difference.repair(expected.map(|line| format!("ALTER TABLE {table} ADD COLUMN {line};")));
+/// Repairs what stands before and after the list of columns.
+fn options(name: &str, expected: &Parts<'_>, actual: &Parts<'_>) -> Repair {
+    let with = |parts: &Parts<'_>| -> (String, Vec<String>) {
+        let (before, list) = parts.options.rsplit_once("WITH (").unwrap_or((parts.options, ""));
+        (before.trim_end().to_owned(), items(list.trim_end_matches(')')).into_iter().map(str::to_owned).collect())
     };
-    let (expected, actual) = (Column::parse(expected), Column::parse(actual));
-    let alter = format!("ALTER TABLE {table} ALTER COLUMN {name}");
-    let (mut details, mut repairs) = (Vec::new(), Vec::new());
-    let mut differs = |what: &str, expected: &str, actual: &str, repair: Option<String>| {
-        if expected != actual {
-            let or_none = |text: &str| {
-                if text.is_empty() { "none".to_owned() } else { text.to_owned() }
-            };
-            details.push(format!("{what} is {}, expected {}", or_none(actual), or_none(expected)));
-            repairs.extend(repair.map(|repair| format!("{alter} {repair};")));
-        }
-    };
-    let data_type = &expected.data_type;
-    differs("type", data_type, &actual.data_type, Some(format!("TYPE {data_type}")));
-    let collate = if expected.collation.is_empty() { "\"default\"" } else { &expected.collation };
-    differs("collation", &expected.collation, &actual.collation, Some(format!("TYPE {data_type} COLLATE {collate}")));
-    let compression = if expected.compression.is_empty() { "default" } else { &expected.compression };
-    differs("compression", &expected.compression, &actual.compression, Some(format!("SET COMPRESSION {compression}")));
-    let default = &expected.default;
-    let set = if default.is_empty() { "DROP DEFAULT".to_owned() } else { format!("SET DEFAULT {default}") };
-    differs("default", default, &actual.default, Some(set));
-    let identity = identity(&expected.generated, &actual.generated);
-    differs("generation", &expected.generated, &actual.generated, identity);
-    let null = |not_null: bool| if not_null { "NOT NULL" } else { "NULL" };
-    let set = if expected.not_null { "SET NOT NULL" } else { "DROP NOT NULL" };
-    differs("nullability", null(expected.not_null), null(actual.not_null), Some(set.to_owned()));
-    if details.is_empty() {
-        return difference;
+    let ((other, wanted), (found_other, found)) = (with(expected), with(actual));
+    if other != found_other {
+        return Repair::Not(
+            "a table can't be given another parent, key of its partitions or access method without its rows",
+        );
     }
-    difference.detail(details.join("; ")).repair((!repairs.is_empty()).then(|| repairs.join("\n")))
-}
-
-/// Returns the action that gives a column the expected kind of identity, or removes the identity or the expression.
-/// Options of the identity's sequence are left to a person.
-fn identity(expected: &str, actual: &str) -> Option<String> {
-    const IDENTITY: &str = " AS IDENTITY";
-    match (expected.split_once(IDENTITY), actual.split_once(IDENTITY)) {
-        (Some(_), None) if actual.is_empty() => Some(format!("ADD GENERATED {expected}")),
-        (Some((when, options)), Some((_, found))) if options == found => Some(format!("SET GENERATED {when}")),
-        (None, Some(_)) if expected.is_empty() => Some("DROP IDENTITY".to_owned()),
-        (None, None) if expected.is_empty() => Some("DROP EXPRESSION".to_owned()),
-        _ => None,
+    let mut statements = Vec::new();
+    let mut warning = "";
+    if expected.create != actual.create {
+        let word = if expected.create.contains("UNLOGGED") { "UNLOGGED" } else { "LOGGED" };
+        statements.push(format!("ALTER TABLE {name} SET {word};"));
+        warning = "fails if a foreign key links it with a table that isn't so";
     }
-}
-
-/// Returns the statement that makes a table LOGGED or UNLOGGED.
-fn logged(name: &str, expected: &str, actual: &str) -> Option<String> {
-    let word = if expected.contains("UNLOGGED") { "UNLOGGED" } else { "LOGGED" };
-    (expected != actual).then(|| format!("ALTER TABLE {name} SET {word};"))
+    if wanted != found {
+        statements.push(repair::set_options(&format!("ALTER TABLE {name}"), &wanted, &found));
+    }
+    Repair::warned(warning, statements.join("\n"))
 }

@@ -4,7 +4,7 @@
 
 use super::compare::DifferenceKind;
 use super::parse::{blocks, canonical, items, statements, words};
-use super::{Catalog, HEAD, compare};
+use super::{Catalog, HEAD, Repair, compare};
 
 /// Makes a schema file with these objects.
 fn catalog(objects: &str) -> Catalog {
@@ -124,10 +124,15 @@ fn columns_and_constraints_are_named() {
     let differences = compare(&catalog(&expected), &catalog(&actual));
     assert_eq!(differences[0].detail.as_deref(), Some("type is bigint, expected integer; default is none, expected 1"));
     assert_eq!(
-        differences[0].repair.as_deref(),
-        Some("ALTER TABLE public.t ALTER COLUMN a TYPE integer;\nALTER TABLE public.t ALTER COLUMN a SET DEFAULT 1;")
+        differences[0].repair,
+        Some(Repair::Statements(
+            "-- loses data: digits or characters that the type has no room for are cut off or rounded; fails if a value is \
+             too large\nALTER TABLE public.t ALTER COLUMN a TYPE integer;\n\
+             ALTER TABLE public.t ALTER COLUMN a SET DEFAULT 1;"
+                .to_owned()
+        ))
     );
-    assert_eq!(differences[2].repair, None, "an extra column may hold data");
+    assert!(matches!(differences[2].repair, Some(Repair::Not(_))), "an extra column may hold data");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 -- These statements run in a second round trip, if the first one has found a sign of unusual objects. Most databases
 -- have none of them, and a new session needs 0.2 to 0.5 ms for each catalog that it reads.
 
-SELECT 'label', enumtypid, quote_literal(enumlabel) FROM pg_enum WHERE enumtypid >= 16384 ORDER BY enumtypid, enumsortorder;
+SELECT 'label', string_agg(r::text, E'\n') FROM (
+SELECT enumtypid, quote_literal(enumlabel) FROM pg_enum WHERE enumtypid >= 16384 ORDER BY enumtypid, enumsortorder
+) AS r;
 
-SELECT 'range', r.rngtypid, r.rngmultitypid, format_type(r.rngsubtype, NULL), r.rngmultitypid::regtype::text,
+SELECT 'range', string_agg(r::text, E'\n') FROM (
+SELECT r.rngtypid, r.rngmultitypid, format_type(r.rngsubtype, NULL), r.rngmultitypid::regtype::text,
     CASE WHEN NOT o.opcdefault THEN quote_ident(n.nspname) || '.' || quote_ident(o.opcname) END,
     CASE WHEN r.rngcollation <> t.typcollation THEN r.rngcollation::regcollation::text END,
     CASE WHEN r.rngcanonical <> 0 THEN r.rngcanonical::text END,
@@ -12,10 +15,12 @@ FROM pg_range AS r
     JOIN pg_type AS t ON t.oid = r.rngsubtype
     JOIN pg_opclass AS o ON o.oid = r.rngsubopc
     JOIN pg_namespace AS n ON n.oid = o.opcnamespace
-WHERE r.rngtypid >= 16384;
+WHERE r.rngtypid >= 16384
+) AS r;
 
 -- The parts of CREATE AGGREGATE, in the order of its documentation.
-SELECT 'aggregate', p.oid, quote_ident(n.nspname) || '.' || quote_ident(p.proname), pg_get_function_arguments(p.oid),
+SELECT 'aggregate', string_agg(r::text, E'\n') FROM (
+SELECT p.oid, quote_ident(n.nspname) || '.' || quote_ident(p.proname), pg_get_function_arguments(p.oid),
     concat_ws(E',\n    ',
         'SFUNC = ' || a.aggtransfn,
         'STYPE = ' || format_type(a.aggtranstype, NULL),
@@ -46,29 +51,39 @@ SELECT 'aggregate', p.oid, quote_ident(n.nspname) || '.' || quote_ident(p.pronam
 FROM pg_aggregate AS a
     JOIN pg_proc AS p ON p.oid = a.aggfnoid
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
-WHERE p.oid >= 16384;
+WHERE p.oid >= 16384
+) AS r;
 
-SELECT 'rule', oid, ev_class, quote_ident(rulename), ev_enabled, CASE WHEN rulename <> '_RETURN' THEN pg_get_ruledef(oid) END
+SELECT 'rule', string_agg(r::text, E'\n') FROM (
+SELECT oid, ev_class, quote_ident(rulename), ev_enabled, CASE WHEN rulename <> '_RETURN' THEN pg_get_ruledef(oid) END
 FROM pg_rewrite
-WHERE oid >= 16384;
+WHERE oid >= 16384
+) AS r;
 
-SELECT 'policy', oid, polrelid, quote_ident(polname), polcmd, polpermissive,
+SELECT 'policy', string_agg(r::text, E'\n') FROM (
+SELECT oid, polrelid, quote_ident(polname), polcmd, polpermissive,
     (SELECT string_agg(name, ', ' ORDER BY name COLLATE "C") FROM (
         SELECT CASE role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END AS name
         FROM unnest(polroles) AS role) AS roles),
     pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
-FROM pg_policy;
+FROM pg_policy
+) AS r;
 
-SELECT 'statistics', oid, stxrelid, stxnamespace, quote_ident(stxname), pg_get_statisticsobjdef(oid) FROM pg_statistic_ext;
+SELECT 'statistics', string_agg(r::text, E'\n') FROM (
+SELECT oid, stxrelid, stxnamespace, quote_ident(stxname), pg_get_statisticsobjdef(oid) FROM pg_statistic_ext
+) AS r;
 
-SELECT 'event trigger', oid, quote_ident(evtname), evtevent, evtfoid::regproc::text, evtenabled,
+SELECT 'event trigger', string_agg(r::text, E'\n') FROM (
+SELECT oid, quote_ident(evtname), evtevent, evtfoid::regproc::text, evtenabled,
     (SELECT string_agg(quote_literal(tag), ', ' ORDER BY tag COLLATE "C") FROM unnest(evttags) AS tag)
-FROM pg_event_trigger;
+FROM pg_event_trigger
+) AS r;
 
 -- The kinds that are compared by name only: those that pg_depend lists, and those that may depend on nothing. The
 -- objects of extensions are left out. So are the parts of their operator classes, which are no members themselves, and
 -- the casts of ranges.
-SELECT 'other', classid, objid, type, identity
+SELECT 'other', string_agg(r::text, E'\n') FROM (
+SELECT classid, objid, type, identity
 FROM (
     SELECT classid, objid FROM pg_depend
     WHERE objid >= 16384 AND classid NOT IN ('pg_class'::regclass, 'pg_type'::regclass,
@@ -87,10 +102,12 @@ FROM (
 WHERE NOT EXISTS (
     SELECT FROM pg_depend AS d LEFT JOIN pg_depend AS e ON e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e'
     WHERE d.classid = other.classid AND d.objid = other.objid
-        AND (d.deptype = 'e' OR d.deptype = 'i' AND d.classid = 'pg_cast'::regclass OR e.objid IS NOT NULL AND d.classid IN ('pg_amop'::regclass, 'pg_amproc'::regclass)));
+        AND (d.deptype = 'e' OR d.deptype = 'i' AND d.classid = 'pg_cast'::regclass OR e.objid IS NOT NULL AND d.classid IN ('pg_amop'::regclass, 'pg_amproc'::regclass)))
+) AS r;
 
 -- A digest of everything that the script of an extension has made. It is the same wherever this version is installed.
-SELECT 'members', m.extension, (SELECT extversion FROM pg_extension AS e WHERE e.oid = m.extension),
+SELECT 'members', string_agg(r::text, E'\n') FROM (
+SELECT m.extension, (SELECT extversion FROM pg_extension AS e WHERE e.oid = m.extension),
     md5(string_agg(concat_ws('|', i.type, i.identity, t.text, d.description), E'\n' ORDER BY concat_ws('|', i.type, i.identity, t.text) COLLATE "C"))
 FROM (
     SELECT refobjid AS extension, classid, objid FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
@@ -135,23 +152,29 @@ FROM (
         FROM pg_class AS r WHERE m.classid = 'pg_class'::regclass AND r.oid = m.objid
     ) AS t (text) ON true
 WHERE m.extension IN (SELECT oid FROM pg_extension WHERE extname <> 'plpgsql')
-GROUP BY m.extension;
+GROUP BY m.extension
+) AS r;
 
 -- The statements that make objects of these kinds, or lines about them where a statement alone wouldn't do.
-SELECT 'definition', 'pg_collation'::regclass::oid, c.oid, format('CREATE COLLATION %s.%s (%s);', quote_ident(n.nspname), quote_ident(collname),
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_collation'::regclass::oid, c.oid, format('CREATE COLLATION %s.%s (%s);', quote_ident(n.nspname), quote_ident(collname),
     concat_ws(', ', 'PROVIDER = ' || CASE collprovider WHEN 'i' THEN 'icu' WHEN 'c' THEN 'libc' WHEN 'b' THEN 'builtin' END,
         'LOCALE = ' || quote_literal(coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale')),
         'LC_COLLATE = ' || quote_literal(collcollate), 'LC_CTYPE = ' || quote_literal(collctype),
         CASE WHEN NOT collisdeterministic THEN 'DETERMINISTIC = false' END,
         'RULES = ' || quote_literal(to_jsonb(c) ->> 'collicurules')))
-FROM pg_collation AS c JOIN pg_namespace AS n ON n.oid = collnamespace WHERE c.oid >= 16384;
+FROM pg_collation AS c JOIN pg_namespace AS n ON n.oid = collnamespace WHERE c.oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_cast'::regclass::oid, oid, format('CREATE CAST (%s AS %s) %s%s;', castsource::regtype, casttarget::regtype,
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_cast'::regclass::oid, oid, format('CREATE CAST (%s AS %s) %s%s;', castsource::regtype, casttarget::regtype,
     CASE castmethod WHEN 'f' THEN 'WITH FUNCTION ' || castfunc::regprocedure WHEN 'i' THEN 'WITH INOUT' ELSE 'WITHOUT FUNCTION' END,
     CASE castcontext WHEN 'a' THEN ' AS ASSIGNMENT' WHEN 'i' THEN ' AS IMPLICIT' END)
-FROM pg_cast WHERE oid >= 16384;
+FROM pg_cast WHERE oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_operator'::regclass::oid, o.oid, CASE WHEN oprcode = 0 THEN '-- it is only a name, which another operator refers to'
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_operator'::regclass::oid, o.oid, CASE WHEN oprcode = 0 THEN '-- it is only a name, which another operator refers to'
     ELSE format('CREATE OPERATOR %s.%s (%s);', quote_ident(n.nspname), oprname, concat_ws(', ', 'FUNCTION = ' || oprcode,
         CASE WHEN oprleft <> 0 THEN 'LEFTARG = ' || oprleft::regtype END, CASE WHEN oprright <> 0 THEN 'RIGHTARG = ' || oprright::regtype END,
         (SELECT format('COMMUTATOR = OPERATOR(%s.%s)', quote_ident(s.nspname), c.oprname) FROM pg_operator AS c
@@ -160,117 +183,162 @@ SELECT 'definition', 'pg_operator'::regclass::oid, o.oid, CASE WHEN oprcode = 0 
             JOIN pg_namespace AS s ON s.oid = c.oprnamespace WHERE c.oid = o.oprnegate),
         CASE WHEN oprrest <> 0 THEN 'RESTRICT = ' || oprrest END, CASE WHEN oprjoin <> 0 THEN 'JOIN = ' || oprjoin END,
         CASE WHEN oprcanhash THEN 'HASHES' END, CASE WHEN oprcanmerge THEN 'MERGES' END)) END
-FROM pg_operator AS o JOIN pg_namespace AS n ON n.oid = oprnamespace WHERE o.oid >= 16384;
+FROM pg_operator AS o JOIN pg_namespace AS n ON n.oid = oprnamespace WHERE o.oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_opfamily'::regclass::oid, f.oid,
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_opfamily'::regclass::oid, f.oid,
     format('CREATE OPERATOR FAMILY %s.%s USING %s;', quote_ident(n.nspname), quote_ident(opfname), quote_ident(amname))
-FROM pg_opfamily AS f JOIN pg_namespace AS n ON n.oid = opfnamespace JOIN pg_am AS a ON a.oid = opfmethod WHERE f.oid >= 16384;
+FROM pg_opfamily AS f JOIN pg_namespace AS n ON n.oid = opfnamespace JOIN pg_am AS a ON a.oid = opfmethod WHERE f.oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_opclass'::regclass::oid, o.oid, format('-- for type %s, in family %s.%s%s%s', opcintype::regtype,
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_opclass'::regclass::oid, o.oid, format('-- for type %s, in family %s.%s%s%s', opcintype::regtype,
     quote_ident(n.nspname), quote_ident(opfname), CASE WHEN opcdefault THEN ', the default' END,
     CASE WHEN opckeytype <> 0 THEN ', stored as ' || opckeytype::regtype END)
-FROM pg_opclass AS o JOIN pg_opfamily AS f ON f.oid = opcfamily JOIN pg_namespace AS n ON n.oid = opfnamespace WHERE o.oid >= 16384;
+FROM pg_opclass AS o JOIN pg_opfamily AS f ON f.oid = opcfamily JOIN pg_namespace AS n ON n.oid = opfnamespace WHERE o.oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_amop'::regclass::oid, a.oid, format('-- %s for %s%s', amopopr::regoperator,
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_amop'::regclass::oid, a.oid, format('-- %s for %s%s', amopopr::regoperator,
     CASE amoppurpose WHEN 's' THEN 'search' ELSE 'order' END, ' by ' || (SELECT s.nspname || '.' || f.opfname
         FROM pg_opfamily AS f JOIN pg_namespace AS s ON s.oid = f.opfnamespace WHERE f.oid = amopsortfamily))
-FROM pg_amop AS a WHERE a.oid >= 16384;
+FROM pg_amop AS a WHERE a.oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_amproc'::regclass::oid, oid, '-- ' || amproc::regprocedure FROM pg_amproc WHERE oid >= 16384;
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_amproc'::regclass::oid, oid, '-- ' || amproc::regprocedure FROM pg_amproc WHERE oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_conversion'::regclass::oid, c.oid, format('CREATE %sCONVERSION %s.%s FOR %L TO %L FROM %s;',
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_conversion'::regclass::oid, c.oid, format('CREATE %sCONVERSION %s.%s FOR %L TO %L FROM %s;',
     CASE WHEN condefault THEN 'DEFAULT ' END, quote_ident(n.nspname), quote_ident(conname), pg_encoding_to_char(conforencoding),
     pg_encoding_to_char(contoencoding), conproc)
-FROM pg_conversion AS c JOIN pg_namespace AS n ON n.oid = connamespace WHERE c.oid >= 16384;
+FROM pg_conversion AS c JOIN pg_namespace AS n ON n.oid = connamespace WHERE c.oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_ts_dict'::regclass::oid, d.oid, format('CREATE TEXT SEARCH DICTIONARY %s (TEMPLATE = %s.%s%s);', d.oid::regdictionary,
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_ts_dict'::regclass::oid, d.oid, format('CREATE TEXT SEARCH DICTIONARY %s (TEMPLATE = %s.%s%s);', d.oid::regdictionary,
     quote_ident(n.nspname), quote_ident(tmplname), ', ' || dictinitoption)
-FROM pg_ts_dict AS d JOIN pg_ts_template AS t ON t.oid = dicttemplate JOIN pg_namespace AS n ON n.oid = tmplnamespace WHERE d.oid >= 16384;
+FROM pg_ts_dict AS d JOIN pg_ts_template AS t ON t.oid = dicttemplate JOIN pg_namespace AS n ON n.oid = tmplnamespace WHERE d.oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_ts_config'::regclass::oid, c.oid, concat_ws(E'\n',
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_ts_config'::regclass::oid, c.oid, concat_ws(E'\n',
     format('CREATE TEXT SEARCH CONFIGURATION %s (PARSER = %s.%s);', c.oid::regconfig, quote_ident(n.nspname), quote_ident(prsname)),
     (SELECT string_agg(format('ALTER TEXT SEARCH CONFIGURATION %s ADD MAPPING FOR %s WITH %s;', c.oid::regconfig, quote_ident(alias), dicts),
             E'\n' ORDER BY alias)
         FROM (SELECT t.alias, string_agg(mapdict::regdictionary::text, ', ' ORDER BY mapseqno) AS dicts
             FROM pg_ts_config_map AS m JOIN ts_token_type(cfgparser) AS t ON t.tokid = m.maptokentype
             WHERE mapcfg = c.oid GROUP BY t.alias) AS maps))
-FROM pg_ts_config AS c JOIN pg_ts_parser AS p ON p.oid = cfgparser JOIN pg_namespace AS n ON n.oid = prsnamespace WHERE c.oid >= 16384;
+FROM pg_ts_config AS c JOIN pg_ts_parser AS p ON p.oid = cfgparser JOIN pg_namespace AS n ON n.oid = prsnamespace WHERE c.oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_ts_parser'::regclass::oid, p.oid, format('CREATE TEXT SEARCH PARSER %s.%s (%s);', quote_ident(n.nspname), quote_ident(prsname),
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_ts_parser'::regclass::oid, p.oid, format('CREATE TEXT SEARCH PARSER %s.%s (%s);', quote_ident(n.nspname), quote_ident(prsname),
     concat_ws(', ', 'START = ' || prsstart, 'GETTOKEN = ' || prstoken, 'END = ' || prsend, 'LEXTYPES = ' || prslextype,
         CASE WHEN prsheadline <> 0 THEN 'HEADLINE = ' || prsheadline END))
-FROM pg_ts_parser AS p JOIN pg_namespace AS n ON n.oid = prsnamespace WHERE p.oid >= 16384;
+FROM pg_ts_parser AS p JOIN pg_namespace AS n ON n.oid = prsnamespace WHERE p.oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_ts_template'::regclass::oid, t.oid, format('CREATE TEXT SEARCH TEMPLATE %s.%s (%s);', quote_ident(n.nspname),
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_ts_template'::regclass::oid, t.oid, format('CREATE TEXT SEARCH TEMPLATE %s.%s (%s);', quote_ident(n.nspname),
     quote_ident(tmplname), concat_ws(', ', CASE WHEN tmplinit <> 0 THEN 'INIT = ' || tmplinit END, 'LEXIZE = ' || tmpllexize))
-FROM pg_ts_template AS t JOIN pg_namespace AS n ON n.oid = tmplnamespace WHERE t.oid >= 16384;
+FROM pg_ts_template AS t JOIN pg_namespace AS n ON n.oid = tmplnamespace WHERE t.oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_foreign_data_wrapper'::regclass::oid, oid, format('CREATE FOREIGN DATA WRAPPER %s%s%s%s;', quote_ident(fdwname),
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_foreign_data_wrapper'::regclass::oid, oid, format('CREATE FOREIGN DATA WRAPPER %s%s%s%s;', quote_ident(fdwname),
     CASE WHEN fdwhandler <> 0 THEN ' HANDLER ' || fdwhandler::regproc END, CASE WHEN fdwvalidator <> 0 THEN ' VALIDATOR ' || fdwvalidator::regproc END,
     (SELECT format(' OPTIONS (%s)', string_agg(quote_ident(option_name) || ' ' || quote_literal(option_value), ', ' ORDER BY option_name COLLATE "C"))
         FROM pg_options_to_table(fdwoptions) HAVING count(*) > 0))
-FROM pg_foreign_data_wrapper WHERE oid >= 16384;
+FROM pg_foreign_data_wrapper WHERE oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_foreign_server'::regclass::oid, s.oid, format('CREATE SERVER %s%s%s FOREIGN DATA WRAPPER %s%s;', quote_ident(srvname),
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_foreign_server'::regclass::oid, s.oid, format('CREATE SERVER %s%s%s FOREIGN DATA WRAPPER %s%s;', quote_ident(srvname),
     ' TYPE ' || quote_literal(srvtype), ' VERSION ' || quote_literal(srvversion), quote_ident(fdwname),
     (SELECT format(' OPTIONS (%s)', string_agg(quote_ident(option_name) || ' ' || quote_literal(option_value), ', ' ORDER BY option_name COLLATE "C"))
         FROM pg_options_to_table(srvoptions) HAVING count(*) > 0))
-FROM pg_foreign_server AS s JOIN pg_foreign_data_wrapper AS w ON w.oid = srvfdw;
+FROM pg_foreign_server AS s JOIN pg_foreign_data_wrapper AS w ON w.oid = srvfdw
+) AS r;
 
 -- A password has no place in a committed file.
-SELECT 'definition', 'pg_user_mapping'::regclass::oid, umid, (SELECT string_agg('-- option ' || quote_ident(option_name) || ' '
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_user_mapping'::regclass::oid, umid, (SELECT string_agg('-- option ' || quote_ident(option_name) || ' '
             || CASE WHEN option_name ~* 'pass|secret|token|key' THEN '(not shown)' ELSE quote_literal(option_value) END, E'\n' ORDER BY option_name COLLATE "C")
         FROM pg_options_to_table(umoptions))
-FROM pg_user_mappings WHERE umoptions IS NOT NULL;
+FROM pg_user_mappings WHERE umoptions IS NOT NULL
+) AS r;
 
 -- What follows the columns of a foreign table, and the options of its columns.
-SELECT 'definition', 'pg_class'::regclass::oid, ftrelid, format('SERVER %s%s', quote_ident(srvname),
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_class'::regclass::oid, ftrelid, format('SERVER %s%s', quote_ident(srvname),
     (SELECT format(' OPTIONS (%s)', string_agg(quote_ident(option_name) || ' ' || quote_literal(option_value), ', ' ORDER BY option_name COLLATE "C"))
         FROM pg_options_to_table(ftoptions) HAVING count(*) > 0))
-FROM pg_foreign_table JOIN pg_foreign_server AS s ON s.oid = ftserver;
+FROM pg_foreign_table JOIN pg_foreign_server AS s ON s.oid = ftserver
+) AS r;
 
-SELECT 'definition', 'pg_attribute'::regclass::oid, attrelid, string_agg(format('ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (%s);',
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_attribute'::regclass::oid, attrelid, string_agg(format('ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (%s);',
     attrelid::regclass, quote_ident(attname), (SELECT string_agg(format('ADD %s %L', quote_ident(option_name), option_value), ', ' ORDER BY option_name COLLATE "C")
         FROM pg_options_to_table(attfdwoptions))), E'\n' ORDER BY attnum)
-FROM pg_attribute WHERE attfdwoptions IS NOT NULL AND NOT attisdropped GROUP BY attrelid;
+FROM pg_attribute WHERE attfdwoptions IS NOT NULL AND NOT attisdropped GROUP BY attrelid
+) AS r;
 
-SELECT 'definition', 'pg_publication'::regclass::oid, oid, format('CREATE PUBLICATION %s%s WITH (publish = %L, publish_via_partition_root = %s);',
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_publication'::regclass::oid, oid, format('CREATE PUBLICATION %s%s WITH (publish = %L, publish_via_partition_root = %s);',
     quote_ident(pubname), CASE WHEN puballtables THEN ' FOR ALL TABLES' END, concat_ws(', ', CASE WHEN pubinsert THEN 'insert' END,
         CASE WHEN pubupdate THEN 'update' END, CASE WHEN pubdelete THEN 'delete' END, CASE WHEN pubtruncate THEN 'truncate' END), pubviaroot)
-FROM pg_publication;
+FROM pg_publication
+) AS r;
 
-SELECT 'definition', 'pg_publication_rel'::regclass::oid, r.oid, format('ALTER PUBLICATION %s ADD TABLE ONLY %s%s%s;', quote_ident(pubname), prrelid::regclass,
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_publication_rel'::regclass::oid, r.oid, format('ALTER PUBLICATION %s ADD TABLE ONLY %s%s%s;', quote_ident(pubname), prrelid::regclass,
     (SELECT format(' (%s)', string_agg(quote_ident(attname), ', ' ORDER BY attnum)) FROM pg_attribute
         WHERE attrelid = prrelid AND attnum = ANY (prattrs) HAVING count(*) > 0),
     ' WHERE (' || pg_get_expr(prqual, prrelid) || ')')
-FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = prpubid;
+FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = prpubid
+) AS r;
 
-SELECT 'definition', 'pg_publication_namespace'::regclass::oid, r.oid, format('ALTER PUBLICATION %s ADD TABLES IN SCHEMA %s;', quote_ident(pubname), pnnspid::regnamespace)
-FROM pg_publication_namespace AS r JOIN pg_publication AS p ON p.oid = pnpubid;
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_publication_namespace'::regclass::oid, r.oid, format('ALTER PUBLICATION %s ADD TABLES IN SCHEMA %s;', quote_ident(pubname), pnnspid::regnamespace)
+FROM pg_publication_namespace AS r JOIN pg_publication AS p ON p.oid = pnpubid
+) AS r;
 
-SELECT 'definition', 'pg_language'::regclass::oid, oid, format('CREATE %sLANGUAGE %s%s%s%s;', CASE WHEN lanpltrusted THEN 'TRUSTED ' END, quote_ident(lanname),
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_language'::regclass::oid, oid, format('CREATE %sLANGUAGE %s%s%s%s;', CASE WHEN lanpltrusted THEN 'TRUSTED ' END, quote_ident(lanname),
     CASE WHEN lanplcallfoid <> 0 THEN ' HANDLER ' || lanplcallfoid::regproc END, CASE WHEN laninline <> 0 THEN ' INLINE ' || laninline::regproc END,
     CASE WHEN lanvalidator <> 0 THEN ' VALIDATOR ' || lanvalidator::regproc END)
-FROM pg_language WHERE oid >= 16384;
+FROM pg_language WHERE oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_am'::regclass::oid, oid, format('CREATE ACCESS METHOD %s TYPE %s HANDLER %s;', quote_ident(amname),
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_am'::regclass::oid, oid, format('CREATE ACCESS METHOD %s TYPE %s HANDLER %s;', quote_ident(amname),
     CASE amtype WHEN 't' THEN 'TABLE' ELSE 'INDEX' END, amhandler)
-FROM pg_am WHERE oid >= 16384;
+FROM pg_am WHERE oid >= 16384
+) AS r;
 
-SELECT 'definition', 'pg_transform'::regclass::oid, t.oid, format('CREATE TRANSFORM FOR %s LANGUAGE %s (%s);', trftype::regtype, quote_ident(lanname),
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_transform'::regclass::oid, t.oid, format('CREATE TRANSFORM FOR %s LANGUAGE %s (%s);', trftype::regtype, quote_ident(lanname),
     concat_ws(', ', CASE WHEN trffromsql <> 0 THEN 'FROM SQL WITH FUNCTION ' || trffromsql::regprocedure END,
         CASE WHEN trftosql <> 0 THEN 'TO SQL WITH FUNCTION ' || trftosql::regprocedure END))
-FROM pg_transform AS t JOIN pg_language AS l ON l.oid = trflang;
+FROM pg_transform AS t JOIN pg_language AS l ON l.oid = trflang
+) AS r;
 
-SELECT 'definition', 'pg_type'::regclass::oid, oid, CASE WHEN typisdefined THEN concat_ws(', ', '-- input ' || typinput, 'output ' || typoutput,
+SELECT 'definition', string_agg(r::text, E'\n') FROM (
+SELECT 'pg_type'::regclass::oid, oid, CASE WHEN typisdefined THEN concat_ws(', ', '-- input ' || typinput, 'output ' || typoutput,
     'receive ' || typreceive, 'send ' || typsend, 'modifier ' || typmodin, typmodout, 'analyze ' || typanalyze, 'length ' || typlen,
     'by value ' || typbyval, 'alignment ' || typalign::text, 'storage ' || typstorage::text, 'category ' || quote_literal(typcategory::text),
     'preferred ' || typispreferred, 'delimiter ' || quote_literal(typdelim::text), 'default ' || quote_literal(typdefault),
     'element ' || typelem::regtype, 'collation ' || typcollation::regcollation) ELSE '-- it is only a name' END
-FROM pg_type AS t WHERE oid >= 16384 AND typtype IN ('b', 'p') AND NOT EXISTS (SELECT FROM pg_type AS e WHERE e.typarray = t.oid);
+FROM pg_type AS t WHERE oid >= 16384 AND typtype IN ('b', 'p') AND NOT EXISTS (SELECT FROM pg_type AS e WHERE e.typarray = t.oid)
+) AS r;
 
-SELECT 'access method', oid, quote_ident(amname) FROM pg_am;
+SELECT 'access method', string_agg(r::text, E'\n') FROM (
+SELECT oid, quote_ident(amname) FROM pg_am
+) AS r;
 
-SELECT 'end';
+SELECT 'end', NULL;
 
 COMMIT;

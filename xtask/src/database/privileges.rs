@@ -6,7 +6,7 @@
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
-use xtask_schema::Difference;
+use xtask_schema::{Difference, Repair};
 
 use super::proof::{self, Measured};
 use crate::connection::declared::Declared;
@@ -92,7 +92,7 @@ pub(super) async fn catch_up(connection: &mut PgConnection, target: &Target<'_>,
 
 /// Returns the statements that repair a difference, if all of them grant something to one of these roles.
 fn grants(difference: &Difference, roles: &[&str]) -> Option<String> {
-    let repair = difference.repair.as_ref().filter(|_| difference.is_of_privileges())?;
+    let Some(Repair::Statements(repair)) = &difference.repair else { return None };
     let to_one = |line: &str| {
         let verb = ["GRANT ", "ALTER DEFAULT PRIVILEGES "].iter().any(|verb| line.starts_with(verb));
         verb && roles.iter().any(|role| {
@@ -101,7 +101,7 @@ fn grants(difference: &Difference, roles: &[&str]) -> Option<String> {
                 .any(|role| [";", " WITH GRANT OPTION;"].iter().any(|end| line.ends_with(&format!(" TO {role}{end}"))))
         })
     };
-    repair.lines().all(to_one).then(|| repair.clone())
+    (difference.is_of_privileges() && repair.lines().all(to_one)).then(|| repair.clone())
 }
 
 /// Whether a role owns nothing in the database of the session, and has no privilege there.

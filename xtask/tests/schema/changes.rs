@@ -23,7 +23,7 @@ pub(crate) const COLUMNS: &[Change] = &[
     ("ALTER TABLE orders ADD more integer", &["extra column public.orders.more"]),
     ("ALTER TABLE events ALTER id DROP IDENTITY", &["different column public.events.id"]),
     ("ALTER TABLE unlogged DROP x", &["missing column public.unlogged.x"]),
-    ("ALTER TABLE unlogged ADD y bigint", &["extra column public.unlogged.y"]),
+    ("ALTER TABLE without_columns ADD y bigint", &["extra column public.without_columns.y"]),
     ("ALTER TABLE app.uses DROP one, ADD one app.float_range", &["different column order of table app.uses"]),
     ("ALTER TABLE a_child ALTER v SET DEFAULT 'z'", &["different column public.a_child.v"]),
     (
@@ -241,6 +241,69 @@ pub(crate) const TABLES: &[Change] = &[
     ("CREATE EXTENSION hstore", &["extra extension hstore"]),
     // The schema of the history table is left out, but only if nothing else is in it.
     ("CREATE TABLE _sqlx.more (x integer)", &["extra schema _sqlx", "extra table _sqlx.more"]),
+];
+
+/// Changes whose repairs have to be other statements than those that made the objects, or none at all.
+pub(crate) const REPAIRS: &[Change] = &[
+    ("ALTER TABLE users ALTER ratio TYPE numeric", &["different column public.users.ratio"]),
+    ("ALTER TABLE users ALTER apart TYPE varchar(90)", &["different column public.users.apart"]),
+    ("ALTER TABLE users ALTER squeezed TYPE varchar(90)", &["different column public.users.squeezed"]),
+    ("ALTER TABLE users ALTER list TYPE text USING list::text", &["different column public.users.list"]),
+    ("ALTER TABLE users SET (fillfactor = 80, parallel_workers = 2)", &["different table public.users"]),
+    (
+        "ALTER TABLE users ALTER balance SET (n_distinct = 7, n_distinct_inherited = 3)",
+        &["different column public.users.balance"],
+    ),
+    (
+        "ALTER TABLE orders ALTER id DROP IDENTITY",
+        &["different column public.orders.id", "missing comment on sequence public.orders_renamed_seq"],
+    ),
+    (
+        "CREATE OR REPLACE VIEW grouped AS SELECT id, name, count(*), 1 AS one FROM users GROUP BY id",
+        &["different view public.grouped"],
+    ),
+    (
+        "DROP FUNCTION app.several(int); CREATE FUNCTION app.several(a int) RETURNS text LANGUAGE sql AS 'select ''x'''",
+        &["different function app.several(integer)"],
+    ),
+    (
+        "ALTER TABLE events DROP CONSTRAINT events_check",
+        &[
+            "missing constraint events_check on public.events",
+            "missing constraint events_check on public.events_2024",
+            "missing constraint events_check on public.events_2025",
+            "missing constraint events_check on public.events_2025_a",
+            "missing constraint events_check on public.a_default",
+        ],
+    ),
+    (
+        "ALTER TABLE events ALTER id TYPE integer",
+        &[
+            "different column public.events.id",
+            "different column public.events_2024.id",
+            "different column public.events_2025.id",
+            "different column public.events_2025_a.id",
+            "different column public.a_default.id",
+        ],
+    ),
+    (
+        "CREATE FUNCTION app.more() RETURNS integer LANGUAGE sql AS 'select 1'; CREATE VIEW app.more AS SELECT app.more()",
+        &["extra function app.more()", "extra view app.more"],
+    ),
+    (
+        "CREATE INDEX more ON events (at)",
+        &[
+            "extra index public.more",
+            "extra index public.events_2024_at_idx",
+            "extra index public.events_2025_at_idx",
+            "extra index public.events_2025_a_at_idx",
+            "extra index public.a_default_at_idx",
+        ],
+    ),
+    (
+        "ALTER TABLE orders DROP CONSTRAINT orders_pkey CASCADE; ALTER TABLE orders ADD CONSTRAINT orders_pkey PRIMARY KEY (id) INCLUDE (room)",
+        &["different constraint orders_pkey on public.orders", "missing foreign key orders_self_fkey on public.orders"],
+    ),
 ];
 
 /// Changes to kinds that are compared by name only.

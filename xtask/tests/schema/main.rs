@@ -25,8 +25,8 @@ use support::{Outcome, Server, Workspace, server_and_workspace, set_up, skip};
 struct Named {
     /// The kind and the object: `kind object`.
     what: String,
-    /// The statements that repair it.
-    repair: Option<String>,
+    /// The statements that repair it, or the reason why there are none.
+    repair: Result<String, String>,
 }
 
 /// Returns the differences in the output of `db-verify --format json`.
@@ -37,13 +37,15 @@ fn named(outcome: &Outcome) -> Vec<Named> {
     let details = problems.flat_map(|problem| problem["details"].as_array().unwrap());
     let named = |detail: &serde_json::Value| {
         let text = detail.as_str().unwrap().to_owned();
-        let (shown, repair) =
-            text.split_once("\n  repair:\n").map_or((text.as_str(), None), |(shown, repair)| (shown, Some(repair)));
+        let repair = text.split_once("\n  repair:\n").map(|(shown, repair)| (shown, Ok(repair)));
+        let reason = || text.split_once("\n  no repair: ").map(|(shown, reason)| (shown, Err(reason.to_owned())));
+        let (shown, repair) = repair.or_else(reason).unwrap_or_else(|| panic!("neither a repair nor a reason: {text}"));
         let first = shown.lines().next().unwrap();
         // A few words about the difference may follow.
         let what = first.split_once(": ").map_or(first, |(what, _)| what);
-        let repair = repair
-            .map(|repair| repair.lines().map(|line| line.strip_prefix("    ").unwrap()).collect::<Vec<_>>().join("\n"));
+        let repair = repair.map(|repair: &str| {
+            repair.lines().map(|line| line.strip_prefix("    ").unwrap()).collect::<Vec<_>>().join("\n")
+        });
         Named { what: what.to_owned(), repair }
     };
     details.map(named).collect()
@@ -76,21 +78,33 @@ fn every_kind() -> Option<(Server, Workspace)> {
     (!workspace.root().join(LACKS_EXTENSIONS).exists()).then_some((server, workspace))
 }
 
-/// Makes the changes, and expects `db-verify` to name them and nothing else. Then it runs the proposed repairs, and
-/// expects `db-verify` to name only the differences that had none.
+/// The tables with rows, and the rows.
+const WITH_ROWS: [&str; 4] = ["users", "orders", "events", "parent"];
+const ROWS: &str = r#"
+    INSERT INTO users (id, name, balance, "select") VALUES (1, 'one', 0.5, 1), (2, 'two', 2.25, 2);
+    INSERT INTO orders (user_id, room, a, b) VALUES (1, 1, NULL, 1), (2, 1, NULL, 2);
+    INSERT INTO events (at, kind, user_id) VALUES ('2024-05-01', 'x', 1), ('2025-05-01', 'a', 2), ('2030-01-01', 'x', 1);
+    INSERT INTO parent VALUES (1, 'p');
+    INSERT INTO a_child (id, v, extra) VALUES (2, 'c', 1);
+"#;
+
+/// Makes the changes, and expects `db-verify` to name them and nothing else. Then it runs the printed repairs in their order.
+/// What had one has to be as if nothing had happened: for both proofs, and row by row.
 #[track_caller]
 fn are_named(changes: &[Change]) {
     let Some((server, workspace)) = every_kind() else {
         skip!("PostgreSQL's contributed extensions are not installed")
     };
     // The statements share a session, because the server starts a process for each session.
-    let mut session = Session::open(&server.admin("library")).unwrap();
-    let mut execute = |statements: &str, what: &str| {
-        session.execute(statements).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let execute = |session: &mut Session, statements: &str, what: &str| {
+        session.execute(statements).unwrap_or_else(|error| panic!("{what}: {statements}: {error}"));
         session.execute("DISCARD ALL").unwrap();
     };
+    server.execute("library", ROWS);
+    server.execute("postgres", "CREATE DATABASE copy TEMPLATE library STRATEGY file_copy");
+    let mut session = Session::open(&server.admin("library")).unwrap();
     for (statements, _) in changes {
-        execute(statements, statements);
+        execute(&mut session, statements, "change");
     }
     let verify = || workspace.run(&["db-verify", "--format", "json"]);
     let whats = |named: &[Named]| -> BTreeSet<String> { named.iter().map(|named| named.what.clone()).collect() };
@@ -98,14 +112,40 @@ fn are_named(changes: &[Change]) {
     let found = named(&verify().code(4));
     assert_eq!(whats(&found), expected);
 
-    let (repaired, left): (Vec<_>, Vec<_>) = found.into_iter().partition(|named| named.repair.is_some());
-    for Named { what, repair } in repaired {
-        execute(&repair.unwrap(), &what);
+    let repairs = || found.iter().filter_map(|Named { what, repair }| Some((what, repair.as_ref().ok()?)));
+    for (what, repair) in repairs() {
+        execute(&mut session, repair, what);
+    }
+    let reasons: BTreeSet<String> =
+        found.iter().filter(|named| named.repair.is_err()).map(|named| named.what.clone()).collect();
+    let outcome = verify();
+    let left =
+        if outcome.events().iter().any(|event| event["event"] == "problem") { named(&outcome) } else { Vec::new() };
+    let left = whats(&left);
+    assert!(left.is_subset(&reasons), "after the repairs: {:?}", left.difference(&reasons));
+
+    // In the copy, only those changes are made that weren't repaired.
+    let mut copy = Session::open(&server.admin("copy")).unwrap();
+    let stays = |names: &[&str]| names.iter().any(|name| left.contains(*name));
+    let stayed: Vec<&Change> = changes.iter().filter(|(_, names)| stays(names)).collect();
+    for (statements, _) in &stayed {
+        execute(&mut copy, statements, "change");
+    }
+    for (what, repair) in repairs() {
+        if stayed.iter().any(|(_, names)| names.contains(&what.as_str())) {
+            execute(&mut copy, repair, what);
+        }
+    }
+    let rows = WITH_ROWS.map(|table| format!("SELECT '{table} ' || t::text FROM {table} AS t")).join(" UNION ALL ");
+    let rows = format!("{rows} ORDER BY 1");
+    assert_eq!(session.query(&rows).unwrap(), copy.query(&rows).unwrap(), "rows after the repairs");
+    if stayed.len() < changes.len() {
+        let differences = session.deep().compare(&copy.deep()).unwrap().differences;
+        assert!(differences.is_empty(), "after the repairs: {differences:#?}");
     }
     session.close();
-    let outcome = verify().code(if left.is_empty() { 0 } else { 4 });
-    let still = if left.is_empty() { Vec::new() } else { named(&outcome) };
-    assert_eq!(whats(&still), whats(&left), "after the repairs");
+    copy.close();
+    server.execute("postgres", "DROP DATABASE copy WITH (FORCE)");
 }
 
 #[test]
@@ -156,6 +196,11 @@ fn tables_schemas_and_extensions() {
 #[test]
 fn kinds_that_are_not_rendered_are_compared_by_name() {
     are_named(changes::OTHER_KINDS);
+}
+
+#[test]
+fn repairs_that_lose_rows_or_fail_on_them() {
+    are_named(changes::REPAIRS);
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! Random changes, made by a grammar: whatever the deep proof sees, the fast proof has to see.
+//! Random changes, made by a grammar: whatever the deep proof sees, the fast proof has to see. Where every difference has a
+//! statement that repairs it, the statements have to bring back what there was.
 //!
 //! `XTASK_RANDOM_CHANGES` sets how many are tried, and `XTASK_RANDOM_SEED` which one is the first. Each has a number of its
 //! own, so one that fails can be tried again alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xtask_schema::{Catalog, Deep, History};
+use xtask_schema::{Catalog, Deep, History, Repair, compare};
 
 use super::every_kind;
 use super::support::sql::Session;
@@ -90,19 +91,49 @@ struct Before {
 
 /// What became of a change.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fate {
+pub(super) enum Fate {
     /// The server refused it.
     Refused,
     /// Neither proof sees it.
     Nothing,
     /// The fast proof sees it.
     Seen,
+    /// The fast proof sees it, and the statements that it prints bring back what there was.
+    Repaired,
+    /// The statements fail, or leave a difference.
+    NotRepaired(Vec<String>),
     /// Only the deep proof sees it.
     Missed(Vec<String>),
 }
 
-/// Makes a change in a copy of the database, and looks at it.
-fn fate(server: &Server, before: &Before, change: &str) -> Fate {
+/// Runs the statements that repair what the fast proof sees. Returns `None` if it sees nothing.
+pub(super) fn repaired(session: &mut Session, before: &Catalog, deep: Option<&Deep>) -> Option<Fate> {
+    let after = session.catalog(&HISTORY);
+    if after == *before {
+        return None;
+    }
+    let differences = compare(before, &after);
+    let repairs: Option<Vec<&String>> = differences
+        .iter()
+        .map(|difference| match &difference.repair {
+            Some(Repair::Statements(statements)) => Some(statements),
+            _ => None,
+        })
+        .collect();
+    let Some(repairs) = repairs else { return Some(Fate::Seen) };
+    for statements in repairs {
+        if let Err(error) = session.execute(statements) {
+            let said = statements.contains("fails if ");
+            return Some(if said { Fate::Seen } else { Fate::NotRepaired(vec![format!("{statements}: {error}")]) });
+        }
+    }
+    let mut left: Vec<String> = compare(before, &session.catalog(&HISTORY)).iter().map(ToString::to_string).collect();
+    left.extend(deep.into_iter().flat_map(|before| session.deep().compare(before).unwrap().differences));
+    Some(if left.is_empty() { Fate::Repaired } else { Fate::NotRepaired(left) })
+}
+
+/// Makes a change in a copy of the database, and looks at it. If `deep`, the deep proof judges the repairs as well.
+fn fate(server: &Server, before: &Before, change: &str, deep: bool) -> Fate {
     server.execute("postgres", "CREATE DATABASE copy TEMPLATE library STRATEGY file_copy");
     let mut session = Session::open(&server.admin("copy")).unwrap();
     session.execute("SET client_min_messages = error; SET check_function_bodies = off").unwrap();
@@ -111,8 +142,8 @@ fn fate(server: &Server, before: &Before, change: &str) -> Fate {
     session.execute("DISCARD ALL").unwrap();
     let fate = if !made {
         Fate::Refused
-    } else if session.catalog(&HISTORY) != before.catalog {
-        Fate::Seen
+    } else if let Some(fate) = repaired(&mut session, &before.catalog, deep.then_some(&before.deep)) {
+        fate
     } else {
         let differences = session.deep().compare(&before.deep).unwrap().differences;
         if differences.is_empty() { Fate::Nothing } else { Fate::Missed(differences) }
@@ -139,14 +170,20 @@ fn the_fast_proof_sees_whatever_the_deep_one_sees() {
     let (mut counts, mut missed) = (BTreeMap::<&str, u64>::new(), Vec::new());
     for seed in first..first + changes {
         let change = grammar.expand("change", &mut Numbers(seed));
-        let kind = match fate(&server, &before, &change) {
+        let kind = match fate(&server, &before, &change, changes > FEW) {
             Fate::Refused => "refused by the server",
             Fate::Nothing => "no difference",
             Fate::Seen => "seen by the fast proof",
+            Fate::Repaired => "seen and repaired",
             Fate::Missed(differences) => {
                 let shown: Vec<String> = differences.into_iter().take(4).collect();
                 missed.push(format!("{seed}: {change}\n    {}", shown.join("\n    ")));
                 "missed by the fast proof"
+            }
+            Fate::NotRepaired(left) => {
+                let shown: Vec<String> = left.into_iter().take(4).collect();
+                missed.push(format!("{seed}: {change}\n    after its repairs: {}", shown.join("\n    ")));
+                "not repaired"
             }
         };
         *counts.entry(kind).or_default() += 1;

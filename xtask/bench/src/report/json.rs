@@ -28,6 +28,8 @@ enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         compared_to: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        budget: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         busy: Option<f64>,
     },
     /// A test that ran several times.
@@ -52,6 +54,7 @@ pub(super) fn result(results: &Results, row: &Row) -> String {
         ratio: other.and_then(|other| row.wall.ratio(&other.wall)),
         cpu_ratio: other.and_then(|other| row.cpu.ratio(&other.cpu)),
         compared_to: other.map(|other| other.name.as_str()),
+        budget: results.budget.filter(|_| results.rows.first().is_some_and(|first| first.name == row.name)),
         busy: if results.cpu == Cpu::Share { row.share() } else { None },
     })
 }
@@ -97,6 +100,7 @@ mod tests {
             cpu: Cpu::Hidden,
             compared: true,
             rows,
+            budget: None,
             missing: Vec::new(),
         }
     }

@@ -33,7 +33,7 @@ impl Unit {
 
 /// A table of one comparison with a heading. Each command has a line.
 pub(super) fn long(results: &Results) -> String {
-    let Results { subject, title, runs, rows, cpu, .. } = results;
+    let Results { subject, title, runs, rows, cpu, budget, .. } = results;
     let other = results.compared_to();
     let mut heading = format!("{subject}: {title}\n  ");
     heading.push_str(&match runs {
@@ -42,6 +42,9 @@ pub(super) fn long(results: &Results) -> String {
     });
     if let Some(other) = other {
         heading.push_str(&format!("; the ratio compares the medians with \"{}\"", other.name));
+        if let Some(budget) = budget {
+            heading.push_str(&format!("; its budget is {budget:.2}"));
+        }
     }
 
     let unit = Unit::of(rows.iter().flat_map(|row| [row.wall.max, row.cpu.median]));
@@ -151,6 +154,7 @@ mod tests {
                 row("cargo xtask db-setup", false, [0.022, 0.020, 0.025]),
                 row("sqlx-cli", true, [0.2, 0.1, 0.3]),
             ],
+            budget: Some(0.3),
             missing: Vec::new(),
         }
     }
@@ -162,6 +166,7 @@ mod tests {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(lines[0], "db-setup: nothing to do");
         assert!(lines[1].contains("3 runs each") && lines[1].contains("\"sqlx-cli\""), "{text}");
+        assert!(lines[1].ends_with("; its budget is 0.30"), "{text}");
         assert_eq!(words(lines[2]), ["command", "min", "median", "max", "ratio"]);
         let numbers = ["20.0", "ms", "22.0", "ms", "25.0", "ms", "0.11"];
         assert_eq!(words(lines[3]), [&["cargo", "xtask", "db-setup"][..], &numbers].concat());

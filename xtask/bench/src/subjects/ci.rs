@@ -114,6 +114,7 @@ impl Pipeline<'_> {
             cpu: Cpu::Share,
             compared: false,
             rows: rows.filter_map(|(step, samples)| Row::of(step, false, samples)).collect(),
+            budget: None,
             missing: Vec::new(),
         });
         Ok(())

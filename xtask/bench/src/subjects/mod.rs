@@ -95,6 +95,7 @@ impl<'a> Setting<'a> {
             warmups: 0,
             cpu: Cpu::Hidden,
             candidates,
+            budget: None,
             missing: Vec::new(),
         }
     }

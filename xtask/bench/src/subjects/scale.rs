@@ -17,6 +17,9 @@ use crate::workspace::Database;
 
 const SUBJECT: &str = "scale";
 
+/// The part of the time of `pg_dump -s` that the proof of a large schema may take.
+const BUDGET: f64 = 0.3;
+
 /// The number of tables that `--large` adds.
 const LARGE: u32 = 10_000;
 
@@ -119,7 +122,8 @@ impl<'a> Generated<'a> {
         };
         let comparison = setting.comparison((SUBJECT, &tables.to_string()), title, candidates);
         let runs = setting.runs.unwrap_or(if tables > EACH { 3 } else { 7 });
-        Comparison { runs, warmups: 1, missing, ..comparison }.make(setting.reporter)
+        let budget = (tables >= EACH).then_some(BUDGET);
+        Comparison { runs, warmups: 1, budget, missing, ..comparison }.make(setting.reporter)
     }
 
     /// Makes databases and applies the migration.
@@ -162,9 +166,16 @@ impl<'a> Generated<'a> {
     }
 }
 
-/// A migration, up and down. The tables have keys, checks, defaults, an index and a comment, like those of a shop.
+/// A migration, up and down. The tables have keys, checks, defaults, an index, a trigger and a comment, like those of a shop.
+/// Some of a hundred have an object of a rarer kind.
 fn migration(first: u32, last: u32) -> [String; 2] {
     let (mut up, mut down) = (String::new(), String::new());
+    if first == 1 {
+        up.push_str(
+            "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN new.created_at := now(); RETURN new; END';\n",
+        );
+    }
     for number in first..=last {
         // Writing to a string can't fail.
         let _ = write!(
@@ -178,12 +189,49 @@ fn migration(first: u32, last: u32) -> [String; 2] {
                UNIQUE (name)\n\
              );\n\
              CREATE INDEX item_{number}_created_at_idx ON item_{number} (created_at);\n\
-             COMMENT ON TABLE item_{number} IS 'One of many.';\n",
+             COMMENT ON TABLE item_{number} IS 'One of many.';\n\
+             CREATE TRIGGER touch BEFORE UPDATE ON item_{number} FOR EACH ROW EXECUTE FUNCTION touch();\n",
             parent = number.saturating_sub(1).max(1),
         );
-        let _ = writeln!(down, "DROP TABLE item_{};", last - (number - first));
+        up.push_str(&rarer(number));
+        let number = last - (number - first);
+        let _ = writeln!(down, "DROP TABLE item_{number} CASCADE;\n{}", drop_rarer(number));
+    }
+    if first == 1 {
+        down.push_str("DROP FUNCTION touch();\n");
     }
     [up, down]
+}
+
+/// The object of a rarer kind that belongs to a table.
+fn rarer(number: u32) -> String {
+    let item = format!("item_{number}");
+    match number % 100 {
+        1 => format!("CREATE VIEW {item}_view AS SELECT id, name, amount FROM {item} WHERE amount > 0;\n"),
+        2 => format!("CREATE TYPE {item}_kind AS ENUM ('new', 'old');\nALTER TABLE {item} ADD kind {item}_kind;\n"),
+        3 => format!(
+            "CREATE TABLE {item}_events (id bigint, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);\n\
+             CREATE INDEX ON {item}_events (at);\n\
+             CREATE TABLE {item}_old PARTITION OF {item}_events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');\n\
+             CREATE TABLE {item}_new PARTITION OF {item}_events DEFAULT;\n"
+        ),
+        4 => format!("CREATE DOMAIN {item}_tag AS text CHECK (VALUE <> '');\nALTER TABLE {item} ADD tag {item}_tag;\n"),
+        5 => format!("ALTER TABLE {item} ENABLE ROW LEVEL SECURITY;\nCREATE POLICY own ON {item} USING (id > 0);\n"),
+        6 => format!("CREATE MATERIALIZED VIEW {item}_totals AS SELECT name, sum(amount) FROM {item} GROUP BY name;\n"),
+        7 => format!("CREATE FUNCTION {item}_id() RETURNS bigint LANGUAGE sql AS 'SELECT max(id) FROM {item}';\n"),
+        _ => String::new(),
+    }
+}
+
+/// Drops what isn't dropped with the table.
+fn drop_rarer(number: u32) -> String {
+    match number % 100 {
+        2 => format!("DROP TYPE item_{number}_kind;\n"),
+        3 => format!("DROP TABLE item_{number}_events;\n"),
+        4 => format!("DROP DOMAIN item_{number}_tag;\n"),
+        7 => format!("DROP FUNCTION item_{number}_id();\n"),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -195,11 +243,13 @@ mod tests {
     #[test]
     fn tables_refer_to_those_before_them() {
         let [up, down] = migration(2, 4);
-        assert_eq!(up.matches("CREATE TABLE").count(), 3);
+        assert_eq!(up.matches(" AS IDENTITY PRIMARY KEY").count(), 3);
         assert!(["item_1 (id)", "item_2 (id)", "item_3 (id)"].iter().all(|parent| up.contains(parent)), "{up}");
         assert!(!up.contains("REFERENCES item_4"), "{up}");
         // The down migration drops the last table first, because each table refers to earlier ones.
-        assert_eq!(down, "DROP TABLE item_4;\nDROP TABLE item_3;\nDROP TABLE item_2;\n");
+        let dropped: Vec<&str> = down.lines().filter(|line| line.starts_with("DROP TABLE item_")).collect();
+        let expected = ["item_4 CASCADE", "item_3 CASCADE", "item_3_events", "item_2 CASCADE"];
+        assert_eq!(dropped, expected.map(|table| format!("DROP TABLE {table};")));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::compare::Difference;
 use super::super::model::literal;
 use super::super::parse::{items, words};
+use super::super::repair::Repair;
 use super::super::sql::{Kind, tokens};
 use super::{DEFAULTS, LOADER, OPTION};
 
@@ -58,7 +59,10 @@ pub(crate) fn difference(header: &str, expected: Option<&str>, actual: Option<&s
     if remarks.is_empty() {
         return difference;
     }
-    difference.detail(remarks.join("; ")).repair(repairs.map(|repairs| repairs.join("\n")))
+    difference.detail(remarks.join("; ")).repair(match repairs {
+        Some(repairs) => Repair::exact(repairs.join("\n")),
+        None => Repair::Not("only another role can change it, or the owner that it had isn't known here"),
+    })
 }
 
 /// The words for a role in a remark.

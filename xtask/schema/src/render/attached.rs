@@ -38,9 +38,7 @@ fn of_relation(model: &Model<'_>, id: Id, relation: Oid, step: u8, kind: &str, n
 
 fn indexes(model: &Model<'_>, of_constraints: &BTreeMap<Oid, &Constraint>, objects: &mut Vec<Object>) {
     for index in model.rows.indexes.iter().filter(|index| !of_constraints.contains_key(&index.oid)) {
-        let Some(relation) = model.relations("iI").find(|relation| relation.oid == index.oid) else {
-            continue;
-        };
+        let Some(relation) = model.relation(index.oid) else { continue };
         let name = model.qualified(relation.schema, &relation.name);
         let id = (class::RELATION, index.oid);
         let (Some(mut object), Some(definition)) =
@@ -65,9 +63,8 @@ fn indexes(model: &Model<'_>, of_constraints: &BTreeMap<Oid, &Constraint>, objec
             object.statements.push(format!("ALTER INDEX {} ATTACH PARTITION {name};", model.relation_name(parent)));
         }
         // The index of a partition's constraint is created with its table, before this index.
-        let attached = model.rows.inheritance.iter().filter(|inheritance| inheritance.parent == index.oid);
-        let attached = attached.filter(|inheritance| of_constraints.contains_key(&inheritance.child));
-        let mut attached: Vec<_> = attached.map(|inheritance| model.relation_name(inheritance.child)).collect();
+        let attached = model.heirs(index.oid).iter().filter(|heir| of_constraints.contains_key(heir));
+        let mut attached: Vec<_> = attached.map(|heir| model.relation_name(*heir)).collect();
         attached.sort_unstable();
         for child in attached {
             object.statements.push(format!("ALTER INDEX {name} ATTACH PARTITION {child};"));
@@ -144,8 +141,7 @@ fn triggers(model: &Model<'_>, objects: &mut Vec<Object>) {
         };
         let table = model.relation_name(trigger.relation);
         // A partition has its parent's trigger. Only the state of the trigger can differ.
-        let parent = model.rows.triggers.iter().find(|parent| parent.oid == trigger.parent);
-        if let Some(parent) = parent {
+        if let Some(parent) = model.trigger(trigger.parent) {
             if parent.enabled == trigger.enabled {
                 continue;
             }

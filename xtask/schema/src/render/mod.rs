@@ -54,7 +54,7 @@ fn depend_on_extensions(model: &Model<'_>, objects: &mut [Object]) {
         let id = (dependency.class, dependency.oid);
         let extension = model.rows.extensions.iter().find(|extension| extension.oid == dependency.on_oid);
         // A partition's trigger has no place of its own, unless its state differs from its parent's.
-        let trigger = model.rows.triggers.iter().find(|trigger| id == (class::TRIGGER, trigger.oid));
+        let trigger = if dependency.class == class::TRIGGER { model.trigger(dependency.oid) } else { None };
         let place = owners.get(&id).or_else(|| owners.get(&(class::RELATION, trigger?.relation)));
         let (Some(&at), Some(extension)) = (place, extension) else { continue };
         let object: &Object = &objects[at];
@@ -175,7 +175,7 @@ fn routines(model: &Model<'_>, objects: &mut Vec<Object>) {
         if let Some(definition) = &routine.definition {
             object.statements.push(format!("{};", definition.trim_end()));
         }
-        if let Some(aggregate) = model.rows.aggregates.iter().find(|aggregate| aggregate.oid == routine.oid) {
+        if let Some(aggregate) = model.aggregate(routine.oid) {
             let arguments = aggregate.arguments.as_deref().unwrap_or("*");
             object
                 .statements
@@ -232,6 +232,9 @@ fn view(model: &Model<'_>, relation: &Relation) -> Object {
             object.statements.push(format!("ALTER VIEW {name} ALTER COLUMN {} SET DEFAULT {default};", column.name));
         }
         if relation.kind == 'm' {
+            object.statements.extend(column::compression(column).map(|compression| {
+                format!("ALTER TABLE ONLY {name} ALTER COLUMN {} SET COMPRESSION {compression};", column.name)
+            }));
             object.statements.extend(column::settings(model, &name, column));
         }
     }

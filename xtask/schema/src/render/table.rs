@@ -190,9 +190,7 @@ fn properties(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String>
     let mut statements = Vec::new();
     let constraints = model.constraints(relation.oid).iter().filter(|constraint| "pux".contains(constraint.kind));
     for constraint in constraints {
-        let Some(index) = model.rows.indexes.iter().find(|index| index.oid == constraint.index) else {
-            continue;
-        };
+        let Some(index) = model.index(constraint.index) else { continue };
         statements.extend(index_properties(name, &constraint.name, index.clustered, index.replica_identity));
         // pg_get_constraintdef doesn't return these options.
         if let Some(text) = model.relation(index.oid).and_then(|relation| relation.options.as_deref()) {
@@ -209,7 +207,7 @@ fn properties(model: &Model<'_>, relation: &Relation, name: &str) -> Vec<String>
     match relation.replica_identity {
         'f' => statements.push(format!("ALTER TABLE ONLY {name} REPLICA IDENTITY FULL;")),
         'n' => statements.push(format!("ALTER TABLE ONLY {name} REPLICA IDENTITY NOTHING;")),
-        'i' if !model.rows.indexes.iter().any(|index| index.relation == relation.oid && index.replica_identity) => {
+        'i' if !model.has_replica_identity(relation.oid) => {
             statements.push("-- no replica identity: its index is gone".to_owned());
         }
         _ => {}

@@ -50,8 +50,7 @@ pub(super) fn all(model: &Model<'_>, objects: &mut Vec<Object>) {
 }
 
 fn enumeration(model: &Model<'_>, of_type: &Type, name: &str) -> String {
-    let labels = model.rows.labels.iter().filter(|label| label.of_type == of_type.oid);
-    let labels: Vec<_> = labels.map(|label| format!("\n    {}", label.literal)).collect();
+    let labels: Vec<_> = model.labels(of_type.oid).iter().map(|label| format!("\n    {label}")).collect();
     format!("CREATE TYPE {name} AS ENUM ({}\n);", labels.join(","))
 }
 
@@ -86,7 +85,7 @@ fn record(model: &Model<'_>, of_type: &Type, name: &str) -> String {
 }
 
 fn range(model: &Model<'_>, of_type: &Type, name: &str) -> String {
-    let Some(range) = model.rows.ranges.iter().find(|range| range.oid == of_type.oid) else {
+    let Some(range) = model.range(of_type.oid) else {
         return format!("CREATE TYPE {name};");
     };
     let mut parts = vec![format!("SUBTYPE = {}", range.subtype)];
