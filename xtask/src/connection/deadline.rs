@@ -21,12 +21,25 @@ pub(crate) fn for_an_answer(patience: Duration) -> Duration {
 pub(crate) const STATE: &str = "A migration in one transaction is applied together with its row in the history, or not at \
                                 all. Any other has its row, as not finished, before it begins. The next run finds out.";
 
-/// What is known of the databases of a run that only reads them.
-pub(crate) const UNCHANGED: &str = "Your databases are as they were. A scratch database may be left, and the next run drops \
-                                    it.";
+/// What a run does with the databases.
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    Migrating,
+    /// It changes nothing but its own scratch databases.
+    Reading,
+}
 
-/// What to do about a server that doesn't answer.
-pub(crate) const AGAIN: &str = "When the server answers again, run the same command once more.";
+impl Run {
+    /// Adds the state of the databases, and what to type when the server answers again.
+    pub(crate) fn describe(self, problem: Problem) -> Problem {
+        match self {
+            Self::Migrating => problem.detail(STATE).remedy("When it answers again: cargo xtask db-setup"),
+            Self::Reading => problem
+                .detail("Your databases are as they were. A scratch database may be left, and the next run drops it.")
+                .remedy("When the server answers again, run the same command once more."),
+        }
+    }
+}
 
 /// Does work of a migrating run that waits for one or a few answers of a server, which must be there within `limit`.
 ///
@@ -39,7 +52,7 @@ pub(crate) async fn within<T, E: Into<anyhow::Error>>(
 ) -> Result<T> {
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result.map_err(|error| if_lost(address, error.into())),
-        Err(_) => Err(silent(address, limit).detail(STATE).into()),
+        Err(_) => Err(silent(address, limit, Run::Migrating).into()),
     }
 }
 
@@ -54,14 +67,14 @@ pub(crate) async fn without_changes<T, E: Into<anyhow::Error>>(
     let Target { url, limit, .. } = target;
     match tokio::time::timeout(*limit, work).await {
         Ok(result) => result.map_err(|error| without_changes_if_lost(target, error.into())),
-        Err(_) => Err(silent(&url.address, *limit).detail(UNCHANGED).into()),
+        Err(_) => Err(silent(&url.address, *limit, Run::Reading).into()),
     }
 }
 
 /// Explains an error of a run that changes no database but its own scratch databases, if its cause is that the connection
 /// is lost. Returns any other as it is.
 pub(crate) fn without_changes_if_lost(target: &Target<'_>, error: anyhow::Error) -> anyhow::Error {
-    explained(&target.url.address, error, UNCHANGED)
+    explained(&target.url.address, error, Run::Reading)
 }
 
 /// Returns whether an error says that there is no server, or that it doesn't answer.
@@ -70,22 +83,21 @@ pub(crate) fn is_unavailable(error: &anyhow::Error) -> bool {
 }
 
 /// The problem of a server that doesn't answer.
-pub(crate) fn silent(address: &Address, limit: Duration) -> Problem {
-    Problem::unavailable(format!(
-        "The server at {address} stopped answering: it sent nothing for {} s.",
-        limit.as_secs()
-    ))
-    .remedy("See whether the server is paused or overloaded, and whether the network reaches it.")
-    .remedy(AGAIN)
+pub(crate) fn silent(address: &Address, limit: Duration, run: Run) -> Problem {
+    let seconds = limit.as_secs();
+    run.describe(
+        Problem::unavailable(format!("The server at {address} stopped answering: it sent nothing for {seconds} s."))
+            .remedy("See whether the server is paused or overloaded, and whether the network reaches it."),
+    )
 }
 
 /// Explains an error of a migrating run if its cause is that the connection is lost, whatever the work was. Returns any
 /// other as it is.
 pub(crate) fn if_lost(address: &Address, error: anyhow::Error) -> anyhow::Error {
-    explained(address, error, STATE)
+    explained(address, error, Run::Migrating)
 }
 
-fn explained(address: &Address, error: anyhow::Error, state: &str) -> anyhow::Error {
+fn explained(address: &Address, error: anyhow::Error, run: Run) -> anyhow::Error {
     let is_lost = error.chain().any(|cause| match cause.downcast_ref() {
         Some(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => true,
         // The server ends the session: class 57P of its codes.
@@ -96,9 +108,9 @@ fn explained(address: &Address, error: anyhow::Error, state: &str) -> anyhow::Er
         return error;
     }
     let cause = error.root_cause();
-    Problem::unavailable(format!("The connection to the server at {address} was lost: {cause}."))
-        .detail(state)
-        .remedy("See whether the server runs, and whether the network reaches it.")
-        .remedy(AGAIN)
-        .into()
+    run.describe(
+        Problem::unavailable(format!("The connection to the server at {address} was lost: {cause}."))
+            .remedy("See whether the server runs, and whether the network reaches it."),
+    )
+    .into()
 }

@@ -48,7 +48,7 @@ impl Failed<'_> {
                 let what = format!("{stem} was cut off, because the session was lost: {}.", message(error));
                 let problem = Problem::unavailable(what);
                 if self.is_on_scratch {
-                    return problem.detail(deadline::UNCHANGED).remedy(deadline::AGAIN);
+                    return deadline::Run::Reading.describe(problem);
                 }
                 self.state(problem.remedy("Run it again: cargo xtask db-setup"))
             }

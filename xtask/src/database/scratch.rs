@@ -199,9 +199,8 @@ impl<'t> Scratch<'t> {
                 Ok(false) => unseen += 1,
             }
             if unseen * LOOK.as_secs() > limit.as_secs() {
-                return deadline::silent(&url.address, *limit)
+                return deadline::silent(&url.address, *limit, deadline::Run::Reading)
                     .detail("The server isn't working on the scratch database, but its answer hasn't arrived here.")
-                    .detail(deadline::UNCHANGED)
                     .into();
             }
         }
@@ -225,10 +224,8 @@ impl<'t> Scratch<'t> {
             Opened::Missing => Err(Problem::failed("A scratch database was dropped as soon as it was made.").into()),
             Opened::Failed(answer) => {
                 let address = &self.target.url.address;
-                Err(Problem::unavailable(format!("A scratch database at {address} can't be opened: {answer}."))
-                    .detail(deadline::UNCHANGED)
-                    .remedy(deadline::AGAIN)
-                    .into())
+                let what = format!("A scratch database at {address} can't be opened: {answer}.");
+                Err(deadline::Run::Reading.describe(Problem::unavailable(what)).into())
             }
         }
     }

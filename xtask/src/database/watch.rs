@@ -12,7 +12,7 @@ use anyhow::Result;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::lock::SetupLock;
-use crate::connection::deadline;
+use crate::connection::deadline::{self, Run};
 use crate::connection::sql::literal;
 use crate::problem::Problem;
 use crate::report::Reporter;
@@ -73,12 +73,12 @@ impl Watch<'_> {
         loop {
             tokio::time::sleep(LOOK).await;
             match tokio::time::timeout(self.limit, self.busy(lock)).await {
-                Err(_) => return deadline::silent(&address, self.limit).detail(deadline::STATE),
+                Err(_) => return deadline::silent(&address, self.limit, Run::Migrating),
                 Ok(Err(error)) => return lost(&format!("{error:#}")),
                 Ok(Ok(busy)) => {
                     if let Some(stem) = self.compare(&busy) {
                         let what = format!("The server isn't working on {stem}, but its answer hasn't arrived here.");
-                        return deadline::silent(&address, self.limit).detail(deadline::STATE).detail(what);
+                        return deadline::silent(&address, self.limit, Run::Migrating).detail(what);
                     }
                 }
             }
