@@ -301,7 +301,7 @@ fn ctrl_c_while_waiting_for_the_lock() {
     let holder = workspace.xtask(&["db-setup"]).start();
     let sleeping = || server.xtask_statements().iter().any(|statement| statement.contains("pg_sleep"));
     eventually("the first run migrates", DEADLINE, || sleeping().then_some(()));
-    let waiter = second.xtask(&["db-setup", "--timeout", "600"]).start();
+    let waiter = second.xtask(&["db-setup", "--share", "--timeout", "600"]).start();
     let runs =
         "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'xtask%' AND datname = 'postgres'";
     eventually("the second run waits", DEADLINE, || (server.query("postgres", runs).len() > 1).then_some(()));
