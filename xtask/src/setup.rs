@@ -72,9 +72,9 @@ impl Setup<'_> {
             settings = Settings::of(workspace)?;
         }
         let ladder = self.ladder();
-        let mut server = match ladder.look(&mut settings, &server_step).await? {
-            Look::Found(server) => server,
-            Look::ToStart(skipped) => ladder.start(&mut settings, skipped, &server_step).await?,
+        let (mut server, was_there) = match ladder.look(&mut settings, &server_step).await? {
+            Look::Found(server) => (server, true),
+            Look::ToStart(skipped) => (ladder.start(&mut settings, skipped, &server_step).await?, false),
         };
         // The user has said so, whatever becomes of the migrations.
         Record::share(root, std::mem::take(&mut server.others))?;
@@ -82,7 +82,9 @@ impl Setup<'_> {
         let written = settings.write_file(root, &checkout::make_state_dir(root)?)?;
         end_settings(settings_step, written, &settings);
         end_server(server_step, &server);
-        ladder.make_declared(&settings).await?;
+        if was_there {
+            ladder.make_declared(&settings).await?;
+        }
         drop(checkout);
 
         touched.clone_from(&settings.targets);

@@ -50,10 +50,7 @@ pub(crate) async fn within<T, E: Into<anyhow::Error>>(
     address: &Address,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(result) => result.map_err(|error| if_lost(address, error.into())),
-        Err(_) => Err(silent(address, limit, Run::Migrating).into()),
-    }
+    bounded(limit, address, Run::Migrating, work).await
 }
 
 /// Does the same for a run that changes no database but its own scratch databases.
@@ -64,17 +61,19 @@ pub(crate) async fn without_changes<T, E: Into<anyhow::Error>>(
     target: &Target<'_>,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T> {
-    let Target { url, limit, .. } = target;
-    match tokio::time::timeout(*limit, work).await {
-        Ok(result) => result.map_err(|error| without_changes_if_lost(target, error.into())),
-        Err(_) => Err(silent(&url.address, *limit, Run::Reading).into()),
-    }
+    bounded(target.limit, &target.url.address, Run::Reading, work).await
 }
 
-/// Explains an error of a run that changes no database but its own scratch databases, if its cause is that the connection
-/// is lost. Returns any other as it is.
-pub(crate) fn without_changes_if_lost(target: &Target<'_>, error: anyhow::Error) -> anyhow::Error {
-    explained(&target.url.address, error, Run::Reading)
+async fn bounded<T, E: Into<anyhow::Error>>(
+    limit: Duration,
+    address: &Address,
+    run: Run,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result.map_err(|error| if_lost(address, error.into(), run)),
+        Err(_) => Err(silent(address, limit, run).into()),
+    }
 }
 
 /// Returns whether an error says that there is no server, or that it doesn't answer.
@@ -91,13 +90,8 @@ pub(crate) fn silent(address: &Address, limit: Duration, run: Run) -> Problem {
     )
 }
 
-/// Explains an error of a migrating run if its cause is that the connection is lost, whatever the work was. Returns any
-/// other as it is.
-pub(crate) fn if_lost(address: &Address, error: anyhow::Error) -> anyhow::Error {
-    explained(address, error, Run::Migrating)
-}
-
-fn explained(address: &Address, error: anyhow::Error, run: Run) -> anyhow::Error {
+/// Explains an error if its cause is that the connection is lost, whatever the work was. Returns any other as it is.
+pub(crate) fn if_lost(address: &Address, error: anyhow::Error, run: Run) -> anyhow::Error {
     let is_lost = error.chain().any(|cause| match cause.downcast_ref() {
         Some(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => true,
         // The server ends the session: class 57P of its codes.

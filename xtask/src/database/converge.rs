@@ -15,9 +15,10 @@ use super::lock::{Holder, SetupLock};
 use super::proof::{self, Measured};
 use super::watch::{UnderWay, Watch};
 use super::{apply, create, privileges, room, scratch, statements};
+use crate::connection::deadline::{self, Run};
 use crate::connection::session::{self, Opened};
 use crate::connection::sql::identifier;
-use crate::connection::{deadline, declared, working};
+use crate::connection::{declared, working};
 use crate::context::Context;
 use crate::database_url::DatabaseUrl;
 use crate::migrations::MigrationFile;
@@ -315,7 +316,7 @@ impl<'a> Goal<'a> {
         under_way.end(url.kept_name());
         let now = before + done.len();
         let state = format!("{} ({}): {now} of {total} migrations applied", url.database, database.name);
-        if let Err(error) = result.map_err(|error| deadline::if_lost(&url.address, error)) {
+        if let Err(error) = result.map_err(|error| deadline::if_lost(&url.address, error, Run::Migrating)) {
             step.end(Outcome::Failed, &format!("{}: {now} of {total} migrations applied", url.database));
             return (state, Err(error));
         }
@@ -348,13 +349,16 @@ impl<'a> Goal<'a> {
         let measured = proof::measure(connection, database);
         let mut measured = deadline::within(limit, &url.address, measured).await?;
         privileges::refuse_mighty(target, &measured.declared)?;
-        let caught_up = privileges::catch_up(connection, target, &measured);
+        let mut compared = proof::compare(target, &measured);
+        let differences = compared.as_deref().unwrap_or_default();
+        let caught_up = privileges::catch_up(connection, &measured, differences);
         if deadline::within(limit, &url.address, caught_up).await? {
-            measured = proof::measure(connection, database).await?;
+            let again = proof::measure(connection, database);
+            measured = deadline::within(limit, &url.address, again).await?;
+            compared = proof::compare(target, &measured);
             let what = "the roles that were made after the migrations have the privileges that these grant";
             self.context.reporter.note(&format!("{}: {what}.", url.database));
         }
-        let compared = proof::compare(target, &measured);
         if compared.as_ref().is_ok_and(Vec::is_empty) {
             return Ok(measured);
         }

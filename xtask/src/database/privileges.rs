@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 use xtask_schema::{Difference, Repair};
 
-use super::proof::{self, Measured};
+use super::proof::Measured;
 use crate::connection::declared::Declared;
 use crate::connection::sql::{identifier, literal};
 use crate::problem::{Exit, Problem};
@@ -68,11 +68,14 @@ pub(crate) fn warn(target: &Target<'_>, declared: &[Declared], reporter: &Report
 ///
 /// # Errors
 /// The server refuses, or is gone.
-pub(super) async fn catch_up(connection: &mut PgConnection, target: &Target<'_>, measured: &Measured) -> Result<bool> {
-    if measured.declared.is_empty() {
+pub(super) async fn catch_up(
+    connection: &mut PgConnection,
+    measured: &Measured,
+    differences: &[Difference],
+) -> Result<bool> {
+    if differences.is_empty() {
         return Ok(false);
     }
-    let Ok(differences) = proof::compare(target, measured) else { return Ok(false) };
     let mut new = Vec::new();
     for role in measured.declared.iter().filter(|role| role.found.is_some()) {
         if holds_nothing(connection, &role.name).await? {
@@ -82,9 +85,6 @@ pub(super) async fn catch_up(connection: &mut PgConnection, target: &Target<'_>,
     let Some(grants) = differences.iter().map(|difference| grants(difference, &new)).collect::<Option<Vec<_>>>() else {
         return Ok(false);
     };
-    if grants.is_empty() {
-        return Ok(false);
-    }
     // The server runs the statements of one message as one transaction.
     sqlx::raw_sql(AssertSqlSafe(grants.concat())).execute(connection).await?;
     Ok(true)

@@ -16,10 +16,12 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::history::History;
+use super::watch::{LOOK, Unseen};
 use super::{apply, create, reach};
+use crate::connection::deadline::{self, Run};
 use crate::connection::session::{self, Opened};
 use crate::connection::sql::{identifier, literal};
-use crate::connection::{deadline, working};
+use crate::connection::working;
 use crate::context::Context;
 use crate::env_file::Settings;
 use crate::problem::{Problem, Problems};
@@ -40,9 +42,6 @@ const INFIX: &str = "_scratch_";
 /// The mark of a scratch database: its limit of connections, "sxdb" in ASCII, which no server reaches and nobody else
 /// writes. It is set by CREATE DATABASE itself. A comment would be set later, and a run can be killed before that.
 const MARK: i32 = 0x7378_6462;
-
-/// The pause between two looks at the sessions in a scratch database.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// The time in which a server notices that a session's client is gone ([`working::settle`]).
 const NOTICED: Duration = Duration::from_millis(300);
@@ -141,7 +140,9 @@ impl<'t> Holder<'t> {
         let Self { scratch, maintenance, .. } = self;
         let (work, watch) = (pin!(work(scratch)), pin!(scratch.watch(maintenance)));
         match select(work, watch).await {
-            Either::Left((done, _)) => done.map_err(|error| deadline::without_changes_if_lost(scratch.target, error)),
+            Either::Left((done, _)) => {
+                done.map_err(|error| deadline::if_lost(&scratch.target.url.address, error, Run::Reading))
+            }
             Either::Right((error, _)) => Err(error),
         }
     }
@@ -187,19 +188,17 @@ impl<'t> Scratch<'t> {
             "SELECT count(*) FROM pg_stat_activity WHERE datname = {} AND state = 'active'",
             literal(&self.name)
         );
-        // Looks count and not the time, because a process that was stopped for a while has made none.
-        let mut unseen = 0;
+        let mut unseen = Unseen::default();
         loop {
             tokio::time::sleep(LOOK).await;
             let look = sqlx::raw_sql(AssertSqlSafe(statement.as_str())).fetch_one(&mut *maintenance);
             let is_at_work = async { look.await?.try_get::<i64, _>(0).map(|sessions| sessions > 0) };
-            match deadline::without_changes(self.target, is_at_work).await {
+            let is_at_work = match deadline::without_changes(self.target, is_at_work).await {
                 Err(error) => return error,
-                Ok(true) => unseen = 0,
-                Ok(false) => unseen += 1,
-            }
-            if unseen * LOOK.as_secs() > limit.as_secs() {
-                return deadline::silent(&url.address, *limit, deadline::Run::Reading)
+                Ok(is_at_work) => is_at_work,
+            };
+            if unseen.is_too_long(is_at_work, *limit) {
+                return deadline::silent(&url.address, *limit, Run::Reading)
                     .detail("The server isn't working on the scratch database, but its answer hasn't arrived here.")
                     .into();
             }
@@ -225,7 +224,7 @@ impl<'t> Scratch<'t> {
             Opened::Failed(answer) => {
                 let address = &self.target.url.address;
                 let what = format!("A scratch database at {address} can't be opened: {answer}.");
-                Err(deadline::Run::Reading.describe(Problem::unavailable(what)).into())
+                Err(Run::Reading.describe(Problem::unavailable(what)).into())
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::report::Reporter;
 
 /// The pause between two looks.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 /// How often a migration that takes long is shown.
 const SAY: Duration = Duration::from_secs(5);
@@ -31,16 +31,27 @@ struct File {
     stem: String,
     began: Instant,
     said: Instant,
-    /// How many looks in a row have not seen the server at work on it. Looks count and not the time, because a process that
-    /// was stopped for a while has made none.
-    unseen: u64,
+    unseen: Unseen,
+}
+
+/// How many looks in a row have not seen the server at work. Looks count and not the time, because a process that was
+/// stopped for a while has made none.
+#[derive(Default)]
+pub(super) struct Unseen(u64);
+
+impl Unseen {
+    /// Counts a look. Returns whether the server has not been at work for longer than `limit`.
+    pub(super) fn is_too_long(&mut self, is_at_work: bool, limit: Duration) -> bool {
+        self.0 = if is_at_work { 0 } else { self.0 + 1 };
+        self.0 * LOOK.as_secs() > limit.as_secs()
+    }
 }
 
 impl UnderWay {
     /// A file is sent to a database.
     pub(super) fn begin(&self, database: &str, stem: &str) {
         let now = Instant::now();
-        let file = File { stem: stem.to_owned(), began: now, said: now, unseen: 0 };
+        let file = File { stem: stem.to_owned(), began: now, said: now, unseen: Unseen::default() };
         self.0.borrow_mut().insert(database.to_owned(), file);
     }
 
@@ -89,14 +100,10 @@ impl Watch<'_> {
     fn compare(&self, busy: &[Busy]) -> Option<String> {
         for (database, file) in self.under_way.0.borrow_mut().iter_mut() {
             let session = busy.iter().find(|session| session.database == *database);
-            let Some(session) = session else {
-                file.unseen += 1;
-                if file.unseen * LOOK.as_secs() > self.limit.as_secs() {
-                    return Some(file.stem.clone());
-                }
-                continue;
-            };
-            file.unseen = 0;
+            if file.unseen.is_too_long(session.is_some(), self.limit) {
+                return Some(file.stem.clone());
+            }
+            let Some(session) = session else { continue };
             if file.said.elapsed() >= SAY {
                 file.said = Instant::now();
                 let (seconds, waits_for) = (file.began.elapsed().as_secs(), &session.waits_for);

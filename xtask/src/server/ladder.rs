@@ -11,7 +11,7 @@ use super::compose::{self, Compose, Unusable};
 use super::local::{Binaries, Cluster};
 use super::no_server::{self, Skipped};
 use super::{Choice, Provider, Record, Server, StartError, has_cluster, roles};
-use crate::connection::{readiness, session};
+use crate::connection::session;
 use crate::context::Context;
 use crate::env_file::Settings;
 use crate::problem::Problem;
@@ -175,13 +175,8 @@ impl<'a> Ladder<'a> {
                         .note(&format!("Pulling the image {image}. This takes a while, but only the first time."));
                 }
                 let version = compose.start(url, self.patience, self.context.interrupt).await?;
-                // The first URL's role is the container's superuser.
-                let superuser = url.options("xtask").database("postgres").options(roles::QUIET);
-                (
-                    Provider::Compose,
-                    version,
-                    readiness::connect(superuser).await.map_err(|answer| roles::no_superuser(&answer))?,
-                )
+                let superuser = compose::log_in(url).await.map_err(|answer| roles::no_superuser(&answer))?;
+                (Provider::Compose, version, superuser)
             }
             #[cfg(unix)]
             Rung::Local(cluster, binaries) => {
@@ -215,9 +210,7 @@ impl<'a> Ladder<'a> {
         let superuser = match self.started(&url.address).await? {
             #[cfg(unix)]
             Some(Provider::Local) => Cluster::locate(self.root())?.log_in(&url.address).await?.ok(),
-            Some(Provider::Compose) => {
-                readiness::connect(url.options("xtask").database("postgres").options(roles::QUIET)).await.ok()
-            }
+            Some(Provider::Compose) => compose::log_in(url).await.ok(),
             _ => None,
         };
         if let Some(mut superuser) = superuser {

@@ -20,7 +20,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::error::ReadError;
 use array::Cells;
 use layout::{Answers, Catalog, Layout};
-use resolve::Resolver;
+use resolve::{Resolver, is_of_users};
 
 /// The rows of a database's catalogs, as the server wrote them.
 #[derive(Debug)]
@@ -176,9 +176,7 @@ impl<'r> Side<'r> {
 /// in each of its databases, because the objects that it names are the server's own. If one of them was renamed or changed,
 /// the row of that object differs.
 fn names_nothing_of_users(row: &str) -> bool {
-    // These have digits of their own number, 16384, or more.
-    let numbers = row.as_bytes().split(|byte| !byte.is_ascii_digit());
-    !numbers.into_iter().any(|digits| digits.len() > 5 || (digits.len() == 5 && digits >= b"16384".as_slice()))
+    !row.as_bytes().split(|byte| !byte.is_ascii_digit()).any(is_of_users)
 }
 
 /// The questions about the catalogs themselves. The transaction stays open: the rows of the catalogs are read in it.

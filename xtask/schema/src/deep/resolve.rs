@@ -9,7 +9,7 @@ use super::layout::{Catalog, Meaning, NUMBER, OID, by_name};
 use crate::parse::canonical;
 
 /// The first number of objects that users make.
-const FIRST_OF_USERS: u64 = 16384;
+const FIRST_OF_USERS: &str = "16384";
 
 /// A name is made of other names. This many levels are enough for every catalog.
 const DEEPEST: usize = 8;
@@ -174,7 +174,7 @@ impl<'r> Resolver<'r> {
 
     /// The names of all objects with a number, in whichever catalogs. Numbers below 16384 are the same in every database.
     fn any(&self, number: &str, depth: usize) -> Named {
-        if number.parse::<u64>().is_ok_and(|number| number < FIRST_OF_USERS) || depth > DEEPEST {
+        if !is_of_users(number.as_bytes()) || depth > DEEPEST {
             return Named::lasting(number);
         }
         let found = (0..self.catalogs.len()).filter(|catalog| self.objects[*catalog].contains_key(number));
@@ -189,14 +189,19 @@ impl<'r> Resolver<'r> {
         let mut place = false;
         for word in tree.split(' ') {
             if !place {
-                let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
-                let known = is_number && word.parse::<u64>().is_ok_and(|number| number >= FIRST_OF_USERS);
+                let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+                let known = is_number && is_of_users(word.as_bytes());
                 words.push(if known { self.any(word, depth).text } else { word.to_owned() });
             }
             place = [":location", ":stmt_location", ":stmt_len"].contains(&word);
         }
         words.join(" ")
     }
+}
+
+/// Returns whether these digits can be the number of an object that users have made.
+pub(super) fn is_of_users(digits: &[u8]) -> bool {
+    (digits.len(), digits) >= (FIRST_OF_USERS.len(), FIRST_OF_USERS.as_bytes())
 }
 
 /// Sorts the elements of an array. Where an element has quotes, the array is left as it is.

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use sqlx::postgres::PgConnection;
 
-use super::{Record, StartError};
+use super::{Record, StartError, roles};
 use crate::checkout;
 use crate::connection::readiness::{self, Answer};
 use crate::database_url::DatabaseUrl;
@@ -354,6 +355,11 @@ impl Compose {
             .env("POSTGRES_PORT", port.to_string())
             .env("POSTGRES_IMAGE", image())
     }
+}
+
+/// Logs in as the container's superuser, which is the role of the first URL.
+pub(super) async fn log_in(url: &DatabaseUrl) -> Result<PgConnection, Answer> {
+    readiness::connect(url.options("xtask").database("postgres").options(roles::QUIET)).await
 }
 
 /// The name of the volume with a project's data.
