@@ -13,6 +13,7 @@ use sqlx::postgres::PgConnection;
 use super::history::{self, History};
 use super::lock::{Holder, SetupLock};
 use super::proof::{self, Measured};
+use super::ready::{Proven, Ready};
 use super::watch::{UnderWay, Watch};
 use super::{apply, create, privileges, room, scratch, statements};
 use crate::connection::deadline::{self, Run};
@@ -23,7 +24,7 @@ use crate::context::Context;
 use crate::database_url::DatabaseUrl;
 use crate::migrations::MigrationFile;
 use crate::problem::{Exit, Problem, Problems};
-use crate::report::{Outcome, Reporter, Step, count, human};
+use crate::report::{Outcome, Step, count, human};
 use crate::stamp::{self, Claim, Found, Whose};
 use crate::target::Target;
 use crate::workspace::Database;
@@ -45,53 +46,6 @@ pub(crate) struct Goal<'a> {
     pub(crate) own_way: &'a str,
     /// Whether databases that equal the result of the migrations are accepted, even if the committed file is stale.
     pub(crate) accept_stale_file: bool,
-}
-
-/// Databases that are proven.
-pub(crate) struct Ready {
-    /// The server, such as `PostgreSQL 15.18 at localhost:5432`.
-    pub(crate) server: String,
-    pub(super) databases: Vec<Proven>,
-    /// The databases that got this checkout's stamp, although nothing else was to be done.
-    pub(crate) stamped: Vec<String>,
-}
-
-/// A database that is proven.
-pub(super) struct Proven {
-    /// The name in the repository.
-    pub(super) name: String,
-    /// The name on the server.
-    pub(super) database: String,
-    pub(super) applied: usize,
-    pub(super) measured: Measured,
-    pub(super) took: Duration,
-    /// A summary of the changes, if there were any.
-    pub(super) done: Option<String>,
-}
-
-impl Ready {
-    /// Whether a role that a database declares is missing, or the URL's role may not act as it.
-    pub(crate) fn lacks_roles(&self) -> bool {
-        self.databases.iter().flat_map(|proven| &proven.measured.declared).any(|role| !role.is_usable())
-    }
-
-    /// Shows the databases that needed no change, says what isn't proven, and lists the tables of all databases.
-    pub(crate) fn show(&self, targets: &[Target<'_>], reporter: &Reporter) {
-        for proven in self.databases.iter().filter(|proven| proven.done.is_none()) {
-            let Proven { name, database, applied, measured, .. } = proven;
-            let (migrations, proof) = (count(*applied, "migration"), measured.proven());
-            let what = format!("{database} is as it should be: {migrations} applied, {proof}");
-            reporter.step_took(name, Outcome::Unchanged, &what, proven.took);
-        }
-        for proven in &self.databases {
-            for target in targets.iter().filter(|target| target.database.name == proven.name) {
-                privileges::warn(target, &proven.measured.declared, reporter);
-            }
-        }
-        for proven in &self.databases {
-            reporter.tables(&proven.database, &proven.measured.listed());
-        }
-    }
 }
 
 /// A database that is being set up.

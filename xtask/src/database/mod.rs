@@ -14,6 +14,7 @@ pub(crate) mod present;
 pub(crate) mod privileges;
 pub(crate) mod proof;
 mod reach;
+mod ready;
 mod remains;
 mod room;
 pub(crate) mod round_trip;

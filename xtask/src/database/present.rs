@@ -6,9 +6,9 @@ use anyhow::Result;
 use futures_util::future::join_all;
 use sqlx::postgres::PgConnection;
 
-use super::converge::{Proven, Ready};
 use super::history::{self, History};
 use super::proof;
+use super::ready::{Proven, Ready};
 use crate::connection::deadline;
 use crate::connection::session::{self, Opened};
 use crate::report::Reporter;
