@@ -2,7 +2,8 @@
 //!
 //! Only this program gives names like `<database>_scratch_<12 hex digits>`. The run that makes a scratch database holds
 //! an advisory lock with the same digits as long as it uses the database, and the database carries a mark. If it has the
-//! mark and its lock is free, it was left behind, and is dropped. Without the mark it may be anybody's, and is left alone.
+//! mark and its lock is free, it was left behind, and is dropped. So is one that the server has dropped in part. Any other may
+//! be anybody's, and is left alone.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -42,6 +43,10 @@ const INFIX: &str = "_scratch_";
 /// The mark of a scratch database: its limit of connections, "sxdb" in ASCII, which no server reaches and nobody else
 /// writes. It is set by CREATE DATABASE itself. A comment would be set later, and a run can be killed before that.
 const MARK: i32 = 0x7378_6462;
+
+/// The limit that the server sets when it begins to drop a database. If it is interrupted, nobody can use what is left, and
+/// the only thing to do is to drop it: <https://www.postgresql.org/docs/release/15.4/>.
+const HALF_DROPPED: i32 = -2;
 
 /// The time in which a server notices that a session's client is gone ([`working::settle`]).
 const NOTICED: Duration = Duration::from_millis(300);
@@ -270,7 +275,8 @@ pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>])
     let mut found = Vec::new();
     for row in rows {
         let (name, limit): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
-        found.extend(key_of(&name, targets).map(|key| (name, key, limit == MARK)));
+        let is_ours = matches!(limit, MARK | HALF_DROPPED);
+        found.extend(key_of(&name, targets).map(|key| (name, key, is_ours)));
     }
     let mut swept = Swept::default();
     for round in 0..2 {

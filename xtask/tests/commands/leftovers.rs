@@ -69,6 +69,13 @@ fn scratch_databases_of_killed_runs_are_dropped() {
     workspace.run(&["db-verify", "--write"]).code(0);
     let kept = ["journal", "library", "library_scratch", unmarked, "library_scratch_mine", "scratch_0123456789ab"];
     server.assert_only(&kept);
+    // A run that is killed while it drops a database leaves it without the mark, and the server lets nobody use it.
+    let half_dropped = "library_scratch_0a1b2c3d4e5f";
+    server.execute("postgres", &format!("CREATE DATABASE {half_dropped} OWNER {role}"));
+    let drop_in_part = format!("UPDATE pg_database SET datconnlimit = -2 WHERE datname = '{half_dropped}'");
+    server.execute("postgres", &drop_in_part);
+    workspace.run(&["db-verify", "--write"]).code(0);
+    server.assert_only(&kept);
     // A run that holds the server's lock says what it has left alone.
     workspace.add_migration("library", "003_more", "SELECT 1;\n");
     workspace.run(&["db-setup"]).code(0).says([&format!("DROP DATABASE \"{unmarked}\";")]);
