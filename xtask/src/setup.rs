@@ -176,7 +176,8 @@ impl Setup<'_> {
             reporter.note(&if stamped.is_empty() {
                 "There was nothing to do, and nothing was changed.".to_owned()
             } else {
-                format!("There was nothing to do, except to write down in {stamped} that it belongs to this checkout.")
+                let belongs = if ready.stamped.len() == 1 { "it belongs" } else { "they belong" };
+                format!("There was nothing to do, except to write down in {stamped} that {belongs} to this checkout.")
             });
             return Ok(None);
         }

@@ -140,6 +140,37 @@ fn the_shop_may_add_rows_to_the_trail_and_read_them_and_no_more() {
     });
 }
 
+/// A login that is only a member of the writer can't go back to be an owner, with any SQL of its own.
+#[test]
+fn a_login_that_is_only_a_member_stays_the_writer() {
+    with_databases(async |databases| {
+        drop(databases.audit().await);
+        let (cluster, member) = (&databases.cluster, format!("member_{}", databases.number));
+        let make = format!("CREATE ROLE {member} LOGIN; GRANT {WRITER} TO {member}");
+        cluster.execute("postgres", "postgres", &make).await;
+        let url = databases.cluster.url(&member, &format!("audit_{}", databases.number));
+        let (mut audit, acts_as) = quickcart_audit::connect(&url.parse().unwrap()).await.unwrap();
+        assert_eq!(acts_as, ActsAs::Writer);
+        entry().record(&mut audit).await.unwrap();
+        for back in ["RESET ROLE", "SET ROLE NONE"] {
+            run(&mut audit, back).await;
+            assert_eq!(ask(&mut audit, "SELECT current_user").await, member);
+            for statement in [
+                "UPDATE audit_logs SET action = 'unban'",
+                "DELETE FROM audit_logs",
+                "ALTER TABLE audit_logs DISABLE TRIGGER ALL",
+                "SET ROLE quickcart",
+                "SET SESSION AUTHORIZATION quickcart",
+            ] {
+                let refused = sqlx::query(statement).execute(&mut audit).await.unwrap_err();
+                let code = refused.as_database_error().unwrap().code();
+                assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
+            }
+        }
+        assert_eq!(ask(&mut audit, "SELECT action FROM audit_logs").await, "ban");
+    });
+}
+
 /// Another role acts as the writer only where the server lets it. Elsewhere the trail is written all the same.
 #[test]
 fn the_trail_is_written_as_the_urls_role_where_the_writer_cant_be_used() {
@@ -166,7 +197,11 @@ async fn writes(databases: &Databases, user: &str, expected: ActsAs) {
     let (mut audit, acts_as) = quickcart_audit::connect(&url.parse().unwrap()).await.unwrap();
     assert_eq!(acts_as, expected);
     assert_eq!(ask(&mut audit, "SELECT current_user").await, user);
-    let log = AuditLog {
+    entry().record(&mut audit).await.unwrap();
+}
+
+fn entry() -> AuditLog {
+    AuditLog {
         actor: Actor::System,
         entity: Entity::new(EntityType::User, "1"),
         action: "ban".into(),
@@ -174,6 +209,5 @@ async fn writes(databases: &Databases, user: &str, expected: ActsAs) {
         after: None,
         context: None,
         ip_address: None,
-    };
-    log.record(&mut audit).await.unwrap();
+    }
 }

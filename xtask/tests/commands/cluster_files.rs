@@ -190,6 +190,8 @@ fn a_data_folder_without_its_version() {
     outcome.says(["PG_VERSION", "nothing was changed", &format!("mv '{0}' '{0}.broken'", data.display())]);
     assert!(data.join("global/pg_control").exists());
     std::fs::write(data.join("PG_VERSION"), version).unwrap();
+    // Process 1 is another user's. Some systems hide its folder even from root.
+    std::fs::write(data.join("postmaster.pid"), "1\n").unwrap();
     workspace.run(&["db-setup"]).code(0);
     workspace.run(&["db-stop"]).code(0);
 }

@@ -2,7 +2,7 @@
 //! on without them elsewhere.
 
 use crate::support::fixture::{PASSWORD, ROLE};
-use crate::support::{Server, Workspace, server_and_workspace, sql};
+use crate::support::{DEADLINE, Server, Workspace, eventually, server_and_workspace, sql};
 
 /// The role that the migrations grant something to.
 const READER: &str = "library_reader";
@@ -105,7 +105,17 @@ fn a_role_that_nobody_can_make_is_no_failure_and_its_sql_is_printed() {
 fn a_urls_role_that_may_make_roles_makes_them() {
     let (server, workspace) = declared();
     server.execute("postgres", &format!("ALTER ROLE {ROLE} CREATEROLE"));
-    workspace.run(&["db-setup"]).code(0).lacks(["warning"]);
+    // Somebody else makes the role at the same time.
+    let mut other = sql::Session::open(&server.admin("postgres")).unwrap();
+    other.execute("BEGIN; CREATE ROLE library_reader NOLOGIN").unwrap();
+    let run = workspace.xtask(&["db-setup"]).start();
+    let waits = "SELECT 1::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'CREATE ROLE%'";
+    eventually("db-setup waits for the other role", DEADLINE, || {
+        (!server.query("postgres", waits).is_empty()).then_some(())
+    });
+    other.execute("COMMIT").unwrap();
+    run.wait().code(0).lacks(["warning"]);
+    other.close();
     assert_eq!(server.query("library", MAY_READ), ["t f f t"]);
     let before = server.query("postgres", "SELECT xmin::text FROM pg_authid ORDER BY oid");
     workspace.run(&["db-setup"]).code(0).says(["nothing was changed"]).lacks(["warning"]);

@@ -68,6 +68,10 @@ fn a_second_checkout_with_an_env_file_of_its_users() {
     second.run(&["db-setup"]).code(6).says(&whose);
     server.assert_only(&["away", "library"]);
     server.execute("postgres", "ALTER DATABASE away RENAME TO journal");
+    let before = state(&server);
+    second.run(&["ci", "--only", "db-setup"]).code(6).says(&whose);
+    server.assert_only(&["journal", "library"]);
+    assert_eq!(state(&server), before);
     second.run(&["db-verify"]).code(3).says([&root(&first), "used all the same"]);
     let third = another_with_own_env(&first);
     third.run(&["db-verify", "--deep"]).code(0).says([&root(&first), "used all the same"]);

@@ -33,7 +33,7 @@ const PUBLISHED: &str = "127.0.0.1";
 const IMAGE: &str = "postgres:15-alpine";
 
 /// How long a question to Docker's engine may take at most. An engine that hangs never answers.
-const QUESTION: Duration = Duration::from_secs(10);
+const QUESTION: Duration = Duration::from_secs(20);
 /// How long the standalone program may take to answer. It is written in Python and starts slowly on a busy machine.
 const STANDALONE: Duration = Duration::from_secs(40);
 /// How long `up` may take when the image is on this machine.

@@ -4,6 +4,7 @@
 //! is signalled only if it is proven to be this cluster's server.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -71,8 +72,18 @@ impl PidFile {
             (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound && Path::new("/proc/self/cwd").exists() => {
                 Holder::Nobody
             }
+            // A system may hide the folder of a process even from root, as containers do. It still shows the user.
+            _ if self.is_of_another_user(pid) => Holder::Nobody,
             _ => Holder::Unknown,
         }
+    }
+
+    /// Whether a process runs as another user than the one who owns the data folder. PostgreSQL starts only as its owner.
+    fn is_of_another_user(&self, pid: Pid) -> bool {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let user = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok());
+        let owner = self.data.metadata().ok().map(|data| data.uid());
+        user.is_some_and(|user: u32| owner.is_some_and(|owner| owner != user))
     }
 
     /// Removes a file that would keep PostgreSQL from starting though no server runs: after a restart of the machine,
