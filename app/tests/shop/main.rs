@@ -42,12 +42,16 @@ impl Databases {
 
     /// Makes the audit database and connects to it as the shop does. A test may call this once.
     async fn audit(&self) -> PgConnection {
-        let name = format!("audit_{}", self.number);
-        self.cluster.migrate("audit", &name).await;
-        let options = self.cluster.url("quickcart", &name).parse().unwrap();
-        let (connection, acts_as) = quickcart_audit::connect(&options).await.unwrap();
+        self.cluster.migrate("audit", &format!("audit_{}", self.number)).await;
+        let (connection, acts_as) = self.trail("quickcart").await;
         assert_eq!(acts_as, ActsAs::Writer);
         connection
+    }
+
+    /// Connects to the audit database as the shop does, with the login of `user`.
+    async fn trail(&self, user: &str) -> (PgConnection, ActsAs) {
+        let url = self.cluster.url(user, &format!("audit_{}", self.number));
+        quickcart_audit::connect(&url.parse().unwrap()).await.unwrap()
     }
 }
 

@@ -83,7 +83,7 @@ impl PidFile {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let user = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok());
         let owner = self.data.metadata().ok().map(|data| data.uid());
-        user.is_some_and(|user: u32| owner.is_some_and(|owner| owner != user))
+        user.zip(owner).is_some_and(|(user, owner): (u32, u32)| user != owner)
     }
 
     /// Removes a file that would keep PostgreSQL from starting though no server runs: after a restart of the machine,
