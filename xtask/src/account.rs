@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Result;
 use nix::unistd::{User, geteuid};
 
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The account that owns the cluster's files and runs its server.
 #[derive(Clone, Debug)]
@@ -34,6 +34,7 @@ impl Account {
             }
         }
         Err(Problem::unavailable(
+            Code::NoAccount,
             "PostgreSQL refuses to run as root, and this system has no account postgres or nobody that could run it.",
         )
         .remedy("useradd --system postgres")

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::interrupt::Interrupt;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::report::Reporter;
 
 /// The variable that overrides the folder of this checkout's state.
@@ -58,11 +58,33 @@ pub(crate) fn make_state_dir(root: &Path) -> Result<PathBuf> {
         let ignore = dir.join(".gitignore");
         if ignore.exists() { Ok(()) } else { std::fs::write(ignore, "*\n") }
     });
-    made.map_err(|error| {
-        Problem::failed(format!("The folder {} can't be made: {error}.", dir.display()))
-            .remedy(format!("Make the folder writable, or name another one: {STATE_VARIABLE}=/some/folder"))
-    })?;
+    made.map_err(|error| no_state_dir(&dir, &error))?;
     Ok(dir)
+}
+
+/// Refuses a folder of the checkout's state that this user can't write to, or can't make.
+///
+/// # Errors
+/// The error of [`make_state_dir`].
+pub(crate) fn refuse_closed_state_dir(root: &Path) -> Result<(), Problem> {
+    let dir = state_dir(root);
+    may_write(&dir).map_err(|error| no_state_dir(&dir, &error))
+}
+
+/// Returns whether this user may make files in a folder, or make the folder if it doesn't exist.
+///
+/// # Errors
+/// The reason why the user may not.
+pub(crate) fn may_write(dir: &Path) -> std::io::Result<()> {
+    let existing = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
+    #[cfg(unix)]
+    nix::unistd::access(existing, nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK)?;
+    if existing.is_dir() { Ok(()) } else { Err(std::io::ErrorKind::NotADirectory.into()) }
+}
+
+fn no_state_dir(dir: &Path, error: &std::io::Error) -> Problem {
+    Problem::failed(Code::StateFolder, format!("The folder {} can't be made: {error}.", dir.display()))
+        .remedy(format!("Make the folder writable, or name another one: {STATE_VARIABLE}=/some/folder"))
 }
 
 /// The lock that a run holds while it makes `.env` or a server. The system releases it when the process ends in any
@@ -78,7 +100,9 @@ impl CheckoutLock {
     /// The folder can't be written to, or the holder keeps the lock for too long.
     pub(crate) fn take(root: &Path, patience: Duration, reporter: &Reporter, interrupt: &Interrupt) -> Result<Self> {
         let path = make_state_dir(root)?.join("lock");
-        let failed = |error: std::io::Error| Problem::failed(format!("{} can't be locked: {error}.", path.display()));
+        let failed = |error: std::io::Error| {
+            Problem::failed(Code::StateFolder, format!("{} can't be locked: {error}.", path.display()))
+        };
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         let deadline = Instant::now() + patience;
@@ -94,10 +118,13 @@ impl CheckoutLock {
             let holder =
                 if holder.trim().is_empty() { "another run".to_owned() } else { format!("process {}", holder.trim()) };
             if Instant::now() >= deadline {
-                return Err(Problem::failed(format!(
-                    "This checkout is locked: {holder} is setting it up, and did not end within {} s.",
-                    patience.as_secs()
-                ))
+                return Err(Problem::failed(
+                    Code::CheckoutBusy,
+                    format!(
+                        "This checkout is locked: {holder} is setting it up, and did not end within {} s.",
+                        patience.as_secs()
+                    ),
+                )
                 .remedy("Wait until that run ends, or stop it. Then run this command again.")
                 .into());
             }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 
 /// The outcome of a run of cargo.
 #[derive(Default)]
@@ -47,13 +47,13 @@ struct Profile {
 struct Diagnostic {
     message: String,
     level: String,
-    code: Option<Code>,
+    code: Option<ErrorCode>,
     spans: Vec<Span>,
     rendered: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Code {
+struct ErrorCode {
     code: String,
 }
 
@@ -124,7 +124,7 @@ impl Diagnostic {
 
     fn problem(&self) -> Problem {
         let code = self.code.as_ref().map_or_else(String::new, |code| format!(" [{}]", code.code));
-        let mut problem = Problem::failed(format!("{}{code}", self.message));
+        let mut problem = Problem::failed(Code::CompileError, format!("{}{code}", self.message));
         if let Some(span) = self.spans.iter().find(|span| span.is_primary).map(Span::place) {
             problem = problem.at(&span.file_name, span.line_start, Some(span.column_start));
         }

@@ -3,7 +3,7 @@
 use xtask_env::UrlError;
 pub(crate) use xtask_env::{Address, DatabaseUrl};
 
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Reads the URL that a variable has, for sessions of this process.
 ///
@@ -15,6 +15,6 @@ pub(crate) fn parse(variable: &str, text: &str) -> Result<DatabaseUrl, Problem> 
             UrlError::SessionsFromEnvironment => "unset PGOPTIONS".to_owned(),
             _ => format!("{variable}=postgres://USER:PASSWORD@localhost:5432/DATABASE"),
         };
-        Problem::failed(format!("{variable} {error}.")).remedy(remedy)
+        Problem::failed(Code::UrlUnusable, format!("{variable} {error}.")).remedy(remedy)
     })
 }

@@ -4,6 +4,7 @@
 //! changed. One that is still a copy of the contract, whatever its ports are, may get another port.
 
 mod new_file;
+pub(crate) mod secrecy;
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
@@ -14,8 +15,9 @@ pub(crate) use xtask_env::Value;
 use xtask_env::{EnvFile, Fault};
 
 use self::new_file::{NewFile, copy_of};
+use crate::checkout;
 use crate::database_url::{self, Address, DatabaseUrl};
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 use crate::target::{LONGEST_ANSWER, Target};
 use crate::workspace::Workspace;
 
@@ -69,7 +71,9 @@ pub(crate) fn contract(root: &Path) -> Result<Option<Contract>, Problem> {
 /// The problems in a file's lines.
 fn problems_in(file: &str, faults: &[Fault]) -> impl Iterator<Item = Problem> {
     let problem = move |fault: &Fault| {
-        Problem::failed(format!("This line {}.", fault.what)).at(file, fault.line, None).remedy(fault.remedy)
+        Problem::failed(Code::EnvLine, format!("This line {}.", fault.what))
+            .at(file, fault.line, None)
+            .remedy(fault.remedy)
     };
     faults.iter().map(problem)
 }
@@ -197,6 +201,17 @@ impl<'w> Settings<'w> {
         Some(format!("{command} {FILE} && rm {FILE}.old"))
     }
 
+    /// Refuses a folder in which this user can't make the `.env` that this run would write.
+    ///
+    /// # Errors
+    /// The error of [`Settings::write_file`].
+    pub(crate) fn refuse_closed_folder(&self, root: &Path) -> Result<(), Problem> {
+        if self.new_file.is_none() {
+            return Ok(());
+        }
+        checkout::may_write(root).map_err(|error| new_file::cannot_be_made(root, &error))
+    }
+
     /// Writes `.env`, if there is none or it gets another port.
     ///
     /// # Errors
@@ -209,10 +224,13 @@ impl<'w> Settings<'w> {
             None if new_file.create(root, scratch_dir)? => Written::Made,
             Some(old) if new_file.change(root, old)? => Written::Changed,
             _ => {
-                return Err(Problem::failed(format!("{FILE} was made or changed by another program meanwhile."))
-                    .detail("It was left as it is. The server that this run found or started goes on running.")
-                    .remedy(format!("See what is in {FILE}, then run this again: cargo xtask db-setup"))
-                    .into());
+                return Err(Problem::failed(
+                    Code::EnvChanged,
+                    format!("{FILE} was made or changed by another program meanwhile."),
+                )
+                .detail("It was left as it is. The server that this run found or started goes on running.")
+                .remedy(format!("See what is in {FILE}, then run this again: cargo xtask db-setup"))
+                .into());
             }
         };
         Ok(written)
@@ -259,7 +277,9 @@ fn read(root: &Path, name: &str) -> Result<Option<Vec<u8>>, Problem> {
             Ok(_) => {}
         }
     }
-    found.map(Some).map_err(|error| Problem::failed(format!("{} can't be read: {error}.", path.display())))
+    found
+        .map(Some)
+        .map_err(|error| Problem::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", path.display())))
 }
 
 /// The values that count. A value in the process's environment wins over the file's.
@@ -286,16 +306,18 @@ fn missing_or_empty(
         match values.get(*variable) {
             Some(value) if !value.trim().is_empty() => {}
             Some(_) => problems.0.push(
-                Problem::failed(format!("{variable} is empty in {}.", place(variable)))
+                Problem::failed(Code::EnvMissing, format!("{variable} is empty in {}.", place(variable)))
                     .remedy(example(variable, has_contract)),
             ),
             None if has_file => problems.0.push(
-                Problem::failed(format!("{variable} is missing in {FILE}.")).remedy(example(variable, has_contract)),
+                Problem::failed(Code::EnvMissing, format!("{variable} is missing in {FILE}."))
+                    .remedy(example(variable, has_contract)),
             ),
             None => problems.0.push(
-                Problem::failed(format!(
-                    "{variable} isn't set, and there is neither {FILE} nor {CONTRACT} to take it from."
-                ))
+                Problem::failed(
+                    Code::EnvMissing,
+                    format!("{variable} isn't set, and there is neither {FILE} nor {CONTRACT} to take it from."),
+                )
                 .remedy(example(variable, has_contract)),
             ),
         }
@@ -323,7 +345,7 @@ fn same_database(targets: &[Target<'_>], problems: &mut Problems) {
             );
             let is_cut = url.database.len().max(other.database.len()) > url.kept_name().len();
             let cut = is_cut.then(|| "PostgreSQL keeps the first 63 bytes of a name, which are the same.".to_owned());
-            let problem = Problem::failed(what).details(cut);
+            let problem = Problem::failed(Code::SameDatabase, what).details(cut);
             problems.0.push(problem.remedy(format!("Name another database in {}.", url.variable)));
         }
     }
@@ -339,10 +361,13 @@ fn two_passwords(targets: &[Target<'_>], problems: &mut Problems) {
             other.password != url.password && !other.password.is_empty() && !url.password.is_empty()
         }) {
             problems.0.push(
-                Problem::failed(format!(
-                    "{} and {} have two passwords for the role {} at {}.",
-                    other.variable, url.variable, url.user, url.address
-                ))
+                Problem::failed(
+                    Code::TwoPasswords,
+                    format!(
+                        "{} and {} have two passwords for the role {} at {}.",
+                        other.variable, url.variable, url.user, url.address
+                    ),
+                )
                 .detail("A role has only one password.")
                 .remedy(format!("Write the same password into {} and {}.", other.variable, url.variable)),
             );

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::problem::{Exit, Problem};
+use crate::problem::{Code, Exit, Problem};
 
 /// How often work that waits checks the flag. Tokio's own signals would need no check, but tokio would be compiled
 /// twice: sqlx's macros run in the compiler, and they use tokio without signals.
@@ -92,7 +92,7 @@ pub(crate) fn is_interruption(error: &anyhow::Error) -> bool {
 }
 
 fn interrupted() -> Problem {
-    Problem::new(Exit::Interrupted, "Interrupted.")
+    Problem::new(Code::Interrupted, Exit::Interrupted, "Interrupted.")
 }
 
 /// The signals that ask a process to end.

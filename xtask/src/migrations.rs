@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sqlx::migrate::{Migration, MigrationType, ResolveConfig, resolve_blocking_with_config};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 
 /// A migration: the file that applies it, and the file that undoes it.
 #[derive(Clone)]
@@ -51,7 +51,9 @@ pub(crate) fn sample(root: &Path, dir: &Path, problems: &mut Problems) -> Option
         Ok(text) => Some(SampleFile { file, text }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {
-            problems.0.push(Problem::failed(format!("{} can't be read: {error}.", file.display())));
+            problems
+                .0
+                .push(Problem::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", file.display())));
             None
         }
     }
@@ -95,7 +97,7 @@ pub(crate) fn read(root: &Path, dir: &Path, config: &ResolveConfig, problems: &m
     let resolved = match resolve_blocking_with_config(dir, config) {
         Ok(resolved) => resolved,
         Err(error) => {
-            problems.0.push(Problem::failed(format!("The migrations can't be read: {error}.")));
+            problems.0.push(Problem::failed(Code::FileUnreadable, format!("The migrations can't be read: {error}.")));
             return Vec::new();
         }
     };
@@ -155,15 +157,18 @@ fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
         Ok(names) => names,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             problems.0.push(
-                Problem::failed(format!("The migrations folder {} is missing.", shown.display()))
-                    .remedy(format!("git checkout -- {}", shown.display()))
-                    .remedy("or name the right folder in sqlx.toml: [migrate] migrations-dir."),
+                Problem::failed(
+                    Code::MigrationsMissing,
+                    format!("The migrations folder {} is missing.", shown.display()),
+                )
+                .remedy(format!("git checkout -- {}", shown.display()))
+                .remedy("or name the right folder in sqlx.toml: [migrate] migrations-dir."),
             );
             return;
         }
         Err(error) => {
             let what = format!("The migrations folder {} can't be read: {error}.", shown.display());
-            problems.0.push(Problem::failed(what));
+            problems.0.push(Problem::failed(Code::FileUnreadable, what));
             return;
         }
     };
@@ -175,8 +180,11 @@ fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
     names.sort();
     if names.is_empty() {
         problems.0.push(
-            Problem::failed(format!("The migrations folder {} holds no migration.", shown.display()))
-                .remedy(format!("git checkout -- {}", shown.display())),
+            Problem::failed(
+                Code::MigrationsMissing,
+                format!("The migrations folder {} holds no migration.", shown.display()),
+            )
+            .remedy(format!("git checkout -- {}", shown.display())),
         );
     }
     let mut versions: BTreeMap<i64, Vec<(&str, Name<'_>)>> = BTreeMap::new();
@@ -184,9 +192,12 @@ fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
         match parse_name(name) {
             Some(parsed) => versions.entry(parsed.version).or_default().push((name, parsed)),
             None => problems.0.push(
-                Problem::failed(format!("{} isn't named like a migration.", shown.join(name).display()))
-                    .detail("A migration is NNN_name.up.sql with NNN_name.down.sql, where NNN is its version.")
-                    .remedy("Rename it, or move it out of the folder."),
+                Problem::failed(
+                    Code::MigrationName,
+                    format!("{} isn't named like a migration.", shown.join(name).display()),
+                )
+                .detail("A migration is NNN_name.up.sql with NNN_name.down.sql, where NNN is its version.")
+                .remedy("Rename it, or move it out of the folder."),
             ),
         }
     }
@@ -204,19 +215,22 @@ fn check_version(shown: &Path, files: &[(&str, Name<'_>)], problems: &mut Proble
     if going_up.len() > 1 || of(Kind::Down).count() > 1 || !one_name {
         let all: Vec<_> = files.iter().map(|(file, _)| path(file)).collect();
         problems.0.push(
-            Problem::failed(format!("Version {} is used more than once: {}.", files[0].1.version, all.join(", ")))
-                .remedy("Give the newer migration the next free number."),
+            Problem::failed(
+                Code::MigrationName,
+                format!("Version {} is used more than once: {}.", files[0].1.version, all.join(", ")),
+            )
+            .remedy("Give the newer migration the next free number."),
         );
     } else if let (Some((up, _)), None) = (of(Kind::Up).next(), of(Kind::Down).next()) {
         let down = path(&up.replace(".up.sql", ".down.sql"));
         problems.0.push(
-            Problem::failed(format!("{} has no {down} beside it.", path(up)))
+            Problem::failed(Code::MigrationHalf, format!("{} has no {down} beside it.", path(up)))
                 .remedy(format!("Write {down}, with the statements that undo the migration.")),
         );
     } else if let (Some((down, _)), None) = (of(Kind::Down).next(), of(Kind::Up).next()) {
         let up = path(&down.replace(".down.sql", ".up.sql"));
         problems.0.push(
-            Problem::failed(format!("{} has no {up} beside it.", path(down)))
+            Problem::failed(Code::MigrationHalf, format!("{} has no {up} beside it.", path(down)))
                 .remedy(format!("git checkout -- {up}, or delete the down file.")),
         );
     }

@@ -3,10 +3,14 @@
 //! The code that knows most about an error makes its [`Problem`]. It says what failed and where, what state things are
 //! in, and what to type next. It carries the exit code, so that all commands use the same codes.
 
+mod code;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
+
+pub(crate) use self::code::Code;
 
 /// The exit codes, the same for every command. If there are several problems, the command ends with the highest code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +52,8 @@ impl fmt::Display for Location {
 /// One error.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Problem {
+    /// What kind of problem it is. `docs/troubleshooting.md` has an entry for each.
+    pub(crate) code: Code,
     #[serde(rename = "exit_code", serialize_with = "as_number")]
     pub(crate) exit: Exit,
     /// One sentence that says what failed.
@@ -67,23 +73,29 @@ fn as_number<S: Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Erro
 }
 
 impl Problem {
-    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), location: None, details: Vec::new(), remedies: Vec::new() }
+    pub(crate) fn new(code: Code, exit: Exit, what: impl Into<String>) -> Self {
+        Self { code, exit, what: what.into(), location: None, details: Vec::new(), remedies: Vec::new() }
     }
 
     /// A problem that has no exit code of its own.
-    pub(crate) fn failed(what: impl Into<String>) -> Self {
-        Self::new(Exit::Failed, what)
+    pub(crate) fn failed(code: Code, what: impl Into<String>) -> Self {
+        Self::new(code, Exit::Failed, what)
     }
 
     /// A problem with the command line.
-    pub(crate) fn usage(what: impl Into<String>) -> Self {
-        Self::new(Exit::Usage, what)
+    pub(crate) fn usage(code: Code, what: impl Into<String>) -> Self {
+        Self::new(code, Exit::Usage, what)
     }
 
     /// A problem with a server or a database that is not available.
-    pub(crate) fn unavailable(what: impl Into<String>) -> Self {
-        Self::new(Exit::Unavailable, what)
+    pub(crate) fn unavailable(code: Code, what: impl Into<String>) -> Self {
+        Self::new(code, Exit::Unavailable, what)
+    }
+
+    /// The same as a warning, which stops nothing.
+    pub(crate) fn as_warning(mut self) -> Self {
+        self.exit = Exit::Done;
+        self
     }
 
     pub(crate) fn at(mut self, file: impl Into<PathBuf>, line: usize, column: Option<usize>) -> Self {
@@ -123,9 +135,17 @@ impl Problems {
             Ok(problems) => problems,
             Err(error) => match error.downcast::<Problem>() {
                 Ok(problem) => Self(vec![problem]),
-                Err(error) => Self(vec![Problem::failed(sentence(&error))]),
+                Err(error) => Self(vec![Problem::failed(Code::Unexpected, sentence(&error))]),
             },
         }
+    }
+
+    /// The checks of doctor that find such problems, each once.
+    pub(crate) fn checks(&self) -> Vec<&'static str> {
+        let mut checks: Vec<_> = self.0.iter().filter_map(|problem| problem.code.entry().check).collect();
+        checks.sort_unstable();
+        checks.dedup();
+        checks
     }
 
     /// The highest of the exit codes.

@@ -23,7 +23,7 @@ use self::tree::Tree;
 #[cfg(unix)]
 use crate::account::Account;
 use crate::interrupt::Interrupt;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// How long a child that was asked to end may take before it is asked again, and then before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -184,7 +184,9 @@ impl Child {
         interrupt: &Interrupt,
         mut each: impl FnMut(),
     ) -> Result<std::process::Output> {
-        let handle = expression.start().map_err(|error| Problem::failed(format!("`{self}` can't be run: {error}.")))?;
+        let handle = expression
+            .start()
+            .map_err(|error| Problem::failed(Code::ProgramFailed, format!("`{self}` can't be run: {error}.")))?;
         // It may hold an end of a pipe that is read to the end.
         drop(expression);
         let deadline = Instant::now() + self.deadline;
@@ -200,7 +202,11 @@ impl Child {
                     return Ok(());
                 }
                 let seconds = self.deadline.as_secs();
-                Err(Problem::failed(format!("`{self}` did not end within {seconds} s, so it was stopped.")).into())
+                Err(Problem::failed(
+                    Code::ProgramSlow,
+                    format!("`{self}` did not end within {seconds} s, so it was stopped."),
+                )
+                .into())
             });
             if let Err(reason) = ended {
                 stop(&handle);

@@ -1,19 +1,23 @@
 //! Sets everything up, until every database is migrated and proven. The commands `db-setup` and `ci` share it.
 
+mod outlook;
+
 use std::time::Duration;
 
 use anyhow::Result;
 
+pub(crate) use self::outlook::Outlook;
 use crate::checkout::{self, CheckoutLock};
 use crate::connection::session;
 use crate::context::Context;
 use crate::database::cancel::cancel;
 use crate::database::converge::Goal;
-use crate::database::{plan, present};
+use crate::database::present;
+use crate::database::ready::Ready;
 use crate::env_file::{CONTRACT, FILE, Settings, Written};
 use crate::interrupt;
-use crate::problem::Problem;
-use crate::report::{Outcome, Step, count};
+use crate::problem::{Code, Problem};
+use crate::report::{Outcome, Reporter, Step, count};
 use crate::server::{Choice, Ladder, Look, Provider, Record, Server, own_server};
 use crate::target::Target;
 
@@ -28,6 +32,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) allow_remote: bool,
     /// Whether databases of other checkouts are used, from now on.
     pub(crate) share: bool,
+    /// Whether PostgreSQL may not be fetched.
+    pub(crate) offline: bool,
     /// Whether a database that equals the result of the migrations is accepted, even if the committed schema file is
     /// stale.
     pub(crate) accept_stale_file: bool,
@@ -63,7 +69,7 @@ impl Setup<'_> {
     async fn steps<'w>(&'w self, run: &str, touched: &mut Vec<Target<'w>>) -> Result<Ended> {
         let Context { workspace, reporter, interrupt } = self.context;
         let root = workspace.root.as_path();
-        let Some(Begun { mut settings, settings_step, server_step }) = self.begin(false).await? else {
+        let Some(Begun { mut settings, settings_step, server_step }) = self.begin().await? else {
             return Ok(Ended::Done);
         };
         let checkout = CheckoutLock::take(root, self.patience, reporter, interrupt)?;
@@ -117,80 +123,42 @@ impl Setup<'_> {
         Ok(Record::use_server(root, provider, &server.address)?)
     }
 
-    /// Shows what [`Setup::run`] would do, and changes nothing.
-    ///
-    /// # Errors
-    /// The errors that [`Setup::run`] would meet before it changes anything.
-    pub(crate) async fn plan(&self) -> Result<()> {
-        self.context.interrupt.guard(self.plan_steps()).await
-    }
-
-    async fn plan_steps(&self) -> Result<()> {
-        let Some(Begun { mut settings, settings_step, server_step }) = self.begin(true).await? else { return Ok(()) };
-        let reporter = self.context.reporter;
-        if settings.new_file.is_some() {
-            let variables = count(settings.required, "variable");
-            settings_step.end(Outcome::Done, &format!("would make {FILE} from {CONTRACT}, with {variables}"));
-        } else {
-            end_settings(settings_step, Written::Nothing, &settings);
-        }
-        let ladder = self.ladder();
-        match ladder.look(&mut settings, &server_step).await? {
-            Look::Found(server) => {
-                end_server(server_step, &server);
-                plan::show(&settings.targets, self.context).await
-            }
-            Look::ToStart(skipped) => {
-                let text = ladder.would_start(skipped)?;
-                let address = &settings.first_url().address;
-                server_step.end(Outcome::Done, &format!("would start PostgreSQL at {address}, {text}"));
-                for Target { database, url, .. } in &settings.targets {
-                    let (name, migrations) = (&url.database, count(database.migrations.len(), "migration"));
-                    let what = format!("would make {name} unless it exists, and apply what is pending of {migrations}");
-                    reporter.step(&database.name).end(Outcome::Done, &what);
-                }
-                Ok(())
-            }
-        }
-    }
-
     /// Reads the settings, and looks whether everything is set up and proven already. If so, it shows the databases and
-    /// returns `None`. Unless this is a dry run, databases without a stamp get this checkout's.
-    async fn begin(&self, dry_run: bool) -> Result<Option<Begun<'_>>> {
+    /// returns `None`. Databases without a stamp get this checkout's.
+    async fn begin(&self) -> Result<Option<Begun<'_>>> {
         let Context { workspace, reporter, .. } = self.context;
         let mut settings_step = reporter.step("settings");
         let settings = Settings::of(workspace)?;
         settings_step.stop_clock();
         let mut server_step = reporter.step("server");
-        let claim = Record::claim(&workspace.root, false);
-        if self.may_only_look(&settings)
-            && let Some(ready) =
-                present::already_there(&settings.targets, self.patience, &claim, reporter, dry_run).await?
-            && !(ready.lacks_roles() && self.ladder().is_own(&settings).await?)
-        {
+        if let Some(ready) = self.ready(&settings, false).await? {
             server_step.stop_clock();
             end_settings(settings_step, Written::Nothing, &settings);
-            server_step.end(Outcome::Unchanged, &format!("{} answers", ready.server));
-            ready.show(&settings.targets, reporter);
-            let stamped = ready.stamped.join(" and ");
-            reporter.note(&if stamped.is_empty() {
-                "There was nothing to do, and nothing was changed.".to_owned()
-            } else {
-                let belongs = if ready.stamped.len() == 1 { "it belongs" } else { "they belong" };
-                format!("There was nothing to do, except to write down in {stamped} that {belongs} to this checkout.")
-            });
+            end_ready(server_step, &ready, &settings, reporter);
             return Ok(None);
         }
         self.refuse_remote(&settings)?;
         Ok(Some(Begun { settings, settings_step, server_step }))
     }
 
-    fn ladder(&self) -> Ladder<'_> {
-        Ladder::new(self.context, self.choice, self.patience, self.share)
+    /// Returns the databases if all of them are set up and proven already. Unless this is a dry run, databases without a
+    /// stamp get this checkout's.
+    async fn ready(&self, settings: &Settings<'_>, dry_run: bool) -> Result<Option<Ready>> {
+        let Context { workspace, reporter, .. } = self.context;
+        if settings.new_file.is_some() || !matches!(self.choice, Choice::Auto | Choice::Running) {
+            return Ok(None);
+        }
+        let claim = Record::claim(&workspace.root, false);
+        let ready = present::already_there(&settings.targets, self.patience, &claim, reporter, dry_run).await?;
+        match ready {
+            // This checkout's own server makes the roles that are missing.
+            Some(ready) if ready.lacks_roles() && self.ladder().is_own(settings).await? => Ok(None),
+            ready => Ok(ready),
+        }
     }
 
-    fn may_only_look(&self, settings: &Settings<'_>) -> bool {
-        settings.new_file.is_none() && matches!(self.choice, Choice::Auto | Choice::Running)
+    fn ladder(&self) -> Ladder<'_> {
+        Ladder::new(self.context, self.choice, self.patience, self.share, self.offline)
     }
 
     /// Refuses to make or change anything on a host that isn't this machine, unless the user allowed it.
@@ -198,11 +166,14 @@ impl Setup<'_> {
         let remote: Vec<_> = settings.urls().filter(|url| !url.address.is_loopback()).collect();
         let Some(first) = remote.first().filter(|_| !self.allow_remote) else { return Ok(()) };
         let names: Vec<_> = remote.iter().map(|url| format!("{} ({})", url.variable, url.address)).collect();
-        Err(Problem::unavailable(format!("{} isn't this machine, and its databases aren't ready.", first.address.host))
-            .detail(format!("The host is named by {}. Nothing was made or changed there.", names.join(" and ")))
-            .remedy("To set up databases there anyway: cargo xtask db-setup --allow-remote")
-            .remedy("or change the URLs to localhost.")
-            .into())
+        Err(Problem::unavailable(
+            Code::RemoteHost,
+            format!("{} isn't this machine, and its databases aren't ready.", first.address.host),
+        )
+        .detail(format!("The host is named by {}. Nothing was made or changed there.", names.join(" and ")))
+        .remedy("To set up databases there anyway: cargo xtask db-setup --allow-remote")
+        .remedy("or change the URLs to localhost.")
+        .into())
     }
 }
 
@@ -235,14 +206,20 @@ fn end_settings(step: Step<'_>, written: Written, settings: &Settings<'_>) {
     }
 }
 
+/// Shows that everything was set up already.
+fn end_ready(step: Step<'_>, ready: &Ready, settings: &Settings<'_>, reporter: &Reporter) {
+    step.end(Outcome::Unchanged, &format!("{} answers", ready.server));
+    ready.show(&settings.targets, reporter);
+    let stamped = ready.stamped.join(" and ");
+    reporter.note(&if stamped.is_empty() {
+        "There was nothing to do, and nothing was changed.".to_owned()
+    } else {
+        let belongs = if ready.stamped.len() == 1 { "it belongs" } else { "they belong" };
+        format!("There was nothing to do, except to write down in {stamped} that {belongs} to this checkout.")
+    });
+}
+
 fn end_server(step: Step<'_>, server: &Server) {
-    let version = if server.version.is_empty() { String::new() } else { format!(" {}", server.version) };
-    let address = &server.address;
-    match server.provider {
-        Provider::Running => step.end(Outcome::Unchanged, &format!("PostgreSQL{version} answers at {address}")),
-        Provider::Compose => step.end(Outcome::Done, &format!("PostgreSQL{version} at {address}, in a container")),
-        Provider::Local => {
-            step.end(Outcome::Done, &format!("PostgreSQL{version} at {address}, a private cluster of this checkout"));
-        }
-    }
+    let outcome = if server.provider == Provider::Running { Outcome::Unchanged } else { Outcome::Done };
+    step.end(outcome, &server.describe());
 }

@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::checkout;
 use crate::connection::sql::{identifier, literal};
 use crate::database_url::Address;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::target::Target;
 
 /// The beginning of the line. JSON follows it.
@@ -194,7 +194,7 @@ pub(crate) struct Other {
 pub(crate) fn refusal(others: &[Other], own_way: &str) -> Problem {
     let names: Vec<_> = others.iter().map(|other| format!("{} ({})", other.database, other.address)).collect();
     let belongs = if others.len() == 1 { "belongs" } else { "belong" };
-    Problem::unavailable(format!("{} {belongs} to another checkout.", names.join(" and ")))
+    Problem::unavailable(Code::OtherCheckout, format!("{} {belongs} to another checkout.", names.join(" and ")))
         .details(others.iter().map(|other| format!("{}: {}", other.database, other.stamp)))
         .detail("Two checkouts with one database break each other with their next migrations. Nothing was changed.")
         .remedy("To share what is there with that checkout, on purpose and from now on: cargo xtask db-setup --share")

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use crate::compiler;
 use crate::context::Context;
 use crate::interrupt::Interrupt;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::process;
 use crate::report::Outcome;
 
@@ -43,6 +43,9 @@ pub(crate) struct Tool {
 /// Measures the commands.
 pub(crate) const BENCH: Tool =
     Tool { package: "xtask-bench", folder: "bench", shown: "the benchmarks", takes: "some twenty seconds" };
+/// Fetches PostgreSQL.
+pub(crate) const FETCH: Tool =
+    Tool { package: "xtask-fetch", folder: "fetch", shown: "the program that fetches it", takes: "half a minute" };
 /// Lints migrations.
 pub(crate) const MIGRATION_LINT: Tool =
     Tool { package: "xtask-migration-lint", folder: "migration-lint", shown: "squawk", takes: "a minute" };
@@ -51,7 +54,7 @@ pub(crate) const SQLX: Tool =
     Tool { package: "xtask-sqlx", folder: "sqlx", shown: "sqlx-cli", takes: "a minute or two" };
 
 /// All tools.
-pub(crate) const TOOLS: [&Tool; 3] = [&BENCH, &MIGRATION_LINT, &SQLX];
+pub(crate) const TOOLS: [&Tool; 4] = [&BENCH, &FETCH, &MIGRATION_LINT, &SQLX];
 
 impl Tool {
     /// Returns the tool's manifest, if it exists. A workspace that has copied `xtask` may have left a tool out.
@@ -101,10 +104,13 @@ impl Tool {
             build.join().unwrap_or_else(|_| anyhow::bail!("the thread that waits for cargo died"))
         })?;
         if !ended.status.success() {
-            return Err(Problem::failed(format!("The package {package} can't be compiled ({}).", ended.status))
-                .details(ended.stderr.lines().map(str::to_owned))
-                .remedy(format!("To repeat only the compilation: cargo build --package {package}"))
-                .into());
+            return Err(Problem::failed(
+                Code::ToolNotBuilt,
+                format!("The package {package} can't be compiled ({}).", ended.status),
+            )
+            .details(ended.stderr.lines().map(str::to_owned))
+            .remedy(format!("To repeat only the compilation: cargo build --package {package}"))
+            .into());
         }
         if told {
             step.end(Outcome::Done, &format!("{shown} compiled"));

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use sqlx::config::{Config, migrate::MigrationDefaults};
 
 use crate::migrations::{self, MigrationFile, SampleFile};
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 
 /// A cargo workspace and its databases.
 pub(crate) struct Workspace {
@@ -34,6 +34,8 @@ pub(crate) struct Metadata {
     /// A program of the workspace, with its arguments. It checks the settings in a file, whose path is added as an
     /// argument.
     pub(crate) env_check: Option<String>,
+    /// The line of `.env` that says that its secrets have to be real ones, such as `ENVIRONMENT=production`.
+    pub(crate) production: Option<String>,
 }
 
 /// The table `[package.metadata.xtask.privileges]` in the manifest of a database's package. If it is there, owners and
@@ -95,8 +97,9 @@ impl Workspace {
     /// # Errors
     /// There is no workspace, its manifest can't be read, or it describes no database.
     pub(crate) fn find() -> Result<Self> {
-        let start = std::env::current_dir()
-            .map_err(|error| Problem::failed(format!("The current folder can't be read: {error}.")))?;
+        let start = std::env::current_dir().map_err(|error| {
+            Problem::failed(Code::FileUnreadable, format!("The current folder can't be read: {error}."))
+        })?;
         let (root, manifest) = manifest::find_root(&start)?;
         let mut problems = Problems::default();
         let mut databases = Vec::new();
@@ -127,7 +130,7 @@ impl Workspace {
             let known: Vec<_> = self.databases.iter().map(|database| database.name.as_str()).collect();
             let mut problems = self.wrong_files.clone();
             problems.0.push(
-                Problem::usage(format!("There is no database \"{name}\" in this workspace."))
+                Problem::usage(Code::UnknownDatabase, format!("There is no database \"{name}\" in this workspace."))
                     .detail(format!("Its sqlx.toml files describe these: {}.", known.join(", "))),
             );
             problems
@@ -159,7 +162,7 @@ impl Database {
         let shown = file.strip_prefix(root).unwrap_or(file);
         let config = Config::try_from_path(file.to_owned()).map_err(|error| {
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            Problem::failed(format!("{} can't be used: {}", shown.display(), cause.trim_end()))
+            Problem::failed(Code::SqlxToml, format!("{} can't be used: {}", shown.display(), cause.trim_end()))
                 .remedy("See the format: https://docs.rs/sqlx/0.9/sqlx/_config/_reference/index.html")
         })?;
         let migrations_dir = member.join(config.migrate.migrations_dir());
@@ -190,10 +193,13 @@ impl Database {
         let config = Config::default();
         let migrations_dir = root.join(config.migrate.migrations_dir());
         if !migrations_dir.is_dir() {
-            return Err(Problem::failed(format!(
-                "{} describes no database: no workspace member has a sqlx.toml, and there is no folder migrations.",
-                root.join("Cargo.toml").display()
-            ))
+            return Err(Problem::failed(
+                Code::NoDatabase,
+                format!(
+                    "{} describes no database: no workspace member has a sqlx.toml, and there is no folder migrations.",
+                    root.join("Cargo.toml").display()
+                ),
+            )
             .remedy(
                 "Put a sqlx.toml beside the Cargo.toml of each package that has a database, with its \
                      [common] database-url-var and [migrate] migrations-dir.",
@@ -232,7 +238,7 @@ fn same_names(databases: &[Database], problems: &mut Problems) {
     }
     for (name, variables) in variables.into_iter().filter(|(_, variables)| variables.len() > 1) {
         problems.0.push(
-            Problem::failed(format!(
+            Problem::failed(Code::SameNames, format!(
                 "{} databases are called \"{name}\" (on {}), because a database has the name of its migrations folder.",
                 variables.len(),
                 variables.join(" and ")

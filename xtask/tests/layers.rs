@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 13] = [
     &["main"],
     &["commands"],
     &["cli"],
-    &["ci"],
+    &["ci", "doctor"],
     &["queries", "setup"],
     &["database", "server"],
     &["stamp"],
@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 13] = [
     &["env_file", "tool"],
     &["context", "main_branch", "target"],
     &["checkout", "process", "workspace"],
-    &["account", "compiler", "database_url", "interrupt", "migrations", "report"],
+    &["account", "compiler", "database_url", "interrupt", "migrations", "report", "system"],
     &["problem", "runtime"],
 ];
 

@@ -1,4 +1,5 @@
-//! Proof by content: writes a database's schema as canonical DDL, and compares it with the committed one.
+//! Proof by content: writes a database's schema as canonical DDL, and compares it with the committed one. An [`Outline`] shows
+//! the same schema to readers.
 //!
 //! The catalog is read in one round trip (`catalog.sql`). A second one (`unusual.sql`) follows only if the database has
 //! unusual objects, for example a view or an enum. The catalog is rendered and compared with `schema/<name>.sql` as
@@ -35,6 +36,7 @@ mod error;
 mod kind;
 mod model;
 mod object;
+mod outline;
 mod parse;
 mod privileges;
 mod read;
@@ -55,6 +57,7 @@ pub use compare::{Difference, DifferenceKind, compare};
 pub use deep::{Deep, DeepComparison, DeepReading};
 pub use error::ReadError;
 use model::Model;
+pub use outline::{Outline, OutlineReading};
 pub use repair::Repair;
 use rows::Rows;
 

@@ -12,7 +12,7 @@ use super::setting::{Built, Setting};
 #[cfg(unix)]
 use super::test_log::TestLog;
 use crate::context::Context;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 use crate::process::{Child, Ended, quoted};
 use crate::tool::Tool;
 
@@ -257,7 +257,7 @@ impl CommandLine {
             built.extend(executables);
         }
         if !ended.status.success() && (problems.0.is_empty() || ended.status.code().is_none()) {
-            problems.0.push(Problem::failed(format!("`{self}` failed ({}).", ended.status)));
+            problems.0.push(Problem::failed(Code::ProgramFailed, format!("`{self}` failed ({}).", ended.status)));
         } else if ended.status.success() {
             // The command succeeded, so its warnings are no problems.
             problems.0.clear();
@@ -325,5 +325,7 @@ fn run_with_log(child: Child, setting: &Setting<'_>) -> Result<(Ended, Option<St
 
 fn write(file: &Path, text: &str) -> Result<(), Problem> {
     let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(file, text));
-    written.map_err(|error| Problem::failed(format!("{} can't be written: {error}.", file.display())))
+    written.map_err(|error| {
+        Problem::failed(Code::FileUnwritable, format!("{} can't be written: {error}.", file.display()))
+    })
 }

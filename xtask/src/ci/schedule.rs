@@ -17,7 +17,7 @@ use super::setting::{Built, Setting, Told};
 use super::step::{Step, Work};
 use crate::context::Context;
 use crate::interrupt::Stop;
-use crate::problem::{Exit, Problem, Problems};
+use crate::problem::{Code, Exit, Problem, Problems};
 use crate::report::{Outcome, Reporter, Row, Running};
 
 /// The interval at which the running steps are shown.
@@ -113,8 +113,9 @@ impl Schedule<'_> {
 
 /// Turns a panic into a failure. The schedule would wait forever for a thread that ends without a message.
 fn guarded(step: &Step, kept: &Kept<'_>, setting: &Setting<'_>) -> Result<Passed> {
-    catch_unwind(AssertUnwindSafe(|| perform(step, kept, setting)))
-        .unwrap_or_else(|_| Err(Problem::failed(format!("The step {} panicked; that is a bug.", step.name)).into()))
+    catch_unwind(AssertUnwindSafe(|| perform(step, kept, setting))).unwrap_or_else(|_| {
+        Err(Problem::failed(Code::Unexpected, format!("The step {} panicked; that is a bug.", step.name)).into())
+    })
 }
 
 /// Does the work of a step, and keeps the results of the pieces that passed.

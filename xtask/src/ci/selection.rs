@@ -2,7 +2,7 @@
 
 use super::packages::Packages;
 use super::steps::{NAMES, test_of};
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 
 /// The steps that the user selected.
 pub(crate) struct Selection {
@@ -29,7 +29,7 @@ impl Selection {
             .iter()
             .chain(skip)
             .filter(|name| !is_known(name))
-            .map(|name| Problem::usage(format!("There is no step \"{name}\".")))
+            .map(|name| Problem::usage(Code::Usage, format!("There is no step \"{name}\".")))
             .collect();
         if let Some(last) = problems.last_mut() {
             last.remedies.push(format!("The steps: {}", NAMES.join(", ")));
@@ -38,7 +38,7 @@ impl Selection {
             }
             last.remedies.push("What each proves: cargo xtask ci --list".to_owned());
         } else if !NAMES.iter().map(|name| (*name).to_owned()).chain(only.to_vec()).any(|name| selection.has(&name)) {
-            problems.push(Problem::usage("No step is left to run.").detail(format!(
+            problems.push(Problem::usage(Code::Usage, "No step is left to run.").detail(format!(
                 "--only {} without --skip {}.",
                 only.join(","),
                 skip.join(",")

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The line that ends the reading. No name of a test has this character.
 const END: &str = "\0";
@@ -44,10 +44,10 @@ impl TestLog {
             Ok((pipe.try_clone()?, pipe))
         };
         let (pipe, reading) = make().map_err(|error: std::io::Error| {
-            Problem::failed(format!(
-                "The pipe for the results of the tests can't be made: {}: {error}.",
-                path.display()
-            ))
+            Problem::failed(
+                Code::FileUnwritable,
+                format!("The pipe for the results of the tests can't be made: {}: {error}.", path.display()),
+            )
         })?;
         let reader = std::thread::spawn(move || read(reading));
         Ok(Self { path, pipe, reader: Some(reader) })

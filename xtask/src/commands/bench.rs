@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use super::Ending;
 use crate::cli::{Bench, Cli};
 use crate::context::Context;
-use crate::problem::{Exit, Problem};
+use crate::problem::{Code, Exit, Problem};
 use crate::process;
 use crate::tool::{self, BENCH};
 use crate::workspace::{Database, Workspace};
@@ -53,7 +53,12 @@ pub(crate) fn run(options: &Bench, cli: &Cli, context: Context<'_>) -> Result<En
     let status = tool::pass_on(&mut command, GRACE, context.interrupt)?;
     match status.code().and_then(|code| u8::try_from(code).ok()) {
         Some(code) => Ok(Ending::PassedOn(code)),
-        None => Err(Problem::new(Exit::Failed, format!("The benchmarks did not run to their end ({status}).")).into()),
+        None => Err(Problem::new(
+            Code::ProgramFailed,
+            Exit::Failed,
+            format!("The benchmarks did not run to their end ({status})."),
+        )
+        .into()),
     }
 }
 
@@ -72,8 +77,9 @@ fn description(workspace: &Workspace) -> Result<String> {
             })
         })
         .collect();
-    let xtask = std::env::current_exe()
-        .map_err(|error| Problem::failed(format!("The path of this program can't be read: {error}.")))?;
+    let xtask = std::env::current_exe().map_err(|error| {
+        Problem::failed(Code::FileUnreadable, format!("The path of this program can't be read: {error}."))
+    })?;
     Ok(serde_json::json!({ "root": workspace.root, "xtask": xtask, "databases": databases }).to_string())
 }
 

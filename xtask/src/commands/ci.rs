@@ -13,7 +13,7 @@ use crate::ci::selection::Selection;
 use crate::ci::steps::Pipeline;
 use crate::cli::{Ci, Cli, Command};
 use crate::context::Context;
-use crate::problem::{Exit, Problem, Problems};
+use crate::problem::{Code, Exit, Problem, Problems};
 #[cfg(unix)]
 use crate::process::keeper::Keeper;
 
@@ -73,7 +73,7 @@ fn refusal(error: &clap::Error) -> Refusal {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let details = lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
-    let problem = Problem::failed(format!("`cargo xtask` doesn't take this: {what}."));
+    let problem = Problem::failed(Code::Usage, format!("`cargo xtask` doesn't take this: {what}."));
     let problem = problem.details(details.map(str::to_owned)).remedy("What there is: cargo xtask --help");
     Refusal { part: part.unwrap_or_default(), problem }
 }

@@ -13,7 +13,7 @@ use crate::database::history::{self, History};
 use crate::database::{deep, privileges, proof};
 use crate::env_file::Settings;
 use crate::interrupt;
-use crate::problem::{Exit, Problem, Problems};
+use crate::problem::{Code, Exit, Problem, Problems};
 use crate::report::{Outcome, count};
 use crate::server::Record;
 use crate::target::Target;
@@ -69,6 +69,7 @@ impl One<'_> {
             let pending_count = count(history.pending.len(), "migration");
             let pending = history.pending.iter().map(|file| file.file.display().to_string());
             return Err(Problem::new(
+                Code::MigrationsPending,
                 Exit::Pending,
                 format!("{}: {pending_count} pending in {}.", database.name, url.database),
             )
@@ -101,9 +102,7 @@ impl One<'_> {
         session::close(connection).await;
         if !self.may_write() {
             let host = &url.address.host;
-            let what = format!("{}: {name} differs from {file}.", database.name);
-            return Err(Problem::new(Exit::SchemaDiffers, what)
-                .details(differences.iter().map(ToString::to_string))
+            return Err(proof::unexplained(self.target, &differences)
                 .detail(format!(
                     "A scratch database would show which of the two is wrong. None was made, because {host} isn't this \
                      machine."
@@ -124,8 +123,10 @@ impl One<'_> {
         let (file, text) = (root.join(&database.schema_file), fresh.catalog.to_sql());
         let shown = database.schema_file.display();
         if fresh.lacks_privileges() {
-            let problem =
-                Problem::failed(format!("{shown} can't be written: a role that the migrations grant to is missing."));
+            let problem = Problem::failed(
+                Code::RoleMissing,
+                format!("{shown} can't be written: a role that the migrations grant to is missing."),
+            );
             return Err(problem.remedy("Let db-setup make it, or say how it is made: cargo xtask db-setup").into());
         }
         if std::fs::read_to_string(&file).is_ok_and(|old| old == text) {
@@ -133,7 +134,8 @@ impl One<'_> {
             return Ok(());
         }
         let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&file, text));
-        written.map_err(|error| Problem::failed(format!("{shown} can't be written: {error}.")))?;
+        written
+            .map_err(|error| Problem::failed(Code::FileUnwritable, format!("{shown} can't be written: {error}.")))?;
         step.end(Outcome::Done, &format!("{shown} written; look at the change and commit it"));
         Ok(())
     }
@@ -144,8 +146,11 @@ impl One<'_> {
             return Ok(());
         }
         let host = &self.target.url.address.host;
-        Err(Problem::unavailable(format!("{host} isn't this machine, so no scratch database is made there."))
-            .remedy(format!("To make one there anyway: cargo xtask db-verify {option} --allow-remote")))
+        Err(Problem::unavailable(
+            Code::RemoteHost,
+            format!("{host} isn't this machine, so no scratch database is made there."),
+        )
+        .remedy(format!("To make one there anyway: cargo xtask db-verify {option} --allow-remote")))
     }
 
     /// Returns whether scratch databases may be made: always on this machine, elsewhere only with `--allow-remote`.

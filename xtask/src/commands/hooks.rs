@@ -12,7 +12,7 @@ use anyhow::Result;
 
 use crate::cli::{Hook, HooksInstall};
 use crate::context::Context;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::process::{Child, quoted};
 use crate::report::Outcome;
 
@@ -35,12 +35,16 @@ pub(crate) fn install(options: &HooksInstall, context: Context<'_>) -> Result<Ve
                 step.end(Outcome::Unchanged, &format!("{} is there", file.display()));
             } else {
                 let what = format!("{} exists already, and wasn't changed.", file.display());
-                let problem =
-                    Problem::failed(what).remedy(format!("Add these lines to it:\n{}", body(hook, &git.workspace()?)));
+                let problem = Problem::failed(Code::HookExists, what)
+                    .remedy(format!("Add these lines to it:\n{}", body(hook, &git.workspace()?)));
                 return Err(problem.into());
             }
         }
-        Err(error) => return Err(Problem::failed(format!("{} can't be made: {error}.", file.display())).into()),
+        Err(error) => {
+            return Err(
+                Problem::failed(Code::FileUnwritable, format!("{} can't be made: {error}.", file.display())).into()
+            );
+        }
     }
     Ok(vec![hook.says().to_owned(), format!("To remove it: rm {}", quoted(&file.display().to_string()))])
 }
@@ -135,7 +139,7 @@ impl<'a> Repository<'a> {
             return Ok(folder);
         }
         let what = format!("Git takes its hooks from {}, which isn't in this repository.", folder.display());
-        Err(Problem::failed(what)
+        Err(Problem::failed(Code::HookExists, what)
             .detail(
                 "The setting core.hooksPath says so. Other repositories may use that folder, so nothing was put there.",
             )
@@ -157,7 +161,7 @@ fn ask(context: Context<'_>, question: &[&str]) -> Result<PathBuf> {
     let ended = Child::new("git", GIT).dir(root).args(arguments).run(context.interrupt)?;
     if !ended.status.success() {
         let what = format!("{} isn't a git checkout that this user can use.", root.display());
-        return Err(Problem::failed(what).details(ended.stderr.lines().map(str::to_owned)).into());
+        return Err(Problem::failed(Code::NoGit, what).details(ended.stderr.lines().map(str::to_owned)).into());
     }
     let path = PathBuf::from(ended.stdout.trim_end_matches(['\n', '\r']));
     // The folder of the hooks may not exist yet.

@@ -12,7 +12,7 @@ use sqlx::config::migrate::{DefaultMigrationType, DefaultVersioning};
 use crate::checkout;
 use crate::cli::MigrateAdd;
 use crate::context::Context;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 use crate::report::Outcome;
 use crate::workspace::Database;
 
@@ -71,7 +71,7 @@ fn plain_name(given: &str) -> Result<String, Problem> {
     } else {
         return Ok(name);
     };
-    Err(Problem::usage(problem)
+    Err(Problem::usage(Code::Usage, problem)
         .detail("A migration's name has letters from a to z, digits and _. Spaces and hyphens become _.")
         .remedy("For example: add_users_email"))
 }
@@ -103,7 +103,8 @@ impl Folder<'_> {
     /// Makes the files of the next migration. Returns their paths, relative to the root.
     fn add(&self, name: &str) -> Result<Vec<PathBuf>> {
         let dir = self.database.migrations_dir.display();
-        let failed = |error| Problem::failed(format!("No migration can be made in {dir}: {error}."));
+        let failed =
+            |error| Problem::failed(Code::FileUnwritable, format!("No migration can be made in {dir}: {error}."));
         std::fs::create_dir_all(self.root.join(&self.database.migrations_dir)).map_err(failed)?;
         // Two runs at the same time would give one number to two names. The system releases the lock when this run
         // ends.
@@ -118,7 +119,7 @@ impl Folder<'_> {
                 Err(error) => return Err(failed(error).into()),
             }
         }
-        Err(Problem::failed(format!("Another program makes migrations in {dir} at the same time."))
+        Err(Problem::failed(Code::CheckoutBusy, format!("Another program makes migrations in {dir} at the same time."))
             .remedy("Run it again when that program has ended.")
             .into())
     }
@@ -146,13 +147,16 @@ impl Folder<'_> {
             DefaultVersioning::Inferred => newest.number >= FIRST_DAY,
         };
         if times {
-            return Err(Problem::failed(format!("The migrations in {} have times as numbers.", dir.display()))
-                .remedy(format!("Make the files with sqlx-cli: cargo xtask sqlx {database} migrate add {name}"))
-                .into());
+            return Err(Problem::failed(
+                Code::MigrationNumbers,
+                format!("The migrations in {} have times as numbers.", dir.display()),
+            )
+            .remedy(format!("Make the files with sqlx-cli: cargo xtask sqlx {database} migrate add {name}"))
+            .into());
         }
         let Some(number) = newest.number.checked_add(1) else {
             let what = format!("{} has the highest possible number, so no number comes after it.", dir.display());
-            return Err(Problem::failed(what).into());
+            return Err(Problem::failed(Code::MigrationNumbers, what).into());
         };
         let stem = format!("{number:0width$}_{name}", width = newest.width);
         let reversible = match defaults.migration_type {

@@ -2,10 +2,13 @@
 
 mod bench;
 mod ci;
+mod completions;
+mod db_diagram;
 mod db_prepare;
 mod db_setup;
 mod db_stop;
 mod db_verify;
+mod doctor;
 mod hooks;
 mod migrate;
 mod sqlx;
@@ -26,12 +29,16 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
         Command::DbSetup(_) => "db-setup",
         Command::DbStop => "db-stop",
         Command::DbVerify(_) => "db-verify",
+        Command::DbDiagram(_) => "db-diagram",
         Command::DbPrepare(_) => "db-prepare",
+        Command::Doctor(_) => "doctor",
         Command::Bench(_) => "bench",
         Command::Ci(_) => "ci",
         Command::Sqlx(_) => "sqlx",
         Command::Migrate(Migrate::Add(_)) => "migrate add",
         Command::Hooks(Hooks::Install(_)) => "hooks install",
+        Command::Completions(_) => "completions",
+        Command::Complete(_) => "complete",
     };
     let (code, next) = match dispatch(cli, reporter) {
         Ok(Ending::Done(next)) => (Exit::Done as u8, next),
@@ -40,11 +47,20 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
         Err(error) => {
             let problems = Problems::of(error);
             reporter.problems(&problems);
-            (problems.exit() as u8, Vec::new())
+            (problems.exit() as u8, see_doctor(&problems))
         }
     };
     reporter.finished(name, code, &next);
     code
+}
+
+/// Names the checks of doctor that look more closely at these problems.
+fn see_doctor(problems: &Problems) -> Vec<String> {
+    let checks = problems.checks();
+    if checks.is_empty() {
+        return Vec::new();
+    }
+    vec![format!("To see this machine as a whole: cargo xtask doctor (look at {})", checks.join(" and "))]
 }
 
 /// The end of a command that has reported its problems itself.
@@ -63,11 +79,15 @@ fn dispatch(cli: &Cli, reporter: &Reporter) -> Result<Ending> {
         Command::DbSetup(options) => wait_for(db_setup::run(options, context)).map(Ending::Done),
         Command::DbStop => wait_for(db_stop::run(context)).map(Ending::Done),
         Command::DbVerify(options) => wait_for(db_verify::run(options, context)).map(Ending::Done),
+        Command::DbDiagram(options) => wait_for(db_diagram::run(options, context)).map(Ending::Done),
         Command::DbPrepare(options) => db_prepare::run(options, context).map(Ending::Done),
+        Command::Doctor(options) => doctor::run(options, context),
         Command::Bench(options) => bench::run(options, cli, context),
         Command::Ci(options) => ci::run(options, context),
         Command::Sqlx(options) => wait_for(sqlx::run(options, context)),
         Command::Migrate(Migrate::Add(options)) => migrate::add(options, context).map(Ending::Done),
         Command::Hooks(Hooks::Install(options)) => hooks::install(options, context).map(Ending::Done),
+        Command::Completions(options) => completions::script(options),
+        Command::Complete(options) => completions::complete(options, context),
     }
 }

@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::database::cancel::cancel;
 use crate::database_url::DatabaseUrl;
 use crate::env_file::{FILE, Settings};
-use crate::problem::{Exit, Problem, Problems};
+use crate::problem::{Code, Exit, Problem, Problems};
 use crate::process;
 use crate::target::Target;
 use crate::tool::{self, SQLX};
@@ -31,7 +31,7 @@ pub(crate) async fn run(options: &Sqlx, context: Context<'_>) -> Result<Ending> 
     // sqlx-cli itself reports problems with migration files, where they matter.
     let workspace = context.workspace;
     let Some((name, args)) = options.words.split_first() else {
-        return Err(Problem::usage("No database is named.").into());
+        return Err(Problem::usage(Code::Usage, "No database is named.").into());
     };
     let database = workspace.database(&name.to_string_lossy())?;
     let target = if asks_database(args) { Some(usable(workspace, database, options)?) } else { None };
@@ -48,7 +48,7 @@ pub(crate) async fn run(options: &Sqlx, context: Context<'_>) -> Result<Ending> 
         Some(code) if !interrupted && code != Exit::Interrupted as u8 => Ok(Ending::PassedOn(code)),
         _ => Err(match target {
             Some(target) => cancel(&[target], &session).await,
-            None => Problem::new(Exit::Interrupted, "Interrupted."),
+            None => Problem::new(Code::Interrupted, Exit::Interrupted, "Interrupted."),
         }
         .into()),
     }
@@ -78,7 +78,7 @@ fn usable<'w>(workspace: &'w Workspace, database: &Database, options: &Sqlx) -> 
     let settings = Settings::load(workspace, &mut problems);
     let (name, variable) = (&database.name, &database.url_variable);
     if settings.new_file.is_some() && std::env::var_os(variable).is_none() {
-        return Err(Problem::unavailable(format!("There is no {FILE} yet, so {name} has no URL."))
+        return Err(Problem::unavailable(Code::NoEnv, format!("There is no {FILE} yet, so {name} has no URL."))
             .remedy("cargo xtask db-setup")
             .into());
     }
@@ -87,10 +87,10 @@ fn usable<'w>(workspace: &'w Workspace, database: &Database, options: &Sqlx) -> 
     let target = target.with_context(|| format!("{variable} isn't set"))?;
     let url = &target.url;
     if !url.address.is_loopback() && !options.allow_remote {
-        return Err(Problem::unavailable(format!(
-            "{} ({}) isn't on this machine; sqlx-cli wasn't run.",
-            url.database, url.address
-        ))
+        return Err(Problem::unavailable(
+            Code::RemoteHost,
+            format!("{} ({}) isn't on this machine; sqlx-cli wasn't run.", url.database, url.address),
+        )
         .detail(format!("The host is named by {variable}. Nothing was asked or changed there."))
         .remedy(format!("If you mean that server: cargo xtask sqlx --allow-remote {name} …"))
         .into());

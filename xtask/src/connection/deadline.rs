@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::database_url::Address;
-use crate::problem::{Exit, Problem};
+use crate::problem::{Code, Exit, Problem};
 use crate::target::{LONGEST_ANSWER, Target};
 
 /// The shortest deadline, whatever the user's patience is. A busy server may need a few seconds.
@@ -85,8 +85,11 @@ pub(crate) fn is_unavailable(error: &anyhow::Error) -> bool {
 pub(crate) fn silent(address: &Address, limit: Duration, run: Run) -> Problem {
     let seconds = limit.as_secs();
     run.describe(
-        Problem::unavailable(format!("The server at {address} stopped answering: it sent nothing for {seconds} s."))
-            .remedy("See whether the server is paused or overloaded, and whether the network reaches it."),
+        Problem::unavailable(
+            Code::ServerSilent,
+            format!("The server at {address} stopped answering: it sent nothing for {seconds} s."),
+        )
+        .remedy("See whether the server is paused or overloaded, and whether the network reaches it."),
     )
 }
 
@@ -103,8 +106,11 @@ pub(crate) fn if_lost(address: &Address, error: anyhow::Error, run: Run) -> anyh
     }
     let cause = error.root_cause();
     run.describe(
-        Problem::unavailable(format!("The connection to the server at {address} was lost: {cause}."))
-            .remedy("See whether the server runs, and whether the network reaches it."),
+        Problem::unavailable(
+            Code::ConnectionLost,
+            format!("The connection to the server at {address} was lost: {cause}."),
+        )
+        .remedy("See whether the server runs, and whether the network reaches it."),
     )
     .into()
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::database_url::Address;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// How long one attempt may take at most. A listener that accepts and stays silent is not PostgreSQL.
 const ATTEMPT: Duration = Duration::from_secs(4);
@@ -205,9 +205,10 @@ pub(crate) async fn wait(
         };
         alive().await?;
         if Instant::now() >= deadline {
-            return Err(Problem::unavailable(format!(
-                "PostgreSQL wasn't ready in time. The last attempt ended with: {last}."
-            ))
+            return Err(Problem::unavailable(
+                Code::ServerNotReady,
+                format!("PostgreSQL wasn't ready in time. The last attempt ended with: {last}."),
+            )
             .into());
         }
         tokio::time::sleep(pause).await;

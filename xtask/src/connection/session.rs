@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 use super::readiness::{self, Answer};
 use super::sql::{identifier, literal};
 use crate::database_url::DatabaseUrl;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The name of sessions that only read.
 pub(crate) const READER: &str = "xtask";
@@ -95,7 +95,8 @@ pub(crate) fn unavailable(url: &DatabaseUrl, answer: &Answer) -> Problem {
             identifier(database),
         ),
     };
-    Problem::unavailable(format!("{database} ({address}) can't be reached: {answer}.")).remedy(remedy)
+    Problem::unavailable(Code::DatabaseUnreachable, format!("{database} ({address}) can't be reached: {answer}."))
+        .remedy(remedy)
 }
 
 /// Ends the sessions that earlier runs left behind in the database of `connection`. Their open transactions are rolled

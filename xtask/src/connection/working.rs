@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 use super::session;
 use super::sql::identifier;
 use crate::database_url::DatabaseUrl;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Opens a session in the server's maintenance database, as the URL's role, for work that needs a session of its own.
 ///
@@ -31,10 +31,13 @@ async fn refuse_pooler(connection: &mut PgConnection, url: &DatabaseUrl, name: &
     if !is_shared {
         return Ok(());
     }
-    Err(Problem::unavailable(format!(
-        "A connection pooler answers at {}. It gives each transaction another session of the server.",
-        url.address
-    ))
+    Err(Problem::unavailable(
+        Code::Pooler,
+        format!(
+            "A connection pooler answers at {}. It gives each transaction another session of the server.",
+            url.address
+        ),
+    )
     .detail("A lock belongs to a session, so two runs could migrate at the same time. Nothing was changed.")
     .remedy(format!("Write the address of the server itself into {}, in place of the pooler's.", url.variable))
     .remedy("or let the pooler keep one session for each client. In PgBouncer's settings: pool_mode = session")
@@ -73,10 +76,10 @@ pub(crate) async fn refuse_read_only(connection: &mut PgConnection, url: &Databa
     .await?;
     let (is_standby, is_read_only): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
     if is_standby {
-        return Err(Problem::unavailable(format!(
-            "The server at {} is a standby: it only repeats what its primary does.",
-            url.address
-        ))
+        return Err(Problem::unavailable(
+            Code::Standby,
+            format!("The server at {} is a standby: it only repeats what its primary does.", url.address),
+        )
         .detail("Nothing can be made or migrated there.")
         .remedy(format!("Write the address of its primary into {}.", url.variable))
         .into());
@@ -96,10 +99,10 @@ pub(crate) async fn refuse_read_only(connection: &mut PgConnection, url: &Databa
             "As a superuser: ALTER SYSTEM SET default_transaction_read_only = off; SELECT pg_reload_conf();".to_owned()
         }
     };
-    Err(Problem::unavailable(format!(
-        "{} may only read in {database} at {}: default_transaction_read_only is on.",
-        url.user, url.address
-    ))
+    Err(Problem::unavailable(
+        Code::ReadOnly,
+        format!("{} may only read in {database} at {}: default_transaction_read_only is on.", url.user, url.address),
+    )
     .detail("Nothing can be made or migrated there.")
     .remedy(remedy)
     .into())

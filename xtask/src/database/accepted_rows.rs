@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::rows::{Change, Loss};
 use crate::migrations::ACCEPTED;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 
 /// The accepted changes.
 #[derive(Default)]
@@ -55,7 +55,7 @@ impl AcceptedRows {
         let document: Document = toml::from_str(&text).map_err(|error| {
             let line = line_of(error.span().unwrap_or_default().start);
             Problems(vec![
-                Problem::failed(format!("{ACCEPTED} can't be read: {}.", error.message().trim()))
+                Problem::failed(Code::FileUnreadable, format!("{ACCEPTED} can't be read: {}.", error.message().trim()))
                     .at(ACCEPTED, line, None),
             ])
         })?;
@@ -70,7 +70,10 @@ impl AcceptedRows {
             };
             let mut lacks = |is_missing: bool, what: &str| {
                 if is_missing {
-                    problems.0.push(Problem::failed(format!("The entry lacks {what}.")).at(ACCEPTED, line, None));
+                    problems.0.push(
+                        Problem::failed(Code::AcceptedRows, format!("The entry lacks {what}."))
+                            .at(ACCEPTED, line, None),
+                    );
                 }
             };
             lacks(file.is_none(), "the migration: file = \"migrations/…\"");
@@ -103,9 +106,12 @@ impl AcceptedRows {
             migrations.contains(&entry.file.as_path()) && !losses.iter().any(|loss| matches(entry, loss))
         };
         problems.extend(self.entries.iter().filter(is_stale).map(|Entry { line, file, table, .. }| {
-            Problem::failed(format!("{} does nothing of this kind to the sample rows of {table}.", file.display()))
-                .at(ACCEPTED, *line, None)
-                .remedy("Delete the entry.")
+            Problem::failed(
+                Code::AcceptedRows,
+                format!("{} does nothing of this kind to the sample rows of {table}.", file.display()),
+            )
+            .at(ACCEPTED, *line, None)
+            .remedy("Delete the entry.")
         }));
         problems
     }
@@ -125,7 +131,7 @@ fn problem(file: &Path, loss: &Loss) -> Problem {
             format!("change = \"changed\"\ncolumns = [{}]", quoted.join(", ")),
         ),
     };
-    Problem::failed(what)
+    Problem::failed(Code::RowsLost, what)
         .at(file, 1, None)
         .details(examples.iter().cloned())
         .remedy(format!("If that is meant, accept it in {ACCEPTED}, with the reason:"))

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::scratch;
 use crate::connection::session;
-use crate::problem::{Exit, Problem};
+use crate::problem::{Code, Exit, Problem};
 use crate::target::Target;
 
 /// How long the whole cancellation may take.
@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Ends the sessions of a run and waits until they are gone. Returns the problem that the command ends with.
 pub(crate) async fn cancel(targets: &[Target<'_>], run: &str) -> Problem {
-    let interrupted = Problem::new(Exit::Interrupted, "Interrupted.");
+    let interrupted = Problem::new(Code::Interrupted, Exit::Interrupted, "Interrupted.");
     let cancelled = tokio::time::timeout(DEADLINE, async {
         for target in targets {
             on_server_of(target, targets, run).await?;

@@ -11,11 +11,11 @@ use futures_util::future::{Either, join_all, select, select_all};
 use sqlx::postgres::PgConnection;
 
 use super::history::{self, History};
-use super::lock::{Holder, SetupLock};
+use super::lock::{self, Holder, SetupLock};
 use super::proof::{self, Measured};
 use super::ready::{Proven, Ready};
 use super::watch::{UnderWay, Watch};
-use super::{apply, create, privileges, room, scratch, statements};
+use super::{apply, create, privileges, room, scratch};
 use crate::connection::deadline::{self, Run};
 use crate::connection::session::{self, Opened};
 use crate::connection::sql::identifier;
@@ -23,7 +23,7 @@ use crate::connection::{declared, working};
 use crate::context::Context;
 use crate::database_url::DatabaseUrl;
 use crate::migrations::MigrationFile;
-use crate::problem::{Exit, Problem, Problems};
+use crate::problem::{Code, Exit, Problem, Problems};
 use crate::report::{Outcome, Step, count, human};
 use crate::stamp::{self, Claim, Found, Whose};
 use crate::target::Target;
@@ -118,24 +118,14 @@ impl<'a> Goal<'a> {
         }
     }
 
-    /// Takes one lock for each server, always in the same order, so that two runs can't wait for each other.
+    /// Takes one lock for each server.
     async fn lock_servers(&self) -> Result<Vec<SetupLock>> {
-        let mut servers: Vec<&DatabaseUrl> = Vec::new();
-        for Target { url, .. } in self.targets {
-            if !servers.iter().any(|other| other.address.same_server(&url.address)) {
-                servers.push(url);
-            }
-        }
-        servers.sort_by_key(|url| url.address.to_string());
         let folder =
             self.context.workspace.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name: String = format!("xtask db-setup {} in {folder}", std::process::id()).chars().take(60).collect();
         let mut locks = Vec::new();
-        for url in servers {
+        for (url, databases) in lock::servers(self.targets) {
             let mut lock = SetupLock::take(url, &name, self.patience, self.context.reporter).await?;
-            let of_role =
-                |target: &&Target<'_>| target.url.user == url.user && target.url.address.same_server(&url.address);
-            let databases = self.targets.iter().filter(of_role).count();
             let checked = room::check(lock.connection(), url, databases);
             deadline::within(deadline::for_an_answer(self.patience), &url.address, checked).await?;
             locks.push(lock);
@@ -156,8 +146,7 @@ impl<'a> Goal<'a> {
         for Open { target, rows, .. } in &opened {
             let history = History::compare(target.database, rows);
             problems.0.extend(history.problem(target, self.context.interrupt));
-            let has_none = |file: &&&MigrationFile| statements::starts(file.migration.sql.as_str()).is_empty();
-            problems.0.extend(history.pending.iter().filter(has_none).map(|file| empty(file)));
+            problems.0.extend(history.empty());
         }
         problems.into_result()?;
         join_all(opened.iter_mut().map(|open| self.stamp(open))).await;
@@ -201,7 +190,9 @@ impl<'a> Goal<'a> {
                     Opened::Session(connection) => connection,
                     Opened::Missing => {
                         let what = format!("{} was dropped as soon as it was made.", url.database);
-                        return Err(Problem::unavailable(what).remedy("Run it again: cargo xtask db-setup").into());
+                        return Err(Problem::unavailable(Code::DatabaseVanished, what)
+                            .remedy("Run it again: cargo xtask db-setup")
+                            .into());
                     }
                     Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
                 }
@@ -337,14 +328,6 @@ async fn apply_pending(
         return (Vec::new(), Ok(()));
     }
     apply::pending(connection, database, pending, holder, progress).await
-}
-
-/// The problem of a migration without a statement. If it was applied, nothing could be written into it later, because
-/// its checksum would differ.
-fn empty(file: &MigrationFile) -> Problem {
-    Problem::failed(format!("{} has no statement yet, so nothing was applied.", file.stem()))
-        .at(&file.file, 1, None)
-        .remedy("Write the migration or delete it, then run: cargo xtask db-setup")
 }
 
 fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {

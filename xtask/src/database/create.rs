@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::connection::sql::identifier;
 use crate::connection::{session, working};
 use crate::database_url::DatabaseUrl;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Makes the URL's database. Returns whether it was made here. It is no error if another run makes it at the same time.
 ///
@@ -24,24 +24,39 @@ pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
         Err(error) => match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
             // The database exists by now. The second code is the error of two CREATE DATABASE at the same time.
             Some("42P04" | "23505") => Ok(false),
-            Some("42501") => Err(Problem::failed(format!(
-                "{} doesn't exist, and the role {} of {} may not make databases at {}.",
-                url.database, url.user, url.variable, url.address
-            ))
-            .remedy(format!(
-                "As a superuser of that server: CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8';",
-                identifier(&url.database),
-                identifier(&url.user)
-            ))
-            .remedy(format!("or: ALTER ROLE {} CREATEDB; (scratch databases need it as well)", identifier(&url.user)))
-            .into()),
-            _ => Err(Problem::failed(format!(
-                "The database {} can't be made at {}: {error}.",
-                url.database, url.address
-            ))
+            Some("42501") => Err(may_not_make(url).into()),
+            _ => Err(Problem::failed(
+                Code::DatabaseNotMade,
+                format!("The database {} can't be made at {}: {error}.", url.database, url.address),
+            )
             .into()),
         },
     }
+}
+
+/// Checks that the role of a session may make the URL's database.
+///
+/// # Errors
+/// It may not, or the query fails.
+pub(super) async fn check_may_make(connection: &mut PgConnection, url: &DatabaseUrl) -> Result<()> {
+    let question = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user";
+    let may: bool = sqlx::raw_sql(question).fetch_one(connection).await?.try_get(0)?;
+    if may { Ok(()) } else { Err(may_not_make(url).into()) }
+}
+
+fn may_not_make(url: &DatabaseUrl) -> Problem {
+    let (database, role) = (identifier(&url.database), identifier(&url.user));
+    Problem::failed(
+        Code::MayNotMake,
+        format!(
+            "{} doesn't exist, and the role {} of {} may not make databases at {}.",
+            url.database, url.user, url.variable, url.address
+        ),
+    )
+    .remedy(format!(
+        "As a superuser of that server: CREATE DATABASE {database} OWNER {role} TEMPLATE template0 ENCODING 'UTF8';"
+    ))
+    .remedy(format!("or: ALTER ROLE {role} CREATEDB; (scratch databases need it as well)"))
 }
 
 /// Makes a database from template0, so that it has nothing that a user added to template1. `options` are further options
@@ -87,20 +102,23 @@ pub(crate) async fn check(connection: &mut PgConnection, url: &DatabaseUrl) -> R
     let (encoding, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
     let (may_create, is_owner): (bool, bool) = (row.try_get(2)?, row.try_get(3)?);
     if encoding != "UTF8" {
-        return Err(Problem::failed(format!("{} has the encoding {encoding}, but it has to be UTF8.", url.database))
-            .detail("The encoding of a database can't be changed. Nothing was done to the database.")
-            .remedy(format!(
-                "ALTER DATABASE {0} RENAME TO {1}; then run cargo xtask db-setup, which makes a new {0}.",
-                identifier(&url.database),
-                identifier(&format!("{}_old", url.database))
-            ))
-            .into());
+        return Err(Problem::failed(
+            Code::Encoding,
+            format!("{} has the encoding {encoding}, but it has to be UTF8.", url.database),
+        )
+        .detail("The encoding of a database can't be changed. Nothing was done to the database.")
+        .remedy(format!(
+            "ALTER DATABASE {0} RENAME TO {1}; then run cargo xtask db-setup, which makes a new {0}.",
+            identifier(&url.database),
+            identifier(&format!("{}_old", url.database))
+        ))
+        .into());
     }
     if !is_owner && !may_create {
-        return Err(Problem::failed(format!(
-            "{} belongs to {owner}, and {} may not make anything in it.",
-            url.database, url.user
-        ))
+        return Err(Problem::failed(
+            Code::MayNotWrite,
+            format!("{} belongs to {owner}, and {} may not make anything in it.", url.database, url.user),
+        )
         .remedy(format!(
             "As {owner} or a superuser: ALTER DATABASE {} OWNER TO {};",
             identifier(&url.database),

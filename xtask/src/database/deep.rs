@@ -9,7 +9,7 @@ use super::proof;
 use crate::connection::deadline;
 use crate::connection::readiness::Answer;
 use crate::connection::session::{self, Opened};
-use crate::problem::{Exit, Problem};
+use crate::problem::{Code, Exit, Problem};
 use crate::target::Target;
 
 /// The number of differences that are listed. One extra table makes dozens.
@@ -64,7 +64,8 @@ async fn compare(target: &Target<'_>, fresh: Deep, live: Deep) -> Result<DeepCom
         database.schema_file.display()
     );
     let more = differences.len().saturating_sub(LISTED);
-    let mut problem = Problem::new(Exit::SchemaDiffers, what).details(differences.into_iter().take(LISTED));
+    let mut problem =
+        Problem::new(Code::SchemaDiffers, Exit::SchemaDiffers, what).details(differences.into_iter().take(LISTED));
     if more > 0 {
         problem = problem.detail(format!("{more} more rows differ."));
     }

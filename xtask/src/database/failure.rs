@@ -9,7 +9,7 @@ use super::statements;
 use super::transaction::Left;
 use crate::connection::deadline;
 use crate::migrations;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::workspace::HistoryTable;
 
 /// Where a migration failed.
@@ -46,7 +46,7 @@ impl Failed<'_> {
                 if self.left == Left::Unknown =>
             {
                 let what = format!("{stem} was cut off, because the session was lost: {}.", message(error));
-                let problem = Problem::unavailable(what);
+                let problem = Problem::unavailable(Code::ConnectionLost, what);
                 if self.is_on_scratch {
                     return deadline::Run::Reading.describe(problem);
                 }
@@ -55,11 +55,14 @@ impl Failed<'_> {
             Failure::InFile { statements_done, error } => self.in_file(*statements_done, error),
             Failure::InOwn { what, error } => {
                 let what = format!("{stem} failed, because {what}: {}.", message(error));
-                self.state(with_details(Problem::failed(what), error).detail(format!("The migration is {file}.")))
+                self.state(
+                    with_details(Problem::failed(Code::MigrationFailed, what), error)
+                        .detail(format!("The migration is {file}.")),
+                )
             }
             Failure::AtCommit(error) => {
                 let what = format!("{stem} failed when its transaction was committed: {}.", message(error));
-                let problem = with_details(Problem::failed(what), error).detail(format!(
+                let problem = with_details(Problem::failed(Code::MigrationFailed, what), error).detail(format!(
                     "All statements of {file} succeeded. The server checks what is deferred at the commit."
                 ));
                 self.state(problem)
@@ -70,7 +73,8 @@ impl Failed<'_> {
                     "{stem} was stopped, because the server ended the session that holds the setup lock. Another run \
                      may be at work by now."
                 );
-                let problem = Problem::unavailable(what).remedy("Run it again: cargo xtask db-setup");
+                let problem =
+                    Problem::unavailable(Code::ConnectionLost, what).remedy("Run it again: cargo xtask db-setup");
                 self.state(problem.remedy("If it happens again, the server's log says why it ends sessions."))
             }
         }
@@ -89,7 +93,7 @@ impl Failed<'_> {
         let number = line.to_string();
         let mark = format!("{} | {}^", " ".repeat(number.len()), " ".repeat(column.saturating_sub(1)));
         let what = format!("{} failed: {}.", migrations::stem(self.file), message(error));
-        let problem = Problem::failed(what).at(self.file, line, Some(column));
+        let problem = Problem::failed(Code::MigrationFailed, what).at(self.file, line, Some(column));
         self.state(with_details(problem.detail(format!("{number} | {text}")).detail(mark), error))
     }
 

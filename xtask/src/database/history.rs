@@ -8,9 +8,10 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
 use self::differences::{Difference, Later};
+use super::statements;
 use crate::interrupt::Interrupt;
 use crate::migrations::MigrationFile;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::stamp::{COMMENT, Found};
 use crate::target::Target;
 use crate::workspace::{Database, HistoryTable};
@@ -53,9 +54,12 @@ pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) ->
             Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "3F000")) => break,
             Err(error @ sqlx::Error::Io(_)) => return Err(error.into()),
             Err(error) => {
-                return Err(Problem::failed(format!("The history table {} can't be read: {error}.", table.name))
-                    .detail("It has to be the table that sqlx makes: version, description, success, checksum, …")
-                    .into());
+                return Err(Problem::failed(
+                    Code::HistoryUnreadable,
+                    format!("The history table {} can't be read: {error}.", table.name),
+                )
+                .detail("It has to be the table that sqlx makes: version, description, success, checksum, …")
+                .into());
             }
         }
     }
@@ -108,6 +112,20 @@ impl<'a> History<'a> {
     /// Whether the history differs from the files, other than by pending migrations.
     pub(crate) fn differs(&self) -> bool {
         !self.differences.is_empty()
+    }
+
+    /// The problems of pending migrations without a statement. If one was applied, nothing could be written into it later,
+    /// because its checksum would differ.
+    pub(super) fn empty(&self) -> impl Iterator<Item = Problem> {
+        let has_none = |file: &&&MigrationFile| statements::starts(file.migration.sql.as_str()).is_empty();
+        self.pending.iter().filter(has_none).map(|file| {
+            Problem::failed(
+                Code::MigrationEmpty,
+                format!("{} has no statement yet, so nothing was applied.", file.stem()),
+            )
+            .at(&file.file, 1, None)
+            .remedy("Write the migration or delete it, then run: cargo xtask db-setup")
+        })
     }
 
     /// The problem with all differences, if there are any. Only then git is asked whose migrations are published.

@@ -4,6 +4,7 @@
 //! releases it when the run ends in any way. A run polls it with `pg_try_advisory_lock`. A session that waits in
 //! `pg_advisory_lock` would hold a snapshot, and CREATE INDEX CONCURRENTLY would wait for that snapshot: a deadlock.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -12,8 +13,9 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::connection::{deadline, session, working};
 use crate::database_url::{Address, DatabaseUrl};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::report::Reporter;
+use crate::target::Target;
 
 /// The lock's key, "xtask db" in ASCII. It is the same for every checkout, because checkouts can share a server.
 const KEY: i64 = 0x7874_6173_6b20_6462;
@@ -67,13 +69,18 @@ impl SetupLock {
             }
             let late = Instant::now() >= deadline;
             if late || !told {
-                let (holder, process) = deadline::within(limit, &url.address, describe_holder(&mut connection)).await?;
+                let found = deadline::within(limit, &url.address, held_by(&mut connection)).await?;
+                let process = found.as_ref().map(|holder| holder.process);
+                let holder = found.map_or_else(|| "another run".to_owned(), |holder| holder.to_string());
                 if late {
-                    let problem = Problem::failed(format!(
-                        "The setup lock of {} was not free within {} s: {holder} holds it.",
-                        url.address,
-                        patience.as_secs()
-                    ))
+                    let problem = Problem::failed(
+                        Code::ServerBusy,
+                        format!(
+                            "The setup lock of {} was not free within {} s: {holder} holds it.",
+                            url.address,
+                            patience.as_secs()
+                        ),
+                    )
                     .detail("Nothing was changed.")
                     .remedy("Wait until that run ends, or stop it. Then run this command again.")
                     .remedy("or wait longer: --timeout SECONDS");
@@ -119,21 +126,50 @@ fn is_the_lock() -> String {
     )
 }
 
-/// The holder of the lock, by the name of its session, and its process on the server.
-async fn describe_holder(connection: &mut PgConnection) -> Result<(String, Option<i32>), sqlx::Error> {
+/// The session that holds the lock.
+pub(crate) struct HeldBy {
+    /// The name of the session, which tells the run. It is empty if the session has none.
+    name: String,
+    /// Its process on the server.
+    pub(crate) process: i32,
+}
+
+impl fmt::Display for HeldBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, process } = self;
+        match name.as_str() {
+            "" => write!(f, "another run (PostgreSQL's process {process})"),
+            name => write!(f, "\"{name}\" (PostgreSQL's process {process})"),
+        }
+    }
+}
+
+/// Returns who holds the lock. `None` if nobody does. The lock isn't taken.
+///
+/// # Errors
+/// The query fails.
+pub(super) async fn held_by(connection: &mut PgConnection) -> Result<Option<HeldBy>, sqlx::Error> {
     let statement = format!(
         "SELECT activity.application_name, activity.pid FROM pg_locks AS lock \
          JOIN pg_stat_activity AS activity USING (pid) WHERE {}",
         is_the_lock()
     );
     let row = sqlx::query(AssertSqlSafe(statement)).fetch_optional(connection).await?;
-    let Some(row) = row else {
-        return Ok(("another run".into(), None));
-    };
-    let (name, pid): (Option<String>, i32) = (row.try_get(0)?, row.try_get(1)?);
-    let holder = match name.filter(|name| !name.is_empty()) {
-        Some(name) => format!("\"{name}\" (PostgreSQL's process {pid})"),
-        None => format!("another run (PostgreSQL's process {pid})"),
-    };
-    Ok((holder, Some(pid)))
+    let Some(row) = row else { return Ok(None) };
+    let name: Option<String> = row.try_get(0)?;
+    Ok(Some(HeldBy { name: name.unwrap_or_default(), process: row.try_get(1)? }))
+}
+
+/// The servers of these databases, each once and always in the same order, so that two runs can't wait for each other. With
+/// each, the number of databases there that belong to the role of its first URL.
+pub(super) fn servers<'t>(targets: &'t [Target<'_>]) -> Vec<(&'t DatabaseUrl, usize)> {
+    let mut servers: Vec<(&DatabaseUrl, usize)> = Vec::new();
+    for Target { url, .. } in targets {
+        match servers.iter_mut().find(|(other, _)| other.address.same_server(&url.address)) {
+            Some((other, databases)) => *databases += usize::from(other.user == url.user),
+            None => servers.push((url, 1)),
+        }
+    }
+    servers.sort_by_key(|(url, _)| url.address.to_string());
+    servers
 }

@@ -1,4 +1,5 @@
-//! The databases themselves: the setup lock, creation, history, migration, scratch databases, the proof.
+//! The databases themselves: the setup lock, creation, history, migration, scratch databases, the proof, the
+//! page that shows the schemas.
 
 pub(crate) mod accepted_rows;
 pub(crate) mod apply;
@@ -7,20 +8,23 @@ pub(crate) mod converge;
 pub(crate) mod create;
 pub(crate) mod deep;
 mod failure;
+pub(crate) mod foresee;
 pub(crate) mod history;
 pub(crate) mod lock;
+pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod present;
 pub(crate) mod privileges;
 pub(crate) mod proof;
 mod reach;
-mod ready;
+pub(crate) mod ready;
 mod remains;
 mod room;
 pub(crate) mod round_trip;
 mod rows;
 mod sample;
 pub(crate) mod scratch;
+pub(crate) mod side_by_side;
 mod statements;
 mod transaction;
 mod watch;

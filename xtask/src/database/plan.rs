@@ -1,47 +1,40 @@
 //! What a setup would do, without doing it.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
-use super::history::{self, History};
-use crate::connection::session::{self, Opened};
+use super::foresee::{self, Outlook};
+use super::ready;
 use crate::context::Context;
 use crate::migrations::MigrationFile;
-use crate::report::{Outcome, count};
+use crate::report::Outcome;
 use crate::target::Target;
 
 /// Shows what would be done to databases whose server answers. Nothing is written.
 ///
 /// # Errors
-/// A query fails, or a history differs from the files.
-pub(crate) async fn show(targets: &[Target<'_>], context: Context<'_>) -> Result<()> {
+/// A setup would fail there before it changes anything, or its proof would fail.
+pub(crate) async fn show(targets: &[Target<'_>], patience: Duration, context: Context<'_>) -> Result<()> {
+    foresee::servers(targets, patience).await?;
     for target in targets {
-        let Target { database, url, .. } = target;
-        let step = context.reporter.step(&database.name);
-        let total = database.migrations.len();
-        let Opened::Session(mut connection) = session::open(url.options(session::READER)).await else {
-            let all: Vec<_> = database.migrations.iter().map(MigrationFile::stem).collect();
-            step.end(Outcome::Done, &format!("would make {} and apply {}", url.database, all.join(", ")));
-            continue;
-        };
-        let (rows, _) = history::read(&mut connection, &database.history).await?;
-        session::close(connection).await;
-        let history = History::compare(database, &rows);
-        if let Some(problem) = history.problem(target, context.interrupt) {
-            return Err(problem.into());
-        }
-        let pending: Vec<_> = history.pending.iter().map(|file| file.stem()).collect();
-        if pending.is_empty() {
-            step.end(
-                Outcome::Unchanged,
-                &format!(
-                    "{}: nothing is pending ({} applied); would prove the schema",
-                    url.database,
-                    count(total, "migration")
-                ),
-            );
-        } else {
-            step.end(Outcome::Done, &format!("{}: would apply {}", url.database, pending.join(", ")));
-        }
+        let step = context.reporter.step(&target.database.name);
+        let outlook = foresee::database(target, patience, context).await?;
+        let outcome = if matches!(outlook, Outlook::Proven(..)) { Outcome::Unchanged } else { Outcome::Done };
+        step.end(outcome, &describe(&outlook, target));
     }
     Ok(())
+}
+
+/// Says in a few words what would be done to a database.
+pub(crate) fn describe(outlook: &Outlook, target: &Target<'_>) -> String {
+    let (name, migrations) = (&target.url.database, &target.database.migrations);
+    match outlook {
+        Outlook::Missing => {
+            let all: Vec<_> = migrations.iter().map(MigrationFile::stem).collect();
+            format!("would make {name} and apply {}", all.join(", "))
+        }
+        Outlook::Pending(stems) => format!("{name}: would apply {}", stems.join(", ")),
+        Outlook::Proven(applied, proof) => ready::as_it_should_be(name, *applied, proof),
+    }
 }

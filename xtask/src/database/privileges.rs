@@ -11,7 +11,7 @@ use xtask_schema::{Difference, Repair};
 use super::proof::Measured;
 use crate::connection::declared::Declared;
 use crate::connection::sql::{identifier, literal};
-use crate::problem::{Exit, Problem};
+use crate::problem::{Code, Exit, Problem};
 use crate::report::Reporter;
 use crate::target::Target;
 
@@ -29,7 +29,7 @@ pub(crate) fn refuse_mighty(target: &Target<'_>, declared: &[Declared]) -> Resul
         target.database.name, target.url.address
     );
     let has = mighty.iter().map(|(name, (has, _))| format!("The role {name} has {has}."));
-    let problem = Problem::new(Exit::SchemaDiffers, what).details(has);
+    let problem = Problem::new(Code::RoleMighty, Exit::SchemaDiffers, what).details(has);
     let statements = mighty.iter().flat_map(|(_, (_, statements))| statements.clone()).collect::<Vec<_>>().join("\n");
     Err(problem.remedy(format!("As a superuser of that server, if nothing else needs it:\n{statements}")))
 }
@@ -63,8 +63,8 @@ pub(crate) fn warn(target: &Target<'_>, declared: &[Declared], reporter: &Report
     reporter.note("and the next db-setup then grants what the migrations say.");
 }
 
-/// Grants what the migrations would have granted if the roles had been there when they ran. Only roles that hold nothing in
-/// the database get it, and only if nothing else differs. Returns whether anything was granted.
+/// Grants what the migrations would have granted if the roles had been there when they ran. Returns whether anything was
+/// granted.
 ///
 /// # Errors
 /// The server refuses, or is gone.
@@ -73,8 +73,24 @@ pub(super) async fn catch_up(
     measured: &Measured,
     differences: &[Difference],
 ) -> Result<bool> {
+    let Some(grants) = to_catch_up(connection, measured, differences).await? else { return Ok(false) };
+    // The server runs the statements of one message as one transaction.
+    sqlx::raw_sql(AssertSqlSafe(grants)).execute(connection).await?;
+    Ok(true)
+}
+
+/// Returns the statements that [`catch_up`] runs, if it has to. Only roles that hold nothing in the database get anything, and
+/// only if nothing else differs.
+///
+/// # Errors
+/// The server refuses, or is gone.
+pub(super) async fn to_catch_up(
+    connection: &mut PgConnection,
+    measured: &Measured,
+    differences: &[Difference],
+) -> Result<Option<String>> {
     if differences.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
     let mut new = Vec::new();
     for role in measured.declared.iter().filter(|role| role.found.is_some()) {
@@ -82,12 +98,7 @@ pub(super) async fn catch_up(
             new.push(role.name.as_str());
         }
     }
-    let Some(grants) = differences.iter().map(|difference| grants(difference, &new)).collect::<Option<Vec<_>>>() else {
-        return Ok(false);
-    };
-    // The server runs the statements of one message as one transaction.
-    sqlx::raw_sql(AssertSqlSafe(grants.concat())).execute(connection).await?;
-    Ok(true)
+    Ok(differences.iter().map(|difference| grants(difference, &new)).collect())
 }
 
 /// Returns the statements that repair a difference, if all of them grant something to one of these roles.

@@ -11,7 +11,7 @@ use super::scratch;
 use crate::connection::declared::{self, Declared};
 use crate::connection::session;
 use crate::connection::sql::identifier;
-use crate::problem::{Exit, Problem};
+use crate::problem::{Code, Exit, Problem};
 use crate::report::ListedTable;
 use crate::target::Target;
 use crate::workspace::Database;
@@ -72,6 +72,7 @@ pub(crate) fn compare(target: &Target<'_>, measured: &Measured) -> Result<Vec<Di
     let committed = measured.comparable(committed(target)?.ok_or_else(|| no_file(database))?);
     if measured.catalog.is_empty() {
         return Err(Problem::new(
+            Code::DatabaseEmpty,
             Exit::SchemaDiffers,
             format!("{}: the database is empty, so there is nothing to prove.", database.name),
         ));
@@ -91,14 +92,22 @@ fn committed(target: &Target<'_>) -> Result<Option<Catalog>, Problem> {
     match std::fs::read_to_string(target.root.join(file)) {
         Ok(text) => Ok(Some(Catalog::parse(&text))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Problem::new(Exit::SchemaDiffers, format!("{} can't be read: {error}.", file.display()))),
+        Err(error) => Err(Problem::new(
+            Code::FileUnreadable,
+            Exit::SchemaDiffers,
+            format!("{} can't be read: {error}.", file.display()),
+        )),
     }
 }
 
 fn no_file(database: &Database) -> Problem {
     let (name, file) = (&database.name, database.schema_file.display());
-    Problem::new(Exit::SchemaDiffers, format!("{name}: there is no {file}, so the schema can't be proven."))
-        .remedy("Make the file from the migrations, and commit it: cargo xtask db-verify --write")
+    Problem::new(
+        Code::SchemaFileMissing,
+        Exit::SchemaDiffers,
+        format!("{name}: there is no {file}, so the schema can't be proven."),
+    )
+    .remedy("Make the file from the migrations, and commit it: cargo xtask db-verify --write")
 }
 
 /// Reads all catalogs of a database, for the deep proof.
@@ -135,40 +144,23 @@ pub(crate) async fn in_fresh<T>(
     .await
 }
 
-/// A committed file that is the result of the migrations.
-pub(crate) struct Current {
-    /// The catalogs of the database that the migrations made, for the deep proof.
-    pub(crate) deep: Option<Deep>,
-    /// Whether owners and privileges were left out, although the database asks for their proof.
-    pub(crate) lacks_privileges: bool,
-}
-
-/// Compares the committed file with the result of the migrations in an empty database. If `deep`, the catalogs of that
-/// database are returned for the deep proof.
+/// Fails if the committed file isn't the schema that was measured in a freshly migrated database.
 ///
 /// # Errors
-/// The two differ, nothing could be compared, or a migration fails.
-pub(crate) async fn file_is_current(target: &Target<'_>, run: &str, deep: bool) -> Result<Current> {
+/// The two differ, or nothing could be compared.
+pub(crate) fn file_is_current(target: &Target<'_>, fresh: &Measured) -> Result<(), Problem> {
     let database = target.database;
-    let read = async |connection: &mut PgConnection| {
-        let measured = measure(connection, database).await?;
-        Ok((measured, if deep { Some(read_deep(connection, database).await?) } else { None }))
-    };
-    let (fresh, deep) = in_fresh(target, run, read).await?;
     let (file, write) = (database.schema_file.display(), "cargo xtask db-verify --write");
     let committed = fresh.comparable(committed(target)?.ok_or_else(|| no_file(database))?);
-    let lacks_privileges = fresh.lacks_privileges();
-    let fresh = fresh.catalog;
-    let differences = xtask_schema::compare(&committed, &fresh);
+    let differences = xtask_schema::compare(&committed, &fresh.catalog);
     if differences.is_empty() {
-        return Ok(Current { deep, lacks_privileges });
+        return Ok(());
     }
     let what = format!("{}: {file} is stale: the migrations produce another schema.", database.name);
-    Err(Problem::new(Exit::SchemaDiffers, what)
-        .at(&database.schema_file, first_difference(target, &fresh), None)
+    Err(Problem::new(Code::SchemaFileStale, Exit::SchemaDiffers, what)
+        .at(&database.schema_file, first_difference(target, &fresh.catalog), None)
         .details(differences.into_iter().map(|difference| Difference { repair: None, ..difference }.to_string()))
-        .remedy(format!("Regenerate the file, look at the change, and commit it: {write}"))
-        .into())
+        .remedy(format!("Regenerate the file, look at the change, and commit it: {write}")))
 }
 
 /// The number of the first line of the committed file that differs. Lines count from one.
@@ -186,6 +178,15 @@ pub(crate) async fn is_what_migrations_make(target: &Target<'_>, measured: &Meas
     Ok(from_nothing(target, run).await?.catalog == measured.catalog)
 }
 
+/// Names the differences between the committed file and a database, without a look at which of the two is wrong.
+pub(crate) fn unexplained(target: &Target<'_>, differences: &[Difference]) -> Problem {
+    let Target { database, url, .. } = target;
+    // Statements that repair the database make sense only where the database is at fault.
+    let without_repair = |difference: &Difference| Difference { repair: None, ..difference.clone() }.to_string();
+    let what = format!("{}: {} differs from {}.", database.name, url.database, database.schema_file.display());
+    Problem::new(Code::SchemaDiffers, Exit::SchemaDiffers, what).details(differences.iter().map(without_repair))
+}
+
 /// Explains why a database differs from the repository, and how to fix that.
 ///
 /// `differences` are the differences between the committed file and the database.
@@ -197,7 +198,8 @@ pub(crate) async fn explain(
 ) -> Problem {
     let Target { database, url, .. } = target;
     let (file, name) = (database.schema_file.display(), &url.database);
-    let problem = |what: String| Problem::new(Exit::SchemaDiffers, format!("{}: {what}", database.name));
+    let problem =
+        |what: String| Problem::new(Code::SchemaDiffers, Exit::SchemaDiffers, format!("{}: {what}", database.name));
     // Statements that repair the database make sense only where the database is at fault.
     let without_repair = |difference: &Difference| Difference { repair: None, ..difference.clone() }.to_string();
     let write = "cargo xtask db-verify --write";
@@ -205,8 +207,7 @@ pub(crate) async fn explain(
     let fresh = match from_nothing(target, run).await {
         Ok(fresh) => fresh.catalog,
         Err(error) => {
-            return problem(format!("{name} differs from {file}."))
-                .details(differences.iter().map(without_repair))
+            return unexplained(target, differences)
                 .detail(format!("It is unknown which of the two is wrong: {}", first_line(&error)));
         }
     };

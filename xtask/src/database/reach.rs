@@ -16,7 +16,7 @@ use super::statements;
 use crate::connection::session;
 use crate::connection::sql::literal;
 use crate::migrations::MigrationFile;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 use crate::target::Target;
 
 /// The names of scratch databases, as a pattern of PostgreSQL. Other runs make and drop them at any time.
@@ -50,10 +50,13 @@ fn refused(file: &Path, sql: &str) -> Vec<Problem> {
     let problem = |(start, what): (usize, String)| {
         let position = sql[..start].chars().count() + 1;
         let (line, column) = statements::line_and_column(sql, position);
-        Problem::failed(format!("{what} reaches beyond the database, so nothing was run on a scratch database."))
-            .at(file, line, Some(column))
-            .detail("All databases of the server share what it changes.")
-            .remedy(REMEDY)
+        Problem::failed(
+            Code::ReachesBeyond,
+            format!("{what} reaches beyond the database, so nothing was run on a scratch database."),
+        )
+        .at(file, line, Some(column))
+        .detail("All databases of the server share what it changes.")
+        .remedy(REMEDY)
     };
     found.map(problem).collect()
 }
@@ -163,15 +166,19 @@ impl Watch<'_> {
     pub(super) async fn refuse_changes(&self, connection: &mut PgConnection) -> Result<(), Problem> {
         let file = self.file.display();
         let changed = self.changes(connection).await.map_err(|error| {
-            Problem::failed(format!("It can't be told whether {file} reaches beyond its database: {error}."))
+            Problem::failed(
+                Code::ReachesBeyond,
+                format!("It can't be told whether {file} reaches beyond its database: {error}."),
+            )
         })?;
         if changed.is_empty() {
             return Ok(());
         }
         let name = self.file.file_name().unwrap_or_default().to_string_lossy();
-        Err(Problem::failed(format!(
-            "{name} reaches beyond its database: it changes what all databases of the server share."
-        ))
+        Err(Problem::failed(
+            Code::ReachesBeyond,
+            format!("{name} reaches beyond its database: it changes what all databases of the server share."),
+        )
         .at(self.file, 1, None)
         .details(changed.into_iter().map(|name| format!("It changes {name}.")))
         .detail("It ran on a scratch database, and its transaction was rolled back. So nothing has changed.")

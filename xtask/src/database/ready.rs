@@ -29,7 +29,24 @@ pub(super) struct Proven {
     pub(super) done: Option<String>,
 }
 
+impl Proven {
+    fn describe(&self) -> String {
+        let Self { database, applied, measured, .. } = self;
+        as_it_should_be(database, *applied, measured.proven())
+    }
+}
+
+/// Says that a database needs nothing. `proof` says in a few words what is proven.
+pub(super) fn as_it_should_be(database: &str, applied: usize, proof: &str) -> String {
+    format!("{database} is as it should be: {} applied, {proof}", count(applied, "migration"))
+}
+
 impl Ready {
+    /// The name of each database in the repository, with a few words about it.
+    pub(crate) fn describe(&self) -> impl Iterator<Item = (&str, String)> {
+        self.databases.iter().map(|proven| (proven.name.as_str(), proven.describe()))
+    }
+
     /// Whether a role that a database declares is missing, or the URL's role may not act as it.
     pub(crate) fn lacks_roles(&self) -> bool {
         self.databases.iter().flat_map(|proven| &proven.measured.declared).any(|role| !role.is_usable())
@@ -38,10 +55,7 @@ impl Ready {
     /// Shows the databases that needed no change, says what isn't proven, and lists the tables of all databases.
     pub(crate) fn show(&self, targets: &[Target<'_>], reporter: &Reporter) {
         for proven in self.databases.iter().filter(|proven| proven.done.is_none()) {
-            let Proven { name, database, applied, measured, .. } = proven;
-            let (migrations, proof) = (count(*applied, "migration"), measured.proven());
-            let what = format!("{database} is as it should be: {migrations} applied, {proof}");
-            reporter.step_took(name, Outcome::Unchanged, &what, proven.took);
+            reporter.step_took(&proven.name, Outcome::Unchanged, &proven.describe(), proven.took);
         }
         for proven in &self.databases {
             for target in targets.iter().filter(|target| target.database.name == proven.name) {

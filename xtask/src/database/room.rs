@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use crate::connection::sql::identifier;
 use crate::database_url::DatabaseUrl;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// How many sessions a run needs for each database: the one that migrates it, and the one that has made it, whose end the
 /// server may not have noticed yet.
@@ -39,10 +39,13 @@ pub(super) async fn check(lock: &mut PgConnection, url: &DatabaseUrl, databases:
     }
     let most = 1 + databases * FOR_EACH_THAT_DIFFERS;
     let role = identifier(&url.user);
-    let problem = Problem::unavailable(format!(
-        "{} may have {limit} sessions at a time at {}, and others have {others} of them. This run needs {needed}.",
-        url.user, url.address
-    ));
+    let problem = Problem::unavailable(
+        Code::TooFewSessions,
+        format!(
+            "{} may have {limit} sessions at a time at {}, and others have {others} of them. This run needs {needed}.",
+            url.user, url.address
+        ),
+    );
     Err(problem
         .detail(format!("It needs up to {most} if schemas differ. Nothing was made or migrated."))
         .remedy(format!("As a superuser of that server: ALTER ROLE {role} CONNECTION LIMIT {most};"))

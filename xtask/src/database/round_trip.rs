@@ -20,7 +20,7 @@ use super::scratch::{self, Scratch};
 use super::{apply, proof};
 use crate::connection::session;
 use crate::migrations::{DownFile, MigrationFile};
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 use crate::target::Target;
 use crate::workspace::Database;
 
@@ -243,7 +243,7 @@ fn broken_by(error: anyhow::Error) -> Result<Result<Rows, Problem>> {
 fn differ(file: &Path, what: String, expected: &Catalog, found: &Catalog) -> Problem {
     let without_repair = |difference: Difference| Difference { repair: None, ..difference }.to_string();
     let differences = xtask_schema::compare(expected, found).into_iter().map(without_repair);
-    Problem::failed(what).at(file, 1, None).details(differences)
+    Problem::failed(Code::NotReversible, what).at(file, 1, None).details(differences)
 }
 
 fn name(file: &Path) -> String {

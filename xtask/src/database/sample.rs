@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection};
 
 use super::statements;
 use crate::migrations::SampleFile;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The statements of a sample, as far as they aren't loaded.
 pub(super) struct Sample<'a> {
@@ -62,7 +62,7 @@ impl<'a> Sample<'a> {
         self.open.iter().map(|Open { start, refused, .. }| {
             let position = self.file.text[..*start].chars().count() + 1;
             let (line, column) = statements::line_and_column(&self.file.text, position);
-            Problem::failed(format!("The sample can't be loaded: {refused}."))
+            Problem::failed(Code::Sample, format!("The sample can't be loaded: {refused}."))
                 .at(&self.file.file, line, Some(column))
                 .detail("The schema of no migration allows this statement.")
                 .remedy("Write it for the newest schema.")

@@ -25,7 +25,7 @@ use crate::connection::sql::{identifier, literal};
 use crate::connection::working;
 use crate::context::Context;
 use crate::env_file::Settings;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 use crate::target::Target;
 
 /// The number of bits in 12 hexadecimal digits.
@@ -68,7 +68,7 @@ pub(crate) fn targets<'w>(
             url.address.host, url.variable
         );
         let remedy = format!("To make scratch databases there anyway: {command} --allow-remote");
-        remote.0.push(Problem::unavailable(what).remedy(remedy));
+        remote.0.push(Problem::unavailable(Code::RemoteHost, what).remedy(remedy));
     }
     remote.into_result()?;
     Ok(targets)
@@ -131,7 +131,7 @@ impl<'t> Holder<'t> {
         let in_use = InUse::new(key(digits));
         sqlx::query("SELECT pg_advisory_lock($1)").bind(key(digits)).execute(&mut maintenance).await?;
         create::create(&mut maintenance, &name, &format!("CONNECTION LIMIT {MARK}")).await.map_err(|error| {
-            Problem::failed(format!("A scratch database can't be made at {}: {error}.", url.address))
+            Problem::failed(Code::MayNotMake, format!("A scratch database can't be made at {}: {error}.", url.address))
                 .remedy(format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user)))
         })?;
         Ok(Self { scratch: Scratch { name, target, run }, maintenance, _in_use: in_use })
@@ -225,11 +225,14 @@ impl<'t> Scratch<'t> {
                 working::settle(&mut connection).await?;
                 Ok(connection)
             }
-            Opened::Missing => Err(Problem::failed("A scratch database was dropped as soon as it was made.").into()),
+            Opened::Missing => {
+                Err(Problem::failed(Code::DatabaseVanished, "A scratch database was dropped as soon as it was made.")
+                    .into())
+            }
             Opened::Failed(answer) => {
                 let address = &self.target.url.address;
                 let what = format!("A scratch database at {address} can't be opened: {answer}.");
-                Err(Run::Reading.describe(Problem::unavailable(what)).into())
+                Err(Run::Reading.describe(Problem::unavailable(Code::DatabaseUnreachable, what)).into())
             }
         }
     }
@@ -266,6 +269,57 @@ pub(crate) struct Swept {
 /// # Errors
 /// The server refuses, or is gone.
 pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Swept> {
+    let mut found = named(connection, targets).await?;
+    let mut swept = Swept::default();
+    for round in 0..2 {
+        // The server may not know yet that a run was killed a moment ago.
+        if round > 0 && !found.is_empty() {
+            tokio::time::sleep(NOTICED).await;
+        }
+        let mut held = Vec::new();
+        for named in found {
+            let Named { name, key, is_marked } = &named;
+            if !try_lock(connection, *key).await? {
+                // Another step of this process uses it, so its lock isn't about to be given up.
+                if !InUse::all().contains(key) {
+                    held.push(named);
+                }
+                continue;
+            }
+            let dropped = if *is_marked { drop_database(connection, name).await } else { Ok(()) };
+            unlock(connection, *key).await?;
+            dropped?;
+            if *is_marked { &mut swept.dropped } else { &mut swept.unmarked }.push(named.name);
+        }
+        found = held;
+    }
+    Ok(swept)
+}
+
+/// Returns the names of the databases that [`sweep`] would drop. Nothing is dropped.
+///
+/// # Errors
+/// The query fails.
+pub(crate) async fn left_behind(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<String>> {
+    let mut left = Vec::new();
+    for Named { name, key, .. } in named(connection, targets).await?.into_iter().filter(|named| named.is_marked) {
+        if try_lock(connection, key).await? {
+            unlock(connection, key).await?;
+            left.push(name);
+        }
+    }
+    Ok(left)
+}
+
+/// A database that is named like a scratch database of ours.
+struct Named {
+    name: String,
+    key: i64,
+    /// Whether it has the mark of one.
+    is_marked: bool,
+}
+
+async fn named(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<Named>, sqlx::Error> {
     let rows = sqlx::raw_sql(
         "SELECT datname::text, datconnlimit FROM pg_database \
          WHERE datname ~ '_scratch_[0-9a-f]{12}$' AND pg_has_role(current_user, datdba, 'MEMBER') ORDER BY datname",
@@ -275,33 +329,18 @@ pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>])
     let mut found = Vec::new();
     for row in rows {
         let (name, limit): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
-        let is_ours = matches!(limit, MARK | HALF_DROPPED);
-        found.extend(key_of(&name, targets).map(|key| (name, key, is_ours)));
+        let is_marked = matches!(limit, MARK | HALF_DROPPED);
+        found.extend(key_of(&name, targets).map(|key| Named { name, key, is_marked }));
     }
-    let mut swept = Swept::default();
-    for round in 0..2 {
-        // The server may not know yet that a run was killed a moment ago.
-        if round > 0 && !found.is_empty() {
-            tokio::time::sleep(NOTICED).await;
-        }
-        let mut held = Vec::new();
-        for (name, key, is_marked) in found {
-            let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut *connection).await?;
-            if !row.try_get::<bool, _>(0)? {
-                // Another step of this process uses it, so its lock isn't about to be given up.
-                if !InUse::all().contains(&key) {
-                    held.push((name, key, is_marked));
-                }
-                continue;
-            }
-            let dropped = if is_marked { drop_database(connection, &name).await } else { Ok(()) };
-            sqlx::query("SELECT pg_advisory_unlock($1)").bind(key).execute(&mut *connection).await?;
-            dropped?;
-            if is_marked { &mut swept.dropped } else { &mut swept.unmarked }.push(name);
-        }
-        found = held;
-    }
-    Ok(swept)
+    Ok(found)
+}
+
+async fn try_lock(connection: &mut PgConnection, key: i64) -> Result<bool, sqlx::Error> {
+    sqlx::query("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(connection).await?.try_get(0)
+}
+
+async fn unlock(connection: &mut PgConnection, key: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_unlock($1)").bind(key).execute(connection).await.map(drop)
 }
 
 /// The key of a scratch database's lock, if it belongs to one of these databases.

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::lock::SetupLock;
 use crate::connection::deadline::{self, Run};
 use crate::connection::sql::literal;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::report::Reporter;
 
 /// The pause between two looks.
@@ -132,9 +132,10 @@ impl Watch<'_> {
 
 /// The problem of a run whose lock is gone with its session.
 fn lost(why: &str) -> Problem {
-    Problem::unavailable(format!(
-        "This run was stopped, because the session that holds the setup lock was lost: {why}."
-    ))
+    Problem::unavailable(
+        Code::ConnectionLost,
+        format!("This run was stopped, because the session that holds the setup lock was lost: {why}."),
+    )
     .detail("Another run may be at work by now.")
     .detail(deadline::STATE)
     .remedy("Run it again: cargo xtask db-setup")

@@ -8,7 +8,7 @@ use xtask_env::EnvFile;
 
 use super::{FILE, replace_private, write_private};
 use crate::database_url;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The text that `.env` will have.
 pub(crate) struct NewFile {
@@ -41,7 +41,9 @@ impl NewFile {
     /// # Errors
     /// The file can't be read or written.
     pub(super) fn change(&self, root: &Path, old: &str) -> Result<bool> {
-        let failed = |error: std::io::Error| Problem::failed(format!("The port in {FILE} can't be changed: {error}."));
+        let failed = |error: std::io::Error| {
+            Problem::failed(Code::FileUnwritable, format!("The port in {FILE} can't be changed: {error}."))
+        };
         let target = root.join(FILE);
         if std::fs::read_to_string(&target).map_err(failed)? != old {
             return Ok(false);
@@ -58,8 +60,7 @@ impl NewFile {
     /// The file can't be written.
     pub(super) fn create(&self, root: &Path, scratch_dir: &Path) -> Result<bool> {
         let target = root.join(FILE);
-        let failed =
-            |error: std::io::Error| Problem::failed(format!("{FILE} can't be made in {}: {error}.", root.display()));
+        let failed = |error: std::io::Error| cannot_be_made(root, &error);
         // The text is written to another file, which is then linked into place. A link never replaces a file, and a run
         // that is killed leaves no half file.
         let aside = scratch_dir.join(format!("env-{}", std::process::id()));
@@ -79,6 +80,12 @@ impl NewFile {
             },
         }
     }
+}
+
+/// The problem that `.env` can't be made.
+pub(super) fn cannot_be_made(root: &Path, error: &std::io::Error) -> Problem {
+    Problem::failed(Code::FileUnwritable, format!("{FILE} can't be made in {}: {error}.", root.display()))
+        .remedy("Make the folder writable for you, then run: cargo xtask db-setup")
 }
 
 /// Returns the text of `.env` if it is the contract's text with other ports in its URLs at most.

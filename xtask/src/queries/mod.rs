@@ -25,7 +25,7 @@ use crate::context::Context;
 use crate::database::cancel::cancel;
 use crate::database::scratch::{self, Holder};
 use crate::interrupt;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 use crate::process::Child;
 use crate::runtime::{self, wait_for};
 use crate::target::Target;
@@ -77,8 +77,9 @@ pub(crate) fn write(context: Context<'_>, allow_remote: bool) -> Result<Vec<Stri
     for (package, fresh) in make(context, allow_remote, WRITE)? {
         let folder = package.dir.join(FOLDER);
         let committed = read(&root.join(&folder))?;
-        let failed =
-            |error: std::io::Error| Problem::failed(format!("{} can't be written: {error}.", folder.display()));
+        let failed = |error: std::io::Error| {
+            Problem::failed(Code::FileUnwritable, format!("{} can't be written: {error}.", folder.display()))
+        };
         for (name, text) in fresh.iter().filter(|(name, text)| committed.get(*name) != Some(*text)) {
             std::fs::create_dir_all(root.join(&folder)).map_err(failed)?;
             std::fs::write(root.join(&folder).join(name), text).map_err(failed)?;
@@ -182,7 +183,7 @@ fn compile_into(
         let mut found = compiler::read(&ended.stdout, &ended.stderr);
         context.reporter.note(found.text.trim_end());
         if found.problems.0.is_empty() {
-            found.problems.0.push(Problem::failed(format!("`{check}` failed ({}).", ended.status)));
+            found.problems.0.push(Problem::failed(Code::CompileError, format!("`{check}` failed ({}).", ended.status)));
         }
         return Err(found.problems.into());
     }
@@ -191,7 +192,7 @@ fn compile_into(
         // The folder exists for each package that was compiled. Without it, nothing was measured.
         if !folder.is_dir() {
             let what = format!("{} wasn't compiled, so nothing is known about its queries.", package.name);
-            return Err(Problem::failed(what)
+            return Err(Problem::failed(Code::CompileError, what)
                 .remedy("Run it again while no other program compiles this package.")
                 .into());
         }
@@ -202,7 +203,9 @@ fn compile_into(
 
 /// Reads the data in a folder. A missing folder has no data.
 fn read(folder: &Path) -> Result<Data> {
-    let failed = |error: std::io::Error| Problem::failed(format!("{} can't be read: {error}.", folder.display()));
+    let failed = |error: std::io::Error| {
+        Problem::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", folder.display()))
+    };
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Data::new()),
@@ -236,7 +239,7 @@ fn differences(root: &Path, package: &Package, fresh: &Data) -> Result<Vec<Probl
     for (name, old) in committed.iter().filter(|(name, _)| !fresh.contains_key(*name)) {
         let what = format!("{}: this is the data of a query that no longer exists.", package.name);
         let file = package.dir.join(FOLDER).join(name);
-        problems.push(Problem::failed(what).at(file, 1, None).details(lines_of(&query_of(old))));
+        problems.push(Problem::failed(Code::QueriesStale, what).at(file, 1, None).details(lines_of(&query_of(old))));
     }
     if let Some(last) = problems.last_mut() {
         last.remedies.push(format!("Regenerate the data, look at the change, and commit it: {WRITE}"));
@@ -249,17 +252,20 @@ fn changed(file: PathBuf, old: &str, new: &str) -> Problem {
     let difference = TextDiff::from_lines(old, new);
     let difference =
         difference.unified_diff().context_radius(3).header("committed", "the query on today's schema").to_string();
-    Problem::failed("The query's committed data differs from the database's description of the query.")
-        .at(file, same + 1, None)
-        .details(lines_of(&query_of(new)))
-        .details(lines_of(&difference))
+    Problem::failed(
+        Code::QueriesStale,
+        "The query's committed data differs from the database's description of the query.",
+    )
+    .at(file, same + 1, None)
+    .details(lines_of(&query_of(new)))
+    .details(lines_of(&difference))
 }
 
 /// The problem of a query without data. The place is found by the query's text in the package's source. A query that a
 /// macro builds can't be found there.
 fn missing(root: &Path, package: &Package, query: &str) -> Problem {
-    let problem =
-        Problem::failed(format!("{}: this query has no data in {FOLDER}.", package.name)).details(lines_of(query));
+    let problem = Problem::failed(Code::QueriesStale, format!("{}: this query has no data in {FOLDER}.", package.name))
+        .details(lines_of(query));
     let first = query.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let is_source = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs" || extension == "sql");
     let pattern = format!("{}/**/*", glob::Pattern::escape(&root.join(&package.dir).to_string_lossy()));

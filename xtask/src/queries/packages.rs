@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::DEADLINE;
 use crate::context::Context;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 use crate::process::Child;
 
 /// The variable that sqlx's macros use where no sqlx.toml names one.
@@ -63,7 +63,7 @@ pub(super) fn packages(context: Context<'_>) -> Result<(Vec<Package>, PathBuf)> 
     let list = Child::cargo(DEADLINE).dir(root).args(["metadata", "--no-deps", "--format-version", "1"]);
     let ended = list.run(context.interrupt)?;
     let metadata: Metadata = serde_json::from_str(&ended.stdout).map_err(|error| {
-        Problem::failed(format!("The output of `{list}` can't be read: {error}."))
+        Problem::failed(Code::ProgramFailed, format!("The output of `{list}` can't be read: {error}."))
             .details(ended.stderr.lines().map(str::to_owned))
     })?;
     let dirs: Vec<_> = context.workspace.databases.iter().map(|database| &database.package_dir).collect();
@@ -81,7 +81,7 @@ pub(super) fn packages(context: Context<'_>) -> Result<(Vec<Package>, PathBuf)> 
         if let Some((file, line)) = query.filter(|_| !context.workspace.url_variables().contains(&UNSAID)) {
             let what = format!("{} has queries for a database that isn't known here.", package.name);
             problems.0.push(
-                Problem::failed(what)
+                Problem::failed(Code::QueriesUnknown, what)
                     .at(file, line, None)
                     .detail(format!(
                         "{} has no sqlx.toml, so sqlx's macros use {UNSAID}. No database has this variable.",

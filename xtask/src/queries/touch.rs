@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 
 use crate::interrupt::Interrupt;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The pause between two attempts to take a lock that another run holds.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -40,10 +40,13 @@ impl Touched {
         let mut touched = Self { files: Vec::new(), _turn: turn(lock, interrupt)? };
         for file in files {
             let marked = mark(file).map_err(|error| {
-                Problem::failed(format!(
-                    "{} can't be marked as changed, so cargo would not compile it again: {error}.",
-                    file.display()
-                ))
+                Problem::failed(
+                    Code::FileUnwritable,
+                    format!(
+                        "{} can't be marked as changed, so cargo would not compile it again: {error}.",
+                        file.display()
+                    ),
+                )
             })?;
             touched.files.push(marked);
         }
@@ -64,7 +67,9 @@ impl Drop for Touched {
 }
 
 fn turn(lock: &Path, interrupt: &Interrupt) -> Result<File> {
-    let failed = |error: std::io::Error| Problem::failed(format!("{} can't be locked: {error}.", lock.display()));
+    let failed = |error: std::io::Error| {
+        Problem::failed(Code::FileUnwritable, format!("{} can't be locked: {error}.", lock.display()))
+    };
     lock.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(lock).map_err(failed)?;
     loop {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::checks::Checked;
 use super::pipeline::{Listed, Row, Running};
 use crate::problem::Problem;
 
@@ -72,6 +73,8 @@ pub(crate) enum Event<'a> {
         #[serde(skip)]
         commands: &'a [String],
     },
+    /// The results of checks.
+    Checks { checks: &'a [Checked] },
     /// The results of the steps of the pipeline.
     Pipeline { steps: &'a [Row] },
     /// The command ended.
@@ -81,6 +84,13 @@ pub(crate) enum Event<'a> {
 impl Event<'_> {
     /// Returns whether the event is shown even with `--quiet`. It is a problem, or the result that the user asked for.
     pub(super) fn is_loud(&self) -> bool {
-        matches!(self, Self::Problem { .. } | Self::Output { .. } | Self::Pipeline { .. } | Self::Steps { .. })
+        matches!(
+            self,
+            Self::Problem { .. }
+                | Self::Output { .. }
+                | Self::Checks { .. }
+                | Self::Pipeline { .. }
+                | Self::Steps { .. }
+        )
     }
 }

@@ -9,7 +9,7 @@ use super::event::{Event, Outcome};
 use super::foreign::{in_one_line, visible};
 use super::pipeline::{Row, markdown};
 use super::text::Text;
-use crate::problem::Problem;
+use crate::problem::{Exit, Problem};
 
 /// Shows events on GitHub.
 pub(super) struct GitHub {
@@ -27,6 +27,7 @@ impl GitHub {
             Event::Ended { row, commands } => return group(row, commands),
             Event::Warning { text } => command("warning", "", text),
             Event::Problem { problem, .. } => annotation(problem),
+            Event::Checks { checks } => checks.iter().flat_map(|checked| &checked.problems).for_each(annotation),
             Event::Pipeline { steps } => summary(steps),
             _ => {}
         }
@@ -34,7 +35,7 @@ impl GitHub {
     }
 }
 
-/// An error annotation, on its file and line where it has one.
+/// An annotation, on its file and line where it has one.
 fn annotation(problem: &Problem) {
     let mut properties = Vec::new();
     if let Some(location) = &problem.location {
@@ -44,7 +45,8 @@ fn annotation(problem: &Problem) {
     }
     let lines = [&problem.what].into_iter().chain(&problem.details).chain(&problem.remedies);
     let text = lines.map(String::as_str).collect::<Vec<_>>().join("\n");
-    command("error", &properties.join(","), &text);
+    let name = if problem.exit == Exit::Done { "warning" } else { "error" };
+    command(name, &properties.join(","), &text);
 }
 
 /// Shows the line of a step that ended. The command lines of a step that passed are folded below that line. GitHub

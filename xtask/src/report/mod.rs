@@ -4,6 +4,7 @@
 //! Progress and problems go to stderr, and results go to stdout. With `--format json`, every event is a line on stdout.
 //! A step that passed is one line with its time. A step that failed is shown in full.
 
+mod checks;
 mod event;
 mod foreign;
 mod github;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::problem::{Problem, Problems};
+pub(crate) use checks::{Checked, Status};
 use event::Event;
 pub(crate) use event::{ListedTable, Outcome};
 use github::GitHub;
@@ -117,6 +119,11 @@ impl Reporter {
     /// Shows all problems, even with `--quiet`.
     pub(crate) fn problems(&self, problems: &Problems) {
         problems.0.iter().for_each(|problem| self.show(&Event::Problem { step: None, problem }));
+    }
+
+    /// Shows the results of checks, which are the command's result.
+    pub(crate) fn checks(&self, checks: &[Checked]) {
+        self.show(&Event::Checks { checks });
     }
 
     /// Shows the steps of the pipeline, which are the command's result.

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::event::{Event, ListedTable, Outcome};
 use super::foreign::{has_command, in_one_line, unknown_word, visible};
-use super::{Running, count, human, pipeline};
+use super::{Running, checks, count, human, pipeline};
 use crate::problem::Problem;
 
 /// Shows events as lines.
@@ -58,10 +58,11 @@ impl Text {
     }
 
     /// `spinner` says whether stderr is a terminal. A `NO_COLOR` that isn't empty means no colours,
-    /// <https://no-color.org>.
+    /// <https://no-color.org>. A terminal that calls itself dumb can neither show colours nor take a line back.
     pub(super) fn for_terminal(spinner: bool) -> Self {
-        let styled = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { styled, spinner: spinner.then(RefCell::default), ..Self::plain() }
+        let capable = std::env::var_os("TERM").is_none_or(|value| value != "dumb");
+        let styled = capable && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { styled, spinner: (spinner && capable).then(RefCell::default), ..Self::plain() }
     }
 
     pub(super) fn show(&self, event: &Event<'_>) {
@@ -93,6 +94,10 @@ impl Text {
                     }
                 }
                 self.err(&lines);
+            }
+            Event::Checks { checks } => {
+                self.stop_spinner();
+                self.out(&checks::lines(checks, self.styled));
             }
             Event::Steps { steps, explained } => {
                 self.out(&if *explained { pipeline::explanation(steps) } else { pipeline::list(steps) });

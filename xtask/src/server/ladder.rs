@@ -1,4 +1,4 @@
-//! The ladder of providers: a server that runs already, then compose, then local.
+//! The ladder: a server that runs already, then compose, then the binaries of this machine, then fetched ones.
 
 use std::cell::OnceCell;
 use std::path::Path;
@@ -8,9 +8,9 @@ use anyhow::Result;
 
 use super::compose::{self, Compose, Unusable};
 #[cfg(unix)]
-use super::local::{Binaries, Cluster};
+use super::local::{self, Binaries, Build, Cluster, Found};
 use super::no_server::{self, Skipped};
-use super::{Choice, Provider, Record, Server, StartError, has_cluster, roles};
+use super::{Choice, Provider, Record, Rung, Server, StartError, has_cluster, roles};
 use crate::connection::session;
 use crate::context::Context;
 use crate::env_file::Settings;
@@ -25,13 +25,15 @@ pub(crate) struct Ladder<'a> {
     pub(crate) patience: Duration,
     /// Whether databases of other checkouts are used, from now on.
     pub(super) share: bool,
+    /// Whether nothing may be fetched.
+    offline: bool,
     /// What this run knows about compose. A Docker that hangs is asked only once.
     compose: OnceCell<Result<Compose, Unusable>>,
 }
 
 impl<'a> Ladder<'a> {
-    pub(crate) fn new(context: Context<'a>, choice: Choice, patience: Duration, share: bool) -> Self {
-        Self { context, choice, patience, share, compose: OnceCell::new() }
+    pub(crate) fn new(context: Context<'a>, choice: Choice, patience: Duration, share: bool, offline: bool) -> Self {
+        Self { context, choice, patience, share, offline, compose: OnceCell::new() }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -45,7 +47,7 @@ impl<'a> Ladder<'a> {
     /// Tries the other rungs: starts a server, and makes the logins of the URLs work there.
     ///
     /// # Errors
-    /// A provider failed, or no provider can be used. The error then holds the reason for each.
+    /// A rung failed, or none can be used. The error then holds the reason for each.
     pub(crate) async fn start(
         &self,
         settings: &mut Settings<'_>,
@@ -56,10 +58,10 @@ impl<'a> Ladder<'a> {
             return Err(problem.into());
         }
         self.say_what_stays();
-        for provider in self.order() {
-            match self.start_one(provider, settings, step).await {
+        for rung in self.order() {
+            match self.start_one(rung, settings, step).await {
                 Ok(server) => return Ok(server),
-                Err(StartError::Unusable(unusable)) => skipped.push(Skipped { provider, unusable }),
+                Err(StartError::Unusable(unusable)) => skipped.push(Skipped { rung, unusable }),
                 Err(StartError::Failed(error)) => return Err(error),
                 Err(StartError::PortTaken) => return Err(no_server::port_taken(settings).into()),
             }
@@ -67,11 +69,11 @@ impl<'a> Ladder<'a> {
         Err(self.give_up(skipped).into())
     }
 
-    /// The problem that no provider can be used.
+    /// The problem that no rung can be used.
     fn give_up(&self, mut skipped: Vec<Skipped>) -> Problem {
-        let uses = self.record().uses.filter(|_| self.choice == Choice::Auto);
-        match skipped.pop_if(|last| Some(last.provider) == uses) {
-            Some(Skipped { provider, unusable }) => no_server::data_is_with(provider, &self.place(provider), unusable),
+        let uses = self.record().rung().filter(|_| self.choice == Choice::Auto);
+        match skipped.pop_if(|last| Some(last.rung) == uses) {
+            Some(Skipped { rung, unusable }) => no_server::data_is_with(rung, &self.place(rung.provider()), unusable),
             None => no_server::none(skipped),
         }
     }
@@ -93,55 +95,88 @@ impl<'a> Ladder<'a> {
 
     /// Says where the data stays that the user leaves behind by choosing another provider.
     fn say_what_stays(&self) {
-        let Some(before) = self.record().uses.filter(|before| !self.order().contains(before)) else { return };
+        let leaves = |before: &Rung| self.order().iter().all(|rung| rung.provider() != before.provider());
+        let Some(before) = self.record().rung().filter(leaves) else { return };
         let back = match before {
-            Provider::Running => "and are used again when the URLs lead there".to_owned(),
-            Provider::Compose | Provider::Local => format!("and --server {} uses them again", before.name()),
+            Rung::Running => "and are used again when the URLs lead there".to_owned(),
+            Rung::Compose | Rung::Local | Rung::Fetched => format!("and --server {} uses them again", before.name()),
         };
         self.context.reporter.note(&format!(
             "So far, this checkout's databases are in {}. They stay there, {back}.",
-            self.place(before)
+            self.place(before.provider())
         ));
     }
 
     /// Describes the server that [`Ladder::start`] would start.
     ///
     /// # Errors
-    /// No provider can be used. The error holds the reason for each.
-    pub(crate) fn would_start(&self, mut skipped: Vec<Skipped>) -> Result<String> {
-        for provider in self.order() {
-            match self.rung(provider)? {
-                Ok(rung) => return Ok(format!("{}: {}", provider.name(), rung.describe())),
-                Err(unusable) => skipped.push(Skipped { provider, unusable }),
+    /// The errors of [`Ladder::start`], as far as they can be known without a start.
+    pub(crate) async fn would_start(&self, settings: &mut Settings<'_>, mut skipped: Vec<Skipped>) -> Result<String> {
+        if let Some(problem) = settings.urls().find_map(no_server::no_password) {
+            return Err(problem.into());
+        }
+        for rung in self.order() {
+            let usable = match self.find(rung)? {
+                Ok(usable) => usable,
+                Err(unusable) => {
+                    skipped.push(Skipped { rung, unusable });
+                    continue;
+                }
+            };
+            match self.foresee(&usable, settings).await {
+                Ok(()) => return Ok(format!("{}: {}", rung.name(), usable.describe())),
+                Err(StartError::Unusable(unusable)) => skipped.push(Skipped { rung, unusable }),
+                Err(StartError::Failed(error)) => return Err(error),
+                Err(StartError::PortTaken) if settings.may_choose_port() => {
+                    let address = settings.first_url().address.clone();
+                    self.another_port(settings, &address)?;
+                    return Ok(format!("{}: {}", rung.name(), usable.describe()));
+                }
+                Err(StartError::PortTaken) => return Err(no_server::port_taken(settings).into()),
             }
         }
         Err(self.give_up(skipped).into())
     }
 
-    /// The order of the providers. Where this checkout's data is, no other provider is tried. Otherwise compose comes
-    /// before local.
-    fn order(&self) -> Vec<Provider> {
-        match (self.choice, self.record().uses) {
+    async fn foresee(&self, usable: &Usable, settings: &Settings<'_>) -> Result<(), StartError> {
+        let url = settings.first_url();
+        match usable {
+            Usable::Compose(compose) => compose.foresee(url, self.context.interrupt).await?,
+            #[cfg(unix)]
+            Usable::Cluster(cluster, _) | Usable::ToFetch(cluster, _) => cluster.refuse_superuser(settings.urls())?,
+        }
+        #[cfg(unix)]
+        if !local::port_is_free(&url.address) && self.started(&url.address).await?.is_none() {
+            return Err(StartError::PortTaken);
+        }
+        Ok(())
+    }
+
+    /// The order of the rungs. Where this checkout's data is, no other one is tried. Otherwise compose comes before a
+    /// private cluster, and nothing is fetched that this machine has or that the user has named.
+    fn order(&self) -> Vec<Rung> {
+        let record = self.record();
+        match (self.choice, record.rung()) {
             (Choice::Running, _) => Vec::new(),
-            (Choice::Compose, _) => vec![Provider::Compose],
-            (Choice::Local, _) => vec![Provider::Local],
-            (Choice::Auto, Some(provider @ (Provider::Compose | Provider::Local))) => vec![provider],
+            (Choice::Compose, _) => vec![Rung::Compose],
+            (Choice::Local, _) => vec![Rung::Local],
+            (Choice::Fetched, _) => vec![Rung::Fetched],
+            (Choice::Auto, Some(rung @ (Rung::Compose | Rung::Local | Rung::Fetched))) => vec![rung],
             // A run that was killed may have made the cluster.
-            (Choice::Auto, _) if has_cluster(self.root()) => vec![Provider::Local, Provider::Compose],
-            (Choice::Auto, _) => vec![Provider::Compose, Provider::Local],
+            (Choice::Auto, _) if has_cluster(self.root()) => vec![record.cluster_rung(), Rung::Compose],
+            #[cfg(unix)]
+            (Choice::Auto, _) if !Binaries::are_named() => vec![Rung::Compose, Rung::Local, Rung::Fetched],
+            (Choice::Auto, _) => vec![Rung::Compose, Rung::Local],
         }
     }
 
-    async fn start_one(
-        &self,
-        provider: Provider,
-        settings: &mut Settings<'_>,
-        step: &Step<'_>,
-    ) -> Result<Server, StartError> {
-        let rung = self.rung(provider)?.map_err(|unusable| self.skipped(provider, unusable))?;
-        step.doing(&format!("starting {}", rung.describe()));
+    async fn start_one(&self, rung: Rung, settings: &mut Settings<'_>, step: &Step<'_>) -> Result<Server, StartError> {
+        let usable = self.find(rung)?.map_err(|unusable| self.skipped(rung, unusable))?;
+        #[cfg(unix)]
+        let usable = self.fetch(usable, step)?.map_err(|unusable| self.skipped(rung, unusable))?;
+        step.doing(&format!("starting {}", usable.describe()));
         loop {
-            match self.start_rung(&rung, settings).await {
+            match self.start_usable(&usable, settings).await {
                 Err(StartError::PortTaken) if settings.may_choose_port() => {
                     let address = settings.first_url().address.clone();
                     let port = self.another_port(settings, &address)?;
@@ -149,26 +184,30 @@ impl<'a> Ladder<'a> {
                         .reporter
                         .note(&format!("{address} is taken, so port {port} is used instead, in {}.", settings.names()));
                 }
-                Err(StartError::Unusable(unusable)) => return Err(self.skipped(provider, unusable)),
+                Err(StartError::Unusable(unusable)) => return Err(self.skipped(rung, unusable)),
                 ended => return ended,
             }
         }
     }
 
-    /// Reports at once why a provider is skipped, because the next one may take a while.
-    fn skipped(&self, provider: Provider, unusable: Unusable) -> StartError {
-        self.context.reporter.note(&format!(
-            "{} was skipped: {}.",
-            provider.name(),
-            unusable.why.trim_end_matches('.')
-        ));
+    /// Reports at once why a rung is skipped, because the next one may take a while.
+    fn skipped(&self, rung: Rung, unusable: Unusable) -> StartError {
+        self.context.reporter.note(&format!("{} was skipped: {}.", rung.name(), unusable.why.trim_end_matches('.')));
         StartError::Unusable(unusable)
     }
 
-    async fn start_rung(&self, rung: &Rung, settings: &Settings<'_>) -> Result<Server, StartError> {
+    /// Fetches binaries that aren't there yet. Returns the cluster with them, or the reason why they can't be fetched.
+    #[cfg(unix)]
+    fn fetch(&self, usable: Usable, step: &Step<'_>) -> Result<Result<Usable, Unusable>> {
+        let Usable::ToFetch(cluster, build) = usable else { return Ok(Ok(usable)) };
+        let binaries = build.fetch(self.patience, self.context, step);
+        self.or_unusable(binaries.map(|binaries| Usable::Cluster(cluster, binaries)))
+    }
+
+    async fn start_usable(&self, usable: &Usable, settings: &Settings<'_>) -> Result<Server, StartError> {
         let url = settings.first_url();
-        let (provider, version, mut superuser) = match rung {
-            Rung::Compose(compose) => {
+        let (provider, version, mut superuser) = match usable {
+            Usable::Compose(compose) => {
                 if let Some(image) = compose.image_to_pull() {
                     self.context
                         .reporter
@@ -179,7 +218,12 @@ impl<'a> Ladder<'a> {
                 (Provider::Compose, version, superuser)
             }
             #[cfg(unix)]
-            Rung::Local(cluster, binaries) => {
+            Usable::ToFetch(_, build) => {
+                let why = format!("{} wasn't fetched", build.describe());
+                return Err(StartError::Failed(anyhow::anyhow!(why)));
+            }
+            #[cfg(unix)]
+            Usable::Cluster(cluster, binaries) => {
                 cluster.refuse_superuser(settings.urls())?;
                 let interrupt = self.context.interrupt;
                 let (version, superuser) = cluster.start(binaries, &url.address, self.patience, interrupt).await?;
@@ -229,47 +273,63 @@ impl<'a> Ladder<'a> {
         Ok(self.compose.get_or_init(|| found).clone())
     }
 
-    /// Returns a provider that can be used here, or the reason why it can't be used.
-    fn rung(&self, provider: Provider) -> Result<Result<Rung, Unusable>> {
+    /// Finds what a rung has here, or the reason why it can't be used. Nothing is started or fetched.
+    fn find(&self, rung: Rung) -> Result<Result<Usable, Unusable>> {
         #[cfg(unix)]
-        if provider == Provider::Local {
-            let rung = Cluster::locate(self.root()).and_then(|cluster| {
-                let binaries = cluster.binaries(self.context.interrupt)?;
-                Ok(Rung::Local(cluster, binaries))
-            });
-            return match rung {
-                Ok(rung) => Ok(Ok(rung)),
-                Err(error) => {
-                    self.context.interrupt.check()?;
-                    let problem = error.downcast::<Problem>()?;
-                    let why = [vec![problem.what], problem.details].concat().join(" ");
-                    Ok(Err(Unusable { why, remedy: problem.remedies.join(", ") }))
-                }
-            };
+        if rung.provider() == Provider::Local {
+            return self
+                .or_unusable(Cluster::locate(self.root()).and_then(|cluster| self.with_binaries(cluster, rung)));
         }
-        if provider == Provider::Compose {
-            return Ok(self.compose()?.map(Rung::Compose));
+        if rung == Rung::Compose {
+            return Ok(self.compose()?.map(Usable::Compose));
         }
         Ok(Err(Unusable {
             why: "a private cluster needs a Unix system".into(),
             remedy: "Start a server, or install Docker.".into(),
         }))
     }
+
+    #[cfg(unix)]
+    fn with_binaries(&self, cluster: Cluster, rung: Rung) -> Result<Usable> {
+        let interrupt = self.context.interrupt;
+        if rung != Rung::Fetched {
+            let binaries = cluster.binaries(interrupt)?;
+            return Ok(Usable::Cluster(cluster, binaries));
+        }
+        Ok(match cluster.fetched(self.offline, interrupt)? {
+            Found::Ready(binaries) => Usable::Cluster(cluster, binaries),
+            Found::ToFetch(build) => Usable::ToFetch(cluster, build),
+        })
+    }
+
+    /// Takes a problem for the reason why a rung can't be used. Ctrl-C and other errors stay errors.
+    #[cfg(unix)]
+    fn or_unusable(&self, found: Result<Usable>) -> Result<Result<Usable, Unusable>> {
+        let Err(error) = found else { return found.map(Ok) };
+        self.context.interrupt.check()?;
+        let problem = error.downcast::<Problem>()?;
+        let why = [vec![problem.what], problem.details].concat().join(" ");
+        Ok(Err(Unusable { why, remedy: problem.remedies.join(", ") }))
+    }
 }
 
-/// A provider that can be used here.
-enum Rung {
+/// What a rung has here.
+enum Usable {
     Compose(Compose),
     #[cfg(unix)]
-    Local(Cluster, Binaries),
+    Cluster(Cluster, Binaries),
+    #[cfg(unix)]
+    ToFetch(Cluster, Build),
 }
 
-impl Rung {
+impl Usable {
     fn describe(&self) -> String {
         match self {
             Self::Compose(compose) => compose.describe(),
             #[cfg(unix)]
-            Self::Local(_, binaries) => format!("PostgreSQL {} from {}", binaries.version(), binaries.dir.display()),
+            Self::ToFetch(_, build) => build.describe(),
+            #[cfg(unix)]
+            Self::Cluster(_, binaries) => format!("PostgreSQL {} from {}", binaries.version(), binaries.dir.display()),
         }
     }
 }

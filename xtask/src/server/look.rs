@@ -9,12 +9,12 @@ use super::ladder::Ladder;
 #[cfg(unix)]
 use super::local::Cluster;
 use super::no_server::{self, Skipped};
-use super::{Choice, PORTS, Provider, Record, Server, free_port, roles};
+use super::{Choice, PORTS, Provider, Record, Rung, Server, free_port, roles};
 use crate::connection::readiness::{self, Answer};
 use crate::connection::{deadline, session};
 use crate::database_url::{Address, DatabaseUrl};
 use crate::env_file::{FILE, Settings};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::report::Step;
 use crate::stamp::{self, Other};
 use crate::target::Target;
@@ -88,7 +88,7 @@ impl Ladder<'_> {
         let address = first.address.clone();
         let other = settings.urls().find(|url| !url.address.same_server(&address)).cloned();
         let is_ours_to_start = address.is_loopback() && !address.is_socket();
-        if matches!(self.choice, Choice::Compose | Choice::Local) {
+        if matches!(self.choice, Choice::Compose | Choice::Local | Choice::Fetched) {
             return if is_ours_to_start && other.is_none() {
                 Ok(Look::ToStart(Vec::new()))
             } else {
@@ -117,9 +117,11 @@ impl Ladder<'_> {
             }
             (url, Answer::Never(said) | Answer::Stranger(said)) => {
                 let why = format!("{address} can't be used: {said}");
-                let problem =
-                    Problem::unavailable(format!("{} names {address}, which can't be used: {said}.", url.variable))
-                        .remedy(readiness::who_listens(&address));
+                let problem = Problem::unavailable(
+                    Code::AddressTaken,
+                    format!("{} names {address}, which can't be used: {said}.", url.variable),
+                )
+                .remedy(readiness::who_listens(&address));
                 return self.go_elsewhere(settings, &address, why, problem);
             }
             (_, Answer::Nothing(said) | Answer::NotYet(said)) => said,
@@ -129,7 +131,7 @@ impl Ladder<'_> {
         }
         let unusable =
             Unusable { why: format!("{address}: {absent}"), remedy: format!("Start a server at {address}.") };
-        let skipped = vec![Skipped { provider: Provider::Running, unusable }];
+        let skipped = vec![Skipped { rung: Rung::Running, unusable }];
         if self.choice == Choice::Running || !is_ours_to_start {
             let problem = no_server::none(skipped).detail(if address.is_loopback() {
                 "Nothing else was tried, because --server running only uses a server that runs already.".to_owned()
@@ -143,12 +145,12 @@ impl Ladder<'_> {
 
     /// Refuses a server without the databases, if this checkout has them on another one.
     async fn refuse_stranger(&self, url: &DatabaseUrl) -> Result<()> {
-        let uses = self.record().uses.filter(|provider| *provider != Provider::Running);
-        let Some(provider) = uses.filter(|_| self.choice == Choice::Auto) else { return Ok(()) };
+        let uses = self.record().rung().filter(|rung| *rung != Rung::Running);
+        let Some(rung) = uses.filter(|_| self.choice == Choice::Auto) else { return Ok(()) };
         if self.started(&url.address).await?.is_some() {
             return Ok(());
         }
-        Err(no_server::stranger(url, provider, &self.place(provider)).into())
+        Err(no_server::stranger(url, rung, &self.place(rung.provider())).into())
     }
 
     /// Looks at URLs that name several servers. Each of these servers must run already.
@@ -164,14 +166,17 @@ impl Ladder<'_> {
                 Answer::Ready(_) | Answer::NoDatabase => {}
                 Answer::Refused(said) => return Err(roles::refused(url, &said).into()),
                 Answer::Nothing(said) | Answer::NotYet(said) | Answer::Never(said) | Answer::Stranger(said) => {
-                    return Err(Problem::unavailable(format!("{} names {}: {said}.", url.variable, url.address))
-                        .detail(format!(
-                            "{} and {} name two servers, but db-setup starts only one.",
-                            first.variable, other.variable
-                        ))
-                        .remedy(format!("Start a server at {}", url.address))
-                        .remedy("or change both URLs to the same host and port.")
-                        .into());
+                    return Err(Problem::unavailable(
+                        Code::ServerMissing,
+                        format!("{} names {}: {said}.", url.variable, url.address),
+                    )
+                    .detail(format!(
+                        "{} and {} name two servers, but db-setup starts only one.",
+                        first.variable, other.variable
+                    ))
+                    .remedy(format!("Start a server at {}", url.address))
+                    .remedy("or change both URLs to the same host and port.")
+                    .into());
                 }
             }
         }
@@ -206,7 +211,7 @@ impl Ladder<'_> {
                 break;
             }
         }
-        last.ok_or_else(|| Problem::failed("There is no database to look for.").into())
+        last.ok_or_else(|| Problem::failed(Code::NoDatabase, "There is no database to look for.").into())
     }
 
     /// The provider that started the server at that address for this checkout, if one did.
@@ -264,12 +269,15 @@ impl Ladder<'_> {
             settings.names()
         ));
         let unusable = Unusable { why, remedy };
-        Ok(Look::ToStart(vec![Skipped { provider: Provider::Running, unusable }]))
+        Ok(Look::ToStart(vec![Skipped { rung: Rung::Running, unusable }]))
     }
 
     pub(super) fn another_port(&self, settings: &mut Settings<'_>, address: &Address) -> Result<u16> {
         let port = free_port(address).ok_or_else(|| {
-            Problem::unavailable(format!("Port {} and the {PORTS} ports above it are all taken.", address.port))
+            Problem::unavailable(
+                Code::NoFreePort,
+                format!("Port {} and the {PORTS} ports above it are all taken.", address.port),
+            )
         })?;
         settings.set_port(address, port);
         Ok(port)

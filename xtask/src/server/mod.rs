@@ -1,8 +1,8 @@
 //! Where PostgreSQL comes from: a ladder of providers.
 //!
 //! A server that answers at the URLs' address is used. If there is none, compose starts one. If compose can't be used,
-//! PostgreSQL's binaries run as a private cluster of this checkout. Each provider that is skipped is reported, with the
-//! reason and the way to fix it.
+//! PostgreSQL's binaries run as a private cluster of this checkout: those of this machine, or else those that are fetched
+//! for it. Each rung that is skipped is reported, with the reason and the way to fix it.
 
 pub(crate) mod compose;
 mod ladder;
@@ -34,7 +34,7 @@ const PORTS: u16 = 100;
 /// The provider that the user wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Choice {
-    /// A server that answers at the URLs' address, else compose, else local.
+    /// A server that answers at the URLs' address, else compose, else local, else fetched.
     #[default]
     Auto,
     /// Only a server that answers at the URLs' address.
@@ -43,6 +43,18 @@ pub(crate) enum Choice {
     Compose,
     /// PostgreSQL's binaries on this machine, as a private cluster of this checkout.
     Local,
+    /// PostgreSQL's binaries, fetched once for this user, as a private cluster of this checkout.
+    Fetched,
+}
+
+/// What the ladder tries, as `--server` names it. Two rungs make a private cluster. They differ in where its binaries come
+/// from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rung {
+    Running,
+    Compose,
+    Local,
+    Fetched,
 }
 
 /// Where a server comes from.
@@ -68,6 +80,19 @@ pub(crate) struct Server {
     pub(crate) others: Vec<PathBuf>,
 }
 
+impl Server {
+    /// A few words about it.
+    pub(crate) fn describe(&self) -> String {
+        let Self { provider, address, version, .. } = self;
+        let space = if version.is_empty() { "" } else { " " };
+        match provider {
+            Provider::Running => format!("PostgreSQL{space}{version} answers at {address}"),
+            Provider::Compose => format!("PostgreSQL{space}{version} at {address}, in a container"),
+            Provider::Local => format!("PostgreSQL{space}{version} at {address}, a private cluster of this checkout"),
+        }
+    }
+}
+
 /// The reason why a provider started no server.
 pub(crate) enum StartError {
     /// Another program listens on the port.
@@ -90,8 +115,25 @@ impl From<Problem> for StartError {
     }
 }
 
+impl Rung {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Fetched => "fetched",
+            other => other.provider().name(),
+        }
+    }
+
+    pub(crate) fn provider(self) -> Provider {
+        match self {
+            Self::Running => Provider::Running,
+            Self::Compose => Provider::Compose,
+            Self::Local | Self::Fetched => Provider::Local,
+        }
+    }
+}
+
 impl Provider {
-    /// The name of the provider, as `--server` takes it.
+    /// The name of the provider, as the record has it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Running => "running",

@@ -1,15 +1,15 @@
 //! The problems of a run that finds no server to use, with the ways to fix them.
 
 use super::compose::Unusable;
-use super::{Provider, free_port};
+use super::{Rung, free_port};
 use crate::connection::readiness;
 use crate::database_url::{Address, DatabaseUrl};
 use crate::env_file::Settings;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
-/// A provider that was skipped, with the reason.
+/// A rung that was skipped, with the reason.
 pub(crate) struct Skipped {
-    pub(super) provider: Provider,
+    pub(super) rung: Rung,
     pub(super) unusable: Unusable,
 }
 
@@ -17,6 +17,7 @@ pub(crate) struct Skipped {
 pub(super) fn not_startable(settings: &Settings<'_>) -> Problem {
     let named = settings.urls().map(|url| format!("{} names {}.", url.variable, url.address));
     Problem::unavailable(
+        Code::TwoServers,
         "With this --server, db-setup starts one server, so all URLs must name one port of this machine.",
     )
     .details(named)
@@ -51,68 +52,75 @@ pub(crate) fn own_server(settings: &Settings<'_>, address: &Address) -> String {
 pub(super) fn port_taken(settings: &Settings<'_>) -> Problem {
     let address = &settings.first_url().address;
     let what = format!("Port {} is taken by another program.", address.port);
-    ways_out(Problem::unavailable(what).remedy(readiness::who_listens(address)), settings, address)
+    ways_out(Problem::unavailable(Code::PortTaken, what).remedy(readiness::who_listens(address)), settings, address)
 }
 
 /// The problem that a URL names no password.
 pub(super) fn no_password(url: &DatabaseUrl) -> Option<Problem> {
     let what = format!("{} has no password, but a server that db-setup starts needs one.", url.variable);
     let remedy = format!("Add a password: {}=postgres://{}:PASSWORD@…", url.variable, url.user);
-    url.password.is_empty().then(|| Problem::failed(what).remedy(remedy))
+    url.password.is_empty().then(|| Problem::failed(Code::NoPassword, what).remedy(remedy))
 }
 
 /// The problem that the server with this checkout's data doesn't answer, and this program can't start it.
 pub(super) fn data_is_elsewhere(address: &Address, absent: &str) -> Problem {
-    Problem::unavailable(format!(
-        "The server at {address} has this checkout's databases, and doesn't answer: {absent}."
-    ))
+    Problem::unavailable(
+        Code::DataServerStopped,
+        format!("The server at {address} has this checkout's databases, and doesn't answer: {absent}."),
+    )
     .detail("db-setup didn't start that server. So nothing was started in its place, and nothing was changed.")
     .remedy(format!("Start the server at {address}, then run this again"))
-    .remedy(elsewhere(&[Provider::Compose, Provider::Local]))
+    .remedy(elsewhere(&[Rung::Compose, Rung::Local]))
 }
 
-/// The problem that the provider with this checkout's data can't be used.
-pub(super) fn data_is_with(provider: Provider, place: &str, unusable: Unusable) -> Problem {
-    let others: Vec<_> = [Provider::Compose, Provider::Local].into_iter().filter(|other| *other != provider).collect();
-    Problem::unavailable(format!(
-        "This checkout's databases are in {place}, but {} can't be used: {}.",
-        provider.name(),
-        unusable.why.trim_end_matches('.')
-    ))
+/// The problem that the rung with this checkout's data can't be used.
+pub(super) fn data_is_with(rung: Rung, place: &str, unusable: Unusable) -> Problem {
+    let others = [Rung::Compose, Rung::Local].into_iter().filter(|other| other.provider() != rung.provider());
+    let others: Vec<_> = others.collect();
+    Problem::unavailable(
+        Code::DataElsewhere,
+        format!(
+            "This checkout's databases are in {place}, but {} can't be used: {}.",
+            rung.name(),
+            unusable.why.trim_end_matches('.')
+        ),
+    )
     .detail("Nothing was started in its place, and nothing was changed.")
     .remedy(unusable.remedy)
     .remedy(elsewhere(&others))
 }
 
 /// The problem that the server at the URL's address isn't the one that has this checkout's data.
-pub(super) fn stranger(url: &DatabaseUrl, provider: Provider, place: &str) -> Problem {
+pub(super) fn stranger(url: &DatabaseUrl, rung: Rung, place: &str) -> Problem {
     let DatabaseUrl { variable, address, database, .. } = url;
-    Problem::unavailable(format!(
-        "This checkout's databases are in {place}, but another server answers at {address}, and has no {database}."
-    ))
+    Problem::unavailable(
+        Code::DataElsewhere,
+        format!(
+            "This checkout's databases are in {place}, but another server answers at {address}, and has no {database}."
+        ),
+    )
     .detail("Nothing was made there, and nothing was changed.")
     .remedy(format!("Stop that server, or put another port into {variable}, then run this again"))
     .remedy(readiness::who_listens(address))
     .remedy(format!(
         "or leave those databases alone ({}), and make empty ones on the server that answers: \
          cargo xtask db-setup --server running",
-        provider.name()
+        rung.name()
     ))
 }
 
 /// How to leave the data where it is, and to begin with empty databases.
-fn elsewhere(providers: &[Provider]) -> String {
-    let commands: Vec<_> =
-        providers.iter().map(|provider| format!("cargo xtask db-setup --server {}", provider.name())).collect();
+fn elsewhere(rungs: &[Rung]) -> String {
+    let commands: Vec<_> = rungs.iter().map(|rung| format!("cargo xtask db-setup --server {}", rung.name())).collect();
     format!("or leave those databases alone, and make empty ones elsewhere: {}", commands.join(", or "))
 }
 
-/// The problem that no provider has a server, with the reason for each provider.
+/// The problem that no rung has a server, with the reason for each.
 pub(super) fn none(skipped: Vec<Skipped>) -> Problem {
-    let mut problem = Problem::unavailable("There is no PostgreSQL to use.");
+    let mut problem = Problem::unavailable(Code::NoServer, "There is no PostgreSQL to use.");
     for skipped in skipped {
         problem = problem
-            .detail(format!("{}: {}.", skipped.provider.name(), skipped.unusable.why.trim_end_matches('.')))
+            .detail(format!("{}: {}.", skipped.rung.name(), skipped.unusable.why.trim_end_matches('.')))
             .remedy(skipped.unusable.remedy);
     }
     problem

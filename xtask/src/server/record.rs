@@ -5,10 +5,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Provider;
+use super::{Provider, Rung};
 use crate::checkout;
 use crate::database_url::Address;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::stamp::Claim;
 
 /// The file, in the folder of the checkout's state. It has a line for each value: `key=value`.
@@ -25,6 +25,8 @@ pub(crate) struct Record {
     compose: Option<String>,
     /// The folder of the private cluster, if it isn't in the folder of the checkout's state.
     local: Option<PathBuf>,
+    /// Whether fetched binaries run the private cluster. Others of the same version may lack what its databases use.
+    pub(super) is_fetched: bool,
     /// The checkouts whose databases this one shares on purpose.
     shares: Vec<PathBuf>,
 }
@@ -43,6 +45,7 @@ impl Record {
                 Some(("running", address)) => record.running = Some(address.to_owned()),
                 Some(("compose", project)) => record.compose = Some(project.to_owned()),
                 Some(("local", folder)) => record.local = Some(folder.into()),
+                Some(("binaries", source)) => record.is_fetched = source == Rung::Fetched.name(),
                 Some(("shares", folder)) => record.shares.push(folder.into()),
                 Some(("checkout", folder)) if is_another_checkout(Path::new(folder), root) => return Self::default(),
                 Some(_) => {}
@@ -66,7 +69,10 @@ impl Record {
 
     fn write(&self, root: &Path) -> Result<(), Problem> {
         let failed = |error: &dyn std::fmt::Display| {
-            Problem::failed(format!("{} can't be written: {error}.", checkout::state_dir(root).join(FILE).display()))
+            Problem::failed(
+                Code::StateFolder,
+                format!("{} can't be written: {error}.", checkout::state_dir(root).join(FILE).display()),
+            )
         };
         let dir = checkout::make_state_dir(root).map_err(|error| failed(&error))?;
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
@@ -75,6 +81,7 @@ impl Record {
             ("running", self.running.clone()),
             ("compose", self.compose.clone()),
             ("local", self.local.as_ref().map(|folder| folder.display().to_string())),
+            ("binaries", self.is_fetched.then(|| Rung::Fetched.name().to_owned())),
             ("checkout", Some(root.display().to_string())),
         ];
         let lines = values.into_iter().filter_map(|(key, value)| Some(format!("{key}={}\n", value?)));
@@ -118,6 +125,20 @@ impl Record {
         Claim { checkout, shares: Self::read(root).shares, owns_server }
     }
 
+    /// The rung of the ladder that leads to the databases.
+    pub(crate) fn rung(&self) -> Option<Rung> {
+        Some(match self.uses? {
+            Provider::Running => Rung::Running,
+            Provider::Compose => Rung::Compose,
+            Provider::Local => self.cluster_rung(),
+        })
+    }
+
+    /// The rung that has the binaries of the private cluster.
+    pub(crate) fn cluster_rung(&self) -> Rung {
+        if self.is_fetched { Rung::Fetched } else { Rung::Local }
+    }
+
     /// Whether the databases are on a server at that address that this program didn't start.
     pub(crate) fn uses_running(&self, address: &Address) -> bool {
         self.uses == Some(Provider::Running) && self.running.as_ref() == Some(&address.to_string())
@@ -152,13 +173,16 @@ impl Record {
         self.local.as_deref()
     }
 
-    /// Writes down the folder of the private cluster, before it is made.
+    /// Writes down the folder of the private cluster, and where its binaries come from, before it is made or started.
     ///
     /// # Errors
     /// The file can't be written.
-    pub(crate) fn keep_cluster(root: &Path, folder: &Path) -> Result<(), Problem> {
+    pub(crate) fn keep_cluster(root: &Path, folder: &Path, is_fetched: bool) -> Result<(), Problem> {
         let outside = !folder.starts_with(checkout::state_dir(root));
-        Self::update(root, |record| record.local = outside.then(|| folder.to_owned()))
+        Self::update(root, |record| {
+            record.local = outside.then(|| folder.to_owned());
+            record.is_fetched = is_fetched;
+        })
     }
 }
 

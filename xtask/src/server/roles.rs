@@ -9,7 +9,7 @@ use crate::connection::readiness::{self, Answer};
 use crate::connection::sql::{identifier, literal};
 use crate::connection::{declared, session};
 use crate::database_url::DatabaseUrl;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::target::Target;
 
 /// The server's file with the rules for logins.
@@ -94,7 +94,10 @@ pub(super) async fn lacks_declared(targets: &[Target<'_>]) -> Result<bool> {
 
 /// The problem that the superuser of a server that was started just now can't log in.
 pub(super) fn no_superuser(answer: &Answer) -> Problem {
-    Problem::unavailable(format!("The server was started, but its superuser can't log in: {answer}."))
+    Problem::unavailable(
+        Code::ClusterNotStarted,
+        format!("The server was started, but its superuser can't log in: {answer}."),
+    )
 }
 
 /// The problem that a server refuses a login. PostgreSQL sends the same message for a missing role and for a wrong
@@ -102,8 +105,10 @@ pub(super) fn no_superuser(answer: &Answer) -> Problem {
 pub(crate) fn refused(url: &DatabaseUrl, said: &str) -> Problem {
     let role = identifier(&url.user);
     let (host, port) = (&url.address.host, url.address.port);
-    let problem =
-        Problem::unavailable(format!("PostgreSQL at {} refuses the login of {}: {said}.", url.address, url.variable));
+    let problem = Problem::unavailable(
+        Code::LoginRefused,
+        format!("PostgreSQL at {} refuses the login of {}: {said}.", url.address, url.variable),
+    );
     if said.contains(RULES) {
         return problem
             .detail(format!(

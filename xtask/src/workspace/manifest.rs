@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{Metadata, Privileges};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The part of a `Cargo.toml` that matters here.
 #[derive(Deserialize)]
@@ -39,18 +39,22 @@ pub(super) fn find_root(start: &Path) -> Result<(PathBuf, Manifest), Problem> {
         if !file.is_file() {
             continue;
         }
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| Problem::failed(format!("{} can't be read: {error}.", file.display())))?;
+        let text = std::fs::read_to_string(&file).map_err(|error| {
+            Problem::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", file.display()))
+        })?;
         let manifest: Manifest = toml::from_str(&text)
-            .map_err(|error| Problem::failed(format!("{} isn't valid: {error}", file.display())))?;
+            .map_err(|error| Problem::failed(Code::Manifest, format!("{} isn't valid: {error}", file.display())))?;
         if manifest.workspace.is_some() {
             return Ok((dir.to_owned(), manifest));
         }
         nearest.get_or_insert((dir.to_owned(), manifest));
     }
     nearest.ok_or_else(|| {
-        Problem::failed(format!("There is no Cargo.toml in {} or in any folder above it.", start.display()))
-            .remedy("Change to a folder of the checkout and try again.")
+        Problem::failed(
+            Code::NoWorkspace,
+            format!("There is no Cargo.toml in {} or in any folder above it.", start.display()),
+        )
+        .remedy("Change to a folder of the checkout and try again.")
     })
 }
 
@@ -69,8 +73,11 @@ pub(super) fn privileges(root: &Path, package: &Path) -> Result<Option<Privilege
     let Some(table) = table else { return Ok(None) };
     let file = path.strip_prefix(root).unwrap_or(&path).to_owned();
     let wrong = |why: &str| {
-        Problem::failed(format!("[package.metadata.xtask.privileges] in {} can't be used: {why}.", file.display()))
-            .remedy("Its only key is a list of roles: roles = [\"…\"]")
+        Problem::failed(
+            Code::Manifest,
+            format!("[package.metadata.xtask.privileges] in {} can't be used: {why}.", file.display()),
+        )
+        .remedy("Its only key is a list of roles: roles = [\"…\"]")
     };
     let privileges: Privileges =
         table.try_into().map_err(|error: toml::de::Error| wrong(error.message().trim_end_matches('.')))?;
@@ -95,11 +102,11 @@ pub(super) fn members(root: &Path, manifest: &Manifest) -> Result<Vec<PathBuf>, 
         // The root is escaped, because its path may hold characters that have a meaning in a pattern.
         let pattern = format!("{}/{member}", glob::Pattern::escape(&root.to_string_lossy()));
         let found = glob::glob(&pattern).map_err(|error| {
-            Problem::failed(format!("The workspace member \"{member}\" isn't a valid pattern: {error}.")).at(
-                "Cargo.toml",
-                1,
-                None,
+            Problem::failed(
+                Code::Manifest,
+                format!("The workspace member \"{member}\" isn't a valid pattern: {error}."),
             )
+            .at("Cargo.toml", 1, None)
         })?;
         let excluded = |dir: &PathBuf| workspace.exclude.iter().any(|exclude| dir.starts_with(root.join(exclude)));
         let found = found.flatten().filter(|dir| dir.join("Cargo.toml").is_file() && !excluded(dir));

@@ -1,5 +1,8 @@
 //! The output: its content, its streams, and the secrets that it never contains.
 
+use serde_json::json;
+
+use crate::support::event_schema;
 use crate::support::fixture::{LIBRARY_HISTORY, PASSWORD, ROLE};
 use crate::support::{Server, Workspace, server_and_workspace, set_up, sql};
 
@@ -46,6 +49,33 @@ fn json_has_one_event_on_each_line() {
     assert!(problem.to_string().contains("migrations/library/003_breaks.up.sql"), "{problem}");
     assert_eq!(events.last().unwrap()["exit_code"], 1);
     server.assert_only(&["journal", "library"]);
+}
+
+/// Every event of every test is held against the schema. So here are those that it has to refuse, and its own form.
+#[test]
+fn the_schema_of_the_events_refuses_other_ones() {
+    let sound = json!({"event": "step", "step": "main", "outcome": "done", "what": "made", "seconds": 0.1});
+    assert_eq!(event_schema::errors(&sound), Vec::<String>::new());
+    let problem = json!({"event": "problem", "exit_code": 1, "what": "x", "details": [], "remedies": [],
+        "location": {"file": "a.sql", "line": 1, "column": null}});
+    assert_eq!(event_schema::errors(&problem), Vec::<String>::new());
+    for (event, field, value) in [
+        (&sound, "event", json!("stop")),
+        (&sound, "outcome", json!("good")),
+        (&sound, "seconds", json!("0.1")),
+        (&sound, "seconds", json!(-1)),
+        (&sound, "more", json!(1)),
+        (&problem, "exit_code", json!(7)),
+        (&problem, "details", json!([1])),
+        (&problem, "location", json!({"file": "a.sql", "line": 1})),
+    ] {
+        let mut other = event.clone();
+        other[field] = value;
+        assert!(!event_schema::errors(&other).is_empty(), "{other}");
+        other.as_object_mut().unwrap().remove(field);
+        let is_optional = ["more", "location"].contains(&field);
+        assert_eq!(event_schema::errors(&other).is_empty(), is_optional, "{other}");
+    }
 }
 
 #[test]
@@ -189,6 +219,8 @@ fn colours_are_for_terminals_that_want_them() {
     let (_server, workspace) = server_and_workspace();
     let plain = workspace.xtask(&["db-setup", "--format", "terminal"]).env("NO_COLOR", "1").run().code(0);
     assert!(!plain.text().contains("\u{1b}["), "{plain}");
+    let dumb = workspace.xtask(&["db-setup", "--format", "terminal"]).env("TERM", "dumb").run().code(0);
+    assert!(!dumb.text().contains('\u{1b}'), "{dumb}");
     let plain = workspace.run(&["db-setup", "--format", "plain"]).code(0);
     assert!(!plain.text().contains('\u{1b}'), "{plain}");
 }

@@ -106,7 +106,20 @@ fn migration_files() {
 #[test]
 fn help() {
     let workspace = Workspace::generic().build();
-    for command in ["", "db-setup", "db-stop", "db-verify", "db-prepare", "ci", "sqlx", "migrate add"] {
+    for command in [
+        "",
+        "db-setup",
+        "db-stop",
+        "db-verify",
+        "db-diagram",
+        "db-prepare",
+        "doctor",
+        "ci",
+        "sqlx",
+        "migrate add",
+        "hooks install",
+        "completions",
+    ] {
         let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let name = if command.is_empty() { "help".to_owned() } else { format!("help-{}", command.replace(' ', "-")) };
         assert(&name, &workspace, &workspace.run(&words));

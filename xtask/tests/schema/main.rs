@@ -377,6 +377,7 @@ fn the_schema_files_of_this_repository_are_right() {
     workspace.run(&["db-setup"]).code(0).says(["(7 rows)", "(3 rows)"]);
     workspace.accept_schema();
     assert_eq!(["schema/main.sql", "schema/audit.sql"].map(|file| workspace.read(file)), committed);
+    workspace.run(&["db-diagram"]).code(0).says(["docs/schema.md shows the result of the migrations"]);
     // The predecessor of this project had this fault: an extra table.
     server.execute("quickcart_audit", "CREATE TABLE users (id bigint PRIMARY KEY)");
     workspace.run(&["db-verify"]).code(4).says(["extra table public.users"]);

@@ -8,6 +8,7 @@
 
 pub(crate) mod cleanup;
 pub(crate) mod docker;
+pub(crate) mod event_schema;
 pub(crate) mod fixture;
 pub(crate) mod listener;
 pub(crate) mod pipeline;

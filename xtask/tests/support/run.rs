@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
 
+use super::event_schema;
 use super::process::{become_user, group, user, wait_or_kill};
 use super::workspace::Workspace;
 use super::{DEADLINE, is_root, set_mode};
@@ -302,7 +303,8 @@ impl Outcome {
         let parse = |line: &str| {
             let event: serde_json::Value =
                 serde_json::from_str(line).unwrap_or_else(|error| panic!("{line:?} is not JSON ({error}): {self}"));
-            assert!(event["event"].is_string(), "{line:?} has no field \"event\"");
+            let errors = event_schema::errors(&event);
+            assert!(errors.is_empty(), "docs/events.schema.json describes other events than {line}: {errors:#?}");
             event
         };
         self.stdout.lines().map(parse).collect()

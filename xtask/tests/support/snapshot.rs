@@ -20,16 +20,24 @@ pub(crate) fn assert(name: &str, workspace: &Workspace, outcome: &Outcome) {
     expect_file![file].assert_eq(&text);
 }
 
-/// Returns the text without the parts that differ from run to run or from machine to machine.
-fn plain(workspace: &Workspace, text: &str) -> String {
+/// Returns the text with one address and one folder, wherever the run was.
+pub(crate) fn at_home(workspace: &Workspace, text: &str) -> String {
     let server = workspace.port().to_string();
-    let text = text
-        .replace(&workspace.root().display().to_string(), "<checkout>")
+    text.replace(&workspace.root().display().to_string(), "<checkout>")
         .replace(&workspace.base().display().to_string(), "<base>")
         .replace(&format!(":{server}"), ":5432")
         .replace(&format!(" {server}"), " 5432")
-        .replace(&(workspace.port() + 1).to_string(), "5433");
-    let lines = text.lines().map(|line| without_versions(&without_times(line)).trim_end().to_owned());
+        .replace(&(workspace.port() + 1).to_string(), "5433")
+}
+
+/// Returns the text without the parts that differ from run to run or from machine to machine.
+fn plain(workspace: &Workspace, text: &str) -> String {
+    without_chance(&at_home(workspace, text))
+}
+
+/// Returns the text without times and versions. The lines of databases are in one order.
+pub(crate) fn without_chance(text: &str) -> String {
+    let lines = text.lines().map(|line| without_system(&without_versions(&without_times(line))).trim_end().to_owned());
     in_order(lines)
 }
 
@@ -78,6 +86,13 @@ fn without_versions(line: &str) -> String {
     format!("{before}PostgreSQL <version>{}", &after[version.len()..])
 }
 
+/// Replaces the command that installs Docker, which each system has another one for.
+fn without_system(line: &str) -> String {
+    let Some((before, after)) = line.split_once("Install Docker: ") else { return line.to_owned() };
+    let end = ["%0A", "\""].iter().filter_map(|end| after.find(end)).min().unwrap_or(after.len());
+    format!("{before}Install Docker: <command>{}", &after[end..])
+}
+
 /// Sorts neighbouring lines of databases. Databases are processed in parallel, so chance decides the order of their
 /// lines. The indented lines below a line move with it.
 fn in_order(lines: impl Iterator<Item = String>) -> String {
@@ -106,7 +121,7 @@ fn is_below(line: &str) -> bool {
 
 /// Returns whether the line, or the event, reports the end of a database's step.
 fn is_of_database(line: &str) -> bool {
-    let names = ["journal", "library"];
+    let names = ["journal", "library", "audit", "main"];
     if line.starts_with('{') {
         return names.iter().any(|name| line.contains(&format!("\"step\":\"{name}\"")));
     }

@@ -316,6 +316,7 @@ impl Workspace {
                 || name == "Cargo.toml"
                 || path.starts_with("migrations")
                 || path.starts_with("schema")
+                || path == Path::new("docs/schema.md")
         };
         // These are the files that git tracks or would track. Ignored files are left out, and new files need no commit.
         let output = Command::new("git")

@@ -1,18 +1,18 @@
-//! The checks that run the migrations on scratch databases: the round trips, and the committed schema files.
+//! The checks that run the migrations on scratch databases: the round trips, the committed schema files, and the
+//! page that shows the schemas.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use futures_util::future::join_all;
+use sqlx::postgres::PgConnection;
 
 use super::{Passed, Setting};
-use crate::connection::session;
 use crate::database::accepted_rows::AcceptedRows;
-use crate::database::cancel::cancel;
-use crate::database::{deep, proof, round_trip, scratch};
+use crate::database::side_by_side::on_each;
+use crate::database::{deep, page, proof, round_trip};
 use crate::interrupt;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 use crate::target::Target;
 use crate::workspace::Workspace;
 
@@ -33,31 +33,51 @@ pub(super) async fn round_trips(setting: &Setting<'_>) -> Result<Passed> {
     Ok(Passed::With(what))
 }
 
-/// Compares the committed schema files with the result of the migrations. If `live`, the catalogs of the live databases are
-/// compared with it as well. Without `db-setup` in the same run, a developer may have made tables of their own there.
+/// Compares the committed schema files, and the page that shows the schemas, with the result of the migrations. If `live`, the
+/// catalogs of the live databases are compared with it as well. Without `db-setup` in the same run, a developer may have made
+/// tables of their own there.
 pub(super) async fn schema_files(setting: &Setting<'_>, live: bool) -> Result<Passed> {
+    let workspace = setting.context.workspace;
+    let page = page::committed(&workspace.root)?;
     let check = async |target: &Target<'_>, run: &str| {
-        let current = proof::file_is_current(target, run, live).await?;
-        if let Some(fresh) = current.deep {
-            deep::live_equals(target, fresh).await?;
-        }
-        let without = if current.lacks_privileges { " (without owners and privileges)" } else { "" };
-        Ok(format!("{}{without}", target.database.schema_file.display()))
+        let database = target.database;
+        let read = async |connection: &mut PgConnection| {
+            let measured = proof::measure(connection, database).await?;
+            let deep = if live { Some(proof::read_deep(connection, database).await?) } else { None };
+            let outline = if page.is_some() { Some(page::outline(connection, database).await?) } else { None };
+            Ok((measured, deep, outline))
+        };
+        let (fresh, deep, outline) = proof::in_fresh(target, run, read).await?;
+        let compared = match (proof::file_is_current(target, &fresh), deep) {
+            (Ok(()), Some(deep)) => deep::live_equals(target, deep).await,
+            (compared, _) => compared.map_err(Into::into),
+        };
+        let without = if fresh.lacks_privileges() { " (without owners and privileges)" } else { "" };
+        let file = compared.map(|()| format!("{}{without}", database.schema_file.display()));
+        Ok((file, outline.map(|outline| (database.name.clone(), outline))))
     };
-    let strays = strays(setting.context.workspace);
-    let files = match on_scratch(setting, check).await {
-        Ok(files) => files,
+    let (mut files, mut problems) = (Vec::new(), Problems::default());
+    match on_scratch(setting, check).await {
+        Ok(checked) => {
+            let (compared, outlines): (Vec<_>, Vec<_>) = checked.into_iter().unzip();
+            for file in compared {
+                match file {
+                    Ok(file) => files.push(file),
+                    Err(error) => problems.0.extend(Problems::of(error).0),
+                }
+            }
+            let outlines: Vec<_> = outlines.into_iter().flatten().collect();
+            problems.0.extend(page.as_ref().and_then(|page| page::compare(page, &page::of(&outlines)).err()));
+        }
         Err(error) if interrupt::is_interruption(&error) => return Err(error),
-        Err(error) => {
-            let mut problems = Problems::of(error);
-            problems.0.extend(strays);
-            return Err(problems.into());
-        }
-    };
-    Problems(strays).into_result()?;
+        Err(error) => problems = Problems::of(error),
+    }
+    problems.0.extend(strays(workspace));
+    problems.into_result()?;
     let are = if files.len() == 1 { "is" } else { "are" };
     let also = if live { ", and so are all catalogs of the databases" } else { "" };
-    Ok(Passed::With(format!("{} {are} the result of the migrations{also}", files.join(" and "))))
+    let shown = page.map(|_| format!("; {} is current", page::FILE)).unwrap_or_default();
+    Ok(Passed::With(format!("{} {are} the result of the migrations{also}{shown}", files.join(" and "))))
 }
 
 /// Reports the files with SQL that belong to no database: schema files, and migrations. They look as if somebody checked
@@ -80,7 +100,7 @@ fn strays(workspace: &Workspace) -> Vec<Problem> {
     for folder in beside(&known) {
         for file in entries(root, &folder).filter(|file| is_sql(file) && !known.contains(&file.as_path())) {
             problems.push(
-                Problem::failed(format!("{} is the schema of no database.", file.display()))
+                Problem::failed(Code::UnknownSql, format!("{} is the schema of no database.", file.display()))
                     .at(file, 1, None)
                     .detail(format!("The databases of this workspace: {}.", names.join(", ")))
                     .remedy("Delete it, or name its database: a sqlx.toml whose migrations folder has the same name."),
@@ -91,10 +111,13 @@ fn strays(workspace: &Workspace) -> Vec<Problem> {
         for dir in entries(root, &folder).filter(|dir| !folders.contains(&dir.as_path())) {
             if let Some(file) = entries(root, &dir).find(|file| is_sql(file)) {
                 problems.push(
-                    Problem::failed(format!("The migrations in {} belong to no database.", dir.display()))
-                        .at(file, 1, None)
-                        .detail(format!("The sqlx.toml files name these folders: {}.", shown(&folders)))
-                        .remedy("Delete the folder, or name it in a sqlx.toml: [migrate] migrations-dir."),
+                    Problem::failed(
+                        Code::UnknownSql,
+                        format!("The migrations in {} belong to no database.", dir.display()),
+                    )
+                    .at(file, 1, None)
+                    .detail(format!("The sqlx.toml files name these folders: {}.", shown(&folders)))
+                    .remedy("Delete the folder, or name it in a sqlx.toml: [migrate] migrations-dir."),
                 );
             }
         }
@@ -116,22 +139,7 @@ fn shown(paths: &[&Path]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Does the work for all databases side by side. When one fails, the others go on.
+/// Does the work for all databases side by side.
 async fn on_scratch<T>(setting: &Setting<'_>, work: impl AsyncFn(&Target<'_>, &str) -> Result<T>) -> Result<Vec<T>> {
-    let run = session::name_of_run(session::READER);
-    let targets = scratch::targets(&setting.context, setting.allow_remote, "cargo xtask ci")?;
-    let each = targets.iter().map(|target| work(target, &run));
-    let result = setting.context.interrupt.guard(async { Ok(join_all(each).await) }).await;
-    if result.as_ref().is_err_and(interrupt::is_interruption) {
-        return Err(cancel(&targets, &run).await.into());
-    }
-    let (mut done, mut problems) = (Vec::new(), Problems::default());
-    for result in result? {
-        match result {
-            Ok(one) => done.push(one),
-            Err(error) => problems.0.extend(Problems::of(error).0),
-        }
-    }
-    problems.into_result()?;
-    Ok(done)
+    on_each(&setting.context, setting.allow_remote, "cargo xtask ci", work).await
 }

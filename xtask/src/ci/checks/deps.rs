@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::{Passed, Setting};
 use crate::ci::command::CommandLine;
 use crate::ci::machine;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 
 /// The settings of cargo-deny.
 const DENY: &str = "deny.toml";
@@ -31,7 +31,7 @@ pub(super) fn check(before: Option<&str>, setting: &Setting<'_>) -> Result<Passe
     let run = |line: &str| CommandLine::cargo(line).deadline(DEADLINE).run(setting);
     let printed = run("metadata --locked --format-version 1")?;
     if printed.text.contains("because --locked was passed") || lock_file(root).as_deref() != before {
-        return Err(Problem::failed(format!("{LOCK} doesn't match the manifests."))
+        return Err(Problem::failed(Code::LockFileStale, format!("{LOCK} doesn't match the manifests."))
             .at(LOCK, 1, None)
             .remedy("Bring it up to date, look at the change, and commit it: cargo update --workspace")
             .into());

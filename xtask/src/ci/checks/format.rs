@@ -12,7 +12,7 @@ use anyhow::Result;
 use super::{Passed, Setting};
 use crate::ci::command::{CommandLine, Reading};
 use crate::ci::packages::Package;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::process::Child;
 
 /// The time that git may take. It only reads its index and the folders.
@@ -77,7 +77,7 @@ fn in_no_target(file: &Path, setting: &Setting<'_>, texts: &[String]) -> Option<
     }
     let manifest = package.folder.join("Cargo.toml");
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let problem = Problem::failed(format!("No target of {} includes this file.", package.name))
+    let problem = Problem::failed(Code::Unreached, format!("No target of {} includes this file.", package.name))
         .at(file, 1, None)
         .detail("So it is neither compiled nor linted nor tested.");
     let problem = match *folder {

@@ -15,7 +15,7 @@ pub(crate) use workflow::{Judge, Refusal};
 
 use super::command::CommandLine;
 use super::setting::Setting;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::queries;
 use crate::runtime::wait_for;
 use crate::server::Choice;
@@ -65,11 +65,12 @@ impl Check {
             Self::Schema { live } => wait_for(databases::schema_files(setting, *live)),
             Self::Queries => queries::check(setting.context, setting.allow_remote).map(Passed::With),
             Self::Deps(lock_file) => deps::check(lock_file.as_deref(), setting),
-            Self::NoTests => {
-                Err(Problem::failed("No package of this workspace has a test, so nothing is known about any of them.")
-                    .remedy("Write the first one: https://doc.rust-lang.org/book/ch11-01-writing-tests.html")
-                    .into())
-            }
+            Self::NoTests => Err(Problem::failed(
+                Code::NoTests,
+                "No package of this workspace has a test, so nothing is known about any of them.",
+            )
+            .remedy("Write the first one: https://doc.rust-lang.org/book/ch11-01-writing-tests.html")
+            .into()),
             Self::Workflow(judge) => workflow::check(*judge, setting),
         }
     }
@@ -79,9 +80,17 @@ async fn set_up(setting: &Setting<'_>) -> Result<Passed> {
     let Setting { context, allow_remote, .. } = *setting;
     let patience = std::time::Duration::from_secs(180);
     // Only the step `schema` reports a stale schema file.
-    Setup { context, choice: Choice::Auto, patience, allow_remote, share: false, accept_stale_file: true }
-        .run()
-        .await?;
+    Setup {
+        context,
+        choice: Choice::Auto,
+        patience,
+        allow_remote,
+        share: false,
+        offline: false,
+        accept_stale_file: true,
+    }
+    .run()
+    .await?;
     let names: Vec<_> = context.workspace.databases.iter().map(|database| database.name.as_str()).collect();
     Ok(Passed::With(format!("{} migrated and proven", names.join(" and "))))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::Found;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 #[derive(Deserialize)]
 struct Finding {
@@ -23,7 +23,7 @@ pub(super) fn read(stdout: &str, stderr: &str) -> Found {
             let mut found = Found { text: stderr.to_owned(), ..Found::default() };
             found.problems.0.extend(findings.into_iter().map(|finding| {
                 let Finding { message, filepath, line, column, kind } = finding;
-                Problem::failed(format!("{message} [{kind}]")).at(filepath, line, Some(column))
+                Problem::failed(Code::Workflow, format!("{message} [{kind}]")).at(filepath, line, Some(column))
             }));
             found
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::Found;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// A finding of one of the tools behind the front door.
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ pub(super) fn read(stdout: &str, stderr: &str) -> Found {
     for line in stdout.lines() {
         match serde_json::from_str::<Lint>(line) {
             Ok(lint) => {
-                let mut problem = Problem::failed(format!("{} [{}]", lint.message, lint.rule));
+                let mut problem = Problem::failed(Code::MigrationFinding, format!("{} [{}]", lint.message, lint.rule));
                 problem = problem.at(lint.file, lint.line, lint.column);
                 problem.remedies = lint.help;
                 found.problems.0.push(problem);

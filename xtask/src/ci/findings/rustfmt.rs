@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Found;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::workspace::without_parents;
 
 /// Reads the differences, each of which stands below a line `Diff in FILE:LINE:`, the errors of files that rustfmt can't
@@ -22,7 +22,10 @@ pub(super) fn read(root: &Path, stdout: &str, stderr: &str) -> Found {
         let place = line.strip_prefix("Diff in ").and_then(|place| place.trim_end_matches(':').rsplit_once(':'));
         if let Some((file, number)) = place.and_then(|(file, line)| Some((file, line.parse().ok()?))) {
             let file = below(root, file);
-            found.problems.0.push(Problem::failed("This isn't rustfmt's format.").at(file, number, None));
+            found
+                .problems
+                .0
+                .push(Problem::failed(Code::NotFormatted, "This isn't rustfmt's format.").at(file, number, None));
         } else if let Some(problem) = found.problems.0.last_mut() {
             // The number belongs to the first line shown, and the lines at the beginning only give the context.
             let is_context = |line: &String| line.starts_with(' ');
@@ -49,7 +52,7 @@ fn unreadable(root: &Path, what: &str, place: &str) -> Option<Problem> {
     let what = what.strip_prefix("error: ")?;
     let mut parts = place.trim_start().strip_prefix("--> ")?.rsplitn(3, ':');
     let (column, line) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    Some(Problem::failed(what).at(below(root, parts.next()?), line, Some(column)))
+    Some(Problem::failed(Code::CompileError, what).at(below(root, parts.next()?), line, Some(column)))
 }
 
 fn below(root: &Path, file: &str) -> PathBuf {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Add;
 
 use super::Found;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The runner says this about the option that makes it write its log. There is no other one: its JSON is for Rust's own
 /// developers only.
@@ -144,13 +144,14 @@ impl Block<'_> {
         let Some((at, (file, line, column))) = panic else {
             let error = lines.iter().find(|line| line.starts_with("Error: "));
             return Problem::failed(
+                Code::TestFailed,
                 error.map_or_else(|| format!("{test} failed."), |error| format!("{test} failed: {error}")),
             );
         };
         let is_message = |line: &&&str| !line.is_empty() && !line.starts_with("note: ") && **line != "stack backtrace:";
         let message: Vec<&str> = lines[at + 1..].iter().take_while(is_message).copied().collect();
         let first = message.first().copied().unwrap_or("it panicked");
-        Problem::failed(format!("{test} failed: {first}"))
+        Problem::failed(Code::TestFailed, format!("{test} failed: {first}"))
             .at(file, line, Some(column))
             .details(message.iter().skip(1).map(ToString::to_string))
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Found;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 pub(super) fn read(root: &Path, stdout: &str, stderr: &str) -> Found {
     let findings: Option<Vec<Value>> = serde_json::from_str(stdout).ok();
@@ -34,6 +34,6 @@ fn problem(root: &Path, finding: &Value) -> Option<Problem> {
     let before = source.lines().nth(row).and_then(|line| line.get(..column));
     let column = before.map_or(column, |before| before.chars().count());
     let (what, rule) = (text(&finding["desc"])?, text(&finding["ident"])?);
-    let problem = Problem::failed(format!("{what}: {} [{rule}]", text(&symbolic["annotation"])?));
+    let problem = Problem::failed(Code::Workflow, format!("{what}: {} [{rule}]", text(&symbolic["annotation"])?));
     Some(problem.at(path, row + 1, Some(column + 1)).remedy(text(&finding["url"])?))
 }

@@ -8,7 +8,7 @@ use crate::ci::packages::Package;
 use crate::ci::reads::Reads;
 use crate::ci::step::Work;
 use crate::migrations::ACCEPTED;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::server::OLDEST;
 use crate::tool::{MIGRATION_LINT, TOOLS, Tool};
 use crate::workspace::Database;
@@ -118,7 +118,7 @@ impl Pipeline<'_> {
             .and_programs(["cargo-nextest".to_owned()])
             .and_programs(package.tests.run.iter().cloned());
         let manifest = package.folder.join("Cargo.toml");
-        let otherwise = Problem::failed(format!("No test of {} was run.", package.name))
+        let otherwise = Problem::failed(Code::NoTests, format!("No test of {} was run.", package.name))
             .at(&manifest, 1, None)
             .detail("It has none, or each of them is ignored. So nothing is known about this package.")
             .remedy(format!(

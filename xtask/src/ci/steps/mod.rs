@@ -11,6 +11,7 @@ use super::packages::{Package, Packages};
 use super::reads::Reads;
 use super::selection::Selection;
 use super::step::{Step, Takes, Work};
+use crate::database::page::FILE as PAGE;
 use crate::env_file::CONTRACT;
 use crate::migrations::ACCEPTED;
 use crate::workspace::Workspace;
@@ -156,11 +157,12 @@ impl Pipeline<'_> {
                 Work::Check(Check::Migrations, Some(Reads::databases(self.workspace).and_files([ACCEPTED]))),
             ),
             "schema" => (
-                "the committed schema files are the result of the migrations, and each belongs to a database",
+                "the committed schema files, and docs/schema.md if it is there, are the result of the migrations; each file belongs \
+                 to a database",
                 "migrating scratch databases",
                 Work::Check(
                     Check::Schema { live: self.selection.has("db-setup") },
-                    Some(Reads::databases(self.workspace).and_files(self.schema_files())),
+                    Some(Reads::databases(self.workspace).and_files(self.schema_files()).and_files([PAGE])),
                 ),
             ),
             "lint" => (

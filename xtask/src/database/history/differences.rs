@@ -6,7 +6,7 @@ use super::Applied;
 use crate::interrupt::Interrupt;
 use crate::main_branch;
 use crate::migrations::MigrationFile;
-use crate::problem::{Exit, Problem};
+use crate::problem::{Code, Exit, Problem};
 use crate::target::Target;
 
 /// A difference between the applied migrations and the files.
@@ -54,7 +54,7 @@ pub(super) fn problem(differences: &[Difference<'_>], target: &Target<'_>, inter
         "{}: the history of {} doesn't agree with the migration files, so nothing was applied.",
         target.database.name, target.url.database
     );
-    let mut problem = Problem::new(Exit::HistoryDiffers, what);
+    let mut problem = Problem::new(Code::HistoryDiffers, Exit::HistoryDiffers, what);
     let mut remedies = Remedies::default();
     for difference in differences {
         let (detail, advice) = explain(difference, target, interrupt);

@@ -6,6 +6,7 @@
 //! environment.
 
 mod engine;
+mod foresee;
 mod override_file;
 
 use std::ffi::OsStr;
@@ -20,8 +21,9 @@ use crate::checkout;
 use crate::connection::readiness::{self, Answer};
 use crate::database_url::DatabaseUrl;
 use crate::interrupt::Interrupt;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::process::{Child, Ended};
+use crate::system::System;
 
 /// The compose file, at the workspace root.
 const FILE: &str = "compose.yaml";
@@ -87,7 +89,7 @@ impl Compose {
         let docker = which::which("docker").ok();
         let standalone = which::which("docker-compose").ok();
         if docker.is_none() && standalone.is_none() {
-            return unusable("Docker isn't installed", "Install it: https://docs.docker.com/get-started/get-docker/");
+            return unusable("Docker isn't installed", &format!("Install Docker: {}", System::this().install_docker()));
         }
         if let Some(host) = engine::remote(docker.as_deref(), question, interrupt) {
             return unusable(
@@ -137,7 +139,7 @@ impl Compose {
         } else {
             return unusable(
                 "Docker is installed, but neither its compose plugin nor docker-compose is",
-                "Install the plugin: https://docs.docker.com/compose/install/linux/",
+                &format!("Install compose: {}", System::this().install_compose()),
             );
         };
         let image_is_there = match image {
@@ -145,14 +147,14 @@ impl Compose {
             Some(Ok(ended)) if ended.stderr.contains("permission denied") => {
                 return unusable(
                     "this user has no permission to use Docker's engine",
-                    "sudo usermod --append --groups docker $USER, then log in again",
+                    &format!("{}, then log in again", System::this().join_docker()),
                 );
             }
             Some(Ok(ended)) if !ended.stderr.to_lowercase().contains("no such image") => {
                 let said = first_line(&ended.stderr);
                 return unusable(
                     &format!("Docker's engine isn't running: {said}"),
-                    "Start it: sudo systemctl start docker, or open Docker Desktop",
+                    &format!("Start it: {}", System::this().start_docker()),
                 );
             }
             _ => false,
@@ -176,6 +178,18 @@ impl Compose {
         (!self.image_is_there).then(image)
     }
 
+    /// Refuses an address at which nobody reaches a container.
+    fn refuse_address(&self, url: &DatabaseUrl) -> Result<(), Unusable> {
+        if url.address.listen_ip() == PUBLISHED {
+            return Ok(());
+        }
+        let DatabaseUrl { variable, address, .. } = url;
+        Err(Unusable {
+            why: format!("a container's port is open at {PUBLISHED} only, but {variable} names {address}"),
+            remedy: format!("Write localhost or {PUBLISHED} into {variable}"),
+        })
+    }
+
     /// Starts the container, and waits until PostgreSQL in it is ready. The container is made first if there is none.
     ///
     /// # Errors
@@ -187,15 +201,7 @@ impl Compose {
         patience: Duration,
         interrupt: &Interrupt,
     ) -> Result<String, StartError> {
-        if url.address.listen_ip() != PUBLISHED {
-            return Err(StartError::Unusable(Unusable {
-                why: format!(
-                    "a container's port is open at {PUBLISHED} only, but {} names {}",
-                    url.variable, url.address
-                ),
-                remedy: format!("Write localhost or {PUBLISHED} into {}", url.variable),
-            }));
-        }
+        self.refuse_address(url).map_err(StartError::Unusable)?;
         Record::keep_project(&self.root, &self.project)?;
         override_file::write(self, url);
         let deadline = if self.image_is_there { UP } else { PULL };
@@ -219,7 +225,10 @@ impl Compose {
             next_look = Instant::now() + pause;
             match self.state(interrupt)?.as_str() {
                 "exited" | "dead" | "restarting" => Err(self
-                    .with_log(Problem::unavailable("The container ended while it was starting."), interrupt)
+                    .with_log(
+                        Problem::unavailable(Code::ContainerFailed, "The container ended while it was starting."),
+                        interrupt,
+                    )
                     .into()),
                 _ => Ok(()),
             }
@@ -229,7 +238,10 @@ impl Compose {
             Answer::NoDatabase => Ok(String::new()),
             Answer::Refused(said) => Err(StartError::Failed(self.other_password(&said, url).into())),
             answer @ (Answer::Never(_) | Answer::Stranger(_) | Answer::Nothing(_) | Answer::NotYet(_)) => {
-                let problem = Problem::unavailable(format!("PostgreSQL in the container can't be used: {answer}."));
+                let problem = Problem::unavailable(
+                    Code::ContainerFailed,
+                    format!("PostgreSQL in the container can't be used: {answer}."),
+                );
                 Err(StartError::Failed(self.with_log(problem, interrupt).into()))
             }
         }
@@ -246,7 +258,9 @@ impl Compose {
         let stop = self.compose(STOP, None).args(["stop", SERVICE]);
         let ended = stop.run(interrupt)?;
         if !ended.status.success() {
-            return Err(Problem::failed(format!("`{stop}` failed.")).details(lines(&ended.stderr)).into());
+            return Err(Problem::failed(Code::ComposeFailed, format!("`{stop}` failed."))
+                .details(lines(&ended.stderr))
+                .into());
         }
         Ok(true)
     }
@@ -261,10 +275,10 @@ impl Compose {
     /// with, whatever the URL says now.
     pub(crate) fn other_password(&self, said: &str, url: &DatabaseUrl) -> Problem {
         let volume = volume(&self.project);
-        Problem::unavailable(format!(
-            "The container's PostgreSQL refuses the login of {}: {said}.",
-            url.variable
-        ))
+        Problem::unavailable(
+            Code::ContainerPassword,
+            format!("The container's PostgreSQL refuses the login of {}: {said}.", url.variable),
+        )
         .detail(format!(
             "Its data, in the volume {volume}, was made with another user or password than {} has now.",
             url.variable
@@ -288,12 +302,10 @@ impl Compose {
             Some(Child::new(docker, self.question).args(inspect).run(interrupt).ok()?.status.success())
         };
         if !self.image_is_there && has_image() != Some(true) {
-            return StartError::Unusable(Unusable {
-                why: format!("the image {} can't be pulled: {}", image(), last_line(&ended.stderr)),
-                remedy: format!("docker pull {}, or name another image: POSTGRES_IMAGE=…", image()),
-            });
+            return StartError::Unusable(no_image(&ended.stderr));
         }
-        let problem = Problem::unavailable(format!("`{up}` failed.")).details(lines(&ended.stderr));
+        let problem =
+            Problem::unavailable(Code::ComposeFailed, format!("`{up}` failed.")).details(lines(&ended.stderr));
         StartError::Failed(self.with_log(problem, interrupt).into())
     }
 
@@ -306,7 +318,9 @@ impl Compose {
         let ps = Child::new("docker", self.question).args(ps);
         let ended = ps.run(interrupt)?;
         if !ended.status.success() {
-            return Err(Problem::failed(format!("`{ps}` failed.")).details(lines(&ended.stderr)).into());
+            return Err(Problem::failed(Code::ComposeFailed, format!("`{ps}` failed."))
+                .details(lines(&ended.stderr))
+                .into());
         }
         let Some(id) = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
             return Ok(String::new());
@@ -325,10 +339,14 @@ impl Compose {
         }
     }
 
+    fn empty_file_path(&self) -> PathBuf {
+        checkout::state_dir(&self.root).join("empty.env")
+    }
+
     /// The empty file that compose reads instead of `.env`. It is a real file, because docker-compose 1.29 refuses a
     /// device.
     fn empty_file(&self) -> PathBuf {
-        let path = checkout::state_dir(&self.root).join("empty.env");
+        let path = self.empty_file_path();
         if !path.is_file() {
             // If the file can't be made, compose itself reports that.
             drop(checkout::make_state_dir(&self.root).map(|_| std::fs::write(&path, "")));
@@ -339,6 +357,10 @@ impl Compose {
     /// A compose command for this checkout's project. It doesn't read `.env`, whose values are for the application. A
     /// value that compose can't parse would stop it.
     fn compose(&self, deadline: Duration, url: Option<&DatabaseUrl>) -> Child {
+        self.compose_with(&self.empty_file(), deadline, url)
+    }
+
+    fn compose_with(&self, env_file: &Path, deadline: Duration, url: Option<&DatabaseUrl>) -> Child {
         let program = which::which(&self.command[0]).unwrap_or_else(|_| PathBuf::from(&self.command[0]));
         let placeholder = || "unused".to_owned();
         let (user, password, port) = match url {
@@ -347,13 +369,21 @@ impl Compose {
         };
         Child::new(program, deadline)
             .args(&self.command[1..])
-            .args([OsStr::new("--env-file"), self.empty_file().as_os_str()])
+            .args([OsStr::new("--env-file"), env_file.as_os_str()])
             .args(["--project-name", &self.project, "--file", FILE])
             .dir(&self.root)
             .env("POSTGRES_USER", user)
             .env("POSTGRES_PASSWORD", password)
             .env("POSTGRES_PORT", port.to_string())
             .env("POSTGRES_IMAGE", image())
+    }
+}
+
+/// The reason that the image is neither on this machine nor to be had.
+fn no_image(said: &str) -> Unusable {
+    Unusable {
+        why: format!("the image {} can't be pulled: {}", image(), last_line(said)),
+        remedy: format!("docker pull {}, or name another image: POSTGRES_IMAGE=…", image()),
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::interrupt::Interrupt;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::process::Child;
 use crate::server::OLDEST;
+use crate::system::System;
 
 /// The variable that names the folder of PostgreSQL's binaries, if they are in none of the usual places.
 const VARIABLE: &str = "XTASK_PG_BINDIR";
@@ -34,6 +35,8 @@ pub(crate) struct Binaries {
     version: (u32, u32),
     /// The whole output of `postgres --version`. It tells two packages of one version apart.
     pub(crate) full_version: String,
+    /// Whether this program has fetched them.
+    pub(crate) is_fetched: bool,
 }
 
 impl Binaries {
@@ -47,9 +50,12 @@ impl Binaries {
         if let Some(dir) = std::env::var_os(VARIABLE).filter(|dir| !dir.is_empty()) {
             let dir = PathBuf::from(dir);
             return Self::inspect(&dir, interrupt)?.ok_or_else(|| {
-                Problem::unavailable(format!("{VARIABLE} is {}, but postgres and initdb aren't there.", dir.display()))
-                    .remedy(format!("Name the folder that has them, or remove {VARIABLE} from the environment."))
-                    .into()
+                Problem::unavailable(
+                    Code::NoBinaries,
+                    format!("{VARIABLE} is {}, but postgres and initdb aren't there.", dir.display()),
+                )
+                .remedy(format!("Name the folder that has them, or remove {VARIABLE} from the environment."))
+                .into()
             });
         }
         let mut found = Vec::new();
@@ -68,15 +74,23 @@ impl Binaries {
                 }
                 None => format!("PostgreSQL {OLDEST} or newer isn't installed here."),
             };
-            let problem = Problem::unavailable(what)
+            let problem = Problem::unavailable(Code::NoBinaries, what)
                 .detail(if seen.is_empty() { "Found: nothing.".into() } else { format!("Found: {}.", seen.join(", ")) })
                 .detail(format!("PATH and these folders were searched: {}.", USUAL.join(", ")));
-            install_remedies().into_iter().fold(problem, Problem::remedy).into()
+            problem
+                .remedy(format!("Install it: {}", System::this().install_postgresql()))
+                .remedy(format!("or name the folder of its binaries: {VARIABLE}=/some/bin"))
+                .into()
         })
     }
 
-    /// Looks at a folder. Returns `None` if it doesn't hold PostgreSQL's binaries.
-    fn inspect(dir: &Path, interrupt: &Interrupt) -> Result<Option<Self>> {
+    /// Whether the user has named the binaries to use.
+    pub(crate) fn are_named() -> bool {
+        std::env::var_os(VARIABLE).is_some_and(|dir| !dir.is_empty())
+    }
+
+    /// Looks at a folder. Returns `None` if it doesn't hold PostgreSQL's binaries, or if they don't run here.
+    pub(super) fn inspect(dir: &Path, interrupt: &Interrupt) -> Result<Option<Self>> {
         let postgres = dir.join("postgres");
         if !postgres.is_file() || !dir.join("initdb").is_file() {
             return Ok(None);
@@ -86,7 +100,17 @@ impl Binaries {
             return Ok(None);
         };
         let full_version = ended.stdout.trim().to_owned();
-        Ok(parse_version(&full_version).map(|version| Self { dir: dir.to_owned(), version, full_version }))
+        Ok(parse_version(&full_version).map(|version| Self {
+            dir: dir.to_owned(),
+            version,
+            full_version,
+            is_fetched: false,
+        }))
+    }
+
+    /// The same binaries, as ones that this program has fetched.
+    pub(super) fn fetched(self) -> Self {
+        Self { is_fetched: true, ..self }
     }
 
     /// The version, such as `15.18`.
@@ -116,15 +140,4 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
     };
     let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
     Some((number(major)?, number(minor).unwrap_or(0)))
-}
-
-fn install_remedies() -> Vec<String> {
-    let install = match std::env::consts::OS {
-        "macos" => "brew install postgresql@15",
-        "linux" if Path::new("/etc/debian_version").exists() => "sudo apt-get install postgresql",
-        "linux" if Path::new("/etc/redhat-release").exists() => "sudo dnf install postgresql-server",
-        "linux" if Path::new("/etc/arch-release").exists() => "sudo pacman -S postgresql",
-        _ => "https://www.postgresql.org/download/",
-    };
-    vec![format!("Install it: {install}"), format!("or name the folder of its binaries: {VARIABLE}=/some/bin")]
 }

@@ -100,7 +100,7 @@ fn folder() -> Option<PathBuf> {
 }
 
 /// Whether a folder belongs to this user, and nobody else can write to it.
-fn is_closed(folder: &Path) -> bool {
+pub(super) fn is_closed(folder: &Path) -> bool {
     let found = fs::symlink_metadata(folder);
     found.is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0)
 }

@@ -17,7 +17,7 @@ use crate::account::Account;
 use crate::checkout;
 use crate::env_file::write_private;
 use crate::interrupt::Interrupt;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::process::Child;
 use crate::server::Record;
 
@@ -59,10 +59,10 @@ impl Files {
             return Ok(Self { dir: own });
         }
         if checkout::state_dir_is_chosen() {
-            return Err(Problem::unavailable(format!(
-                "PostgreSQL has to run as the account {name}, which can't reach {}.",
-                own.display()
-            ))
+            return Err(Problem::unavailable(
+                Code::NoAccount,
+                format!("PostgreSQL has to run as the account {name}, which can't reach {}.", own.display()),
+            )
             .remedy("Choose another XTASK_STATE_DIR, or let other accounts pass through the folders above it.")
             .into());
         }
@@ -106,9 +106,12 @@ impl Files {
     /// Reads the superuser's password.
     pub(crate) fn password(&self) -> Result<String> {
         fs::read_to_string(self.password_file()).map_err(|error| {
-            Problem::unavailable(format!("{} can't be read: {error}.", self.password_file().display()))
-                .detail("This command needs it to log in to the checkout's private cluster, which holds its data.")
-                .into()
+            Problem::unavailable(
+                Code::ClusterDamaged,
+                format!("{} can't be read: {error}.", self.password_file().display()),
+            )
+            .detail("This command needs it to log in to the checkout's private cluster, which holds its data.")
+            .into()
         })
     }
 
@@ -148,7 +151,10 @@ impl Files {
         interrupt: &Interrupt,
     ) -> Result<Option<Cache>> {
         let failed = |error: io::Error| {
-            Problem::failed(format!("The cluster can't be made in {}: {error}.", self.dir.display()))
+            Problem::failed(
+                Code::ClusterFiles,
+                format!("The cluster can't be made in {}: {error}.", self.dir.display()),
+            )
         };
         self.refuse_other_files()?;
         DirBuilder::new().recursive(true).mode(0o755).create(&self.dir).map_err(failed)?;
@@ -191,7 +197,9 @@ impl Files {
     /// The files can't be removed.
     pub(super) fn discard(&self, cache: &Cache) -> Result<()> {
         cache.discard();
-        let failed = |error| Problem::failed(format!("{} can't be removed: {error}.", self.data().display()));
+        let failed = |error| {
+            Problem::failed(Code::ClusterFiles, format!("{} can't be removed: {error}.", self.data().display()))
+        };
         Ok(remove_dir(&self.data()).map_err(failed)?)
     }
 
@@ -203,7 +211,7 @@ impl Files {
         }
         let what =
             format!("PostgreSQL can't use {}, because its file PG_VERSION is missing or damaged.", data.display());
-        Err(Problem::unavailable(what)
+        Err(Problem::unavailable(Code::ClusterDamaged, what)
             .detail("The folder may hold what is left of this checkout's databases, so nothing was changed in it.")
             .remedy("If you have a copy of the folder, put the copy in its place.")
             .remedy(format!(
@@ -220,8 +228,9 @@ impl Files {
 
     /// Runs initdb. Returns the superuser's password.
     fn initdb(&self, data: &Path, binaries: &Binaries, account: &Account, interrupt: &Interrupt) -> Result<String> {
-        let failed =
-            |error: io::Error| Problem::failed(format!("initdb can't be run in {}: {error}.", self.dir.display()));
+        let failed = |error: io::Error| {
+            Problem::failed(Code::ClusterFiles, format!("initdb can't be run in {}: {error}.", self.dir.display()))
+        };
         let password = random_hex(24).map_err(failed)?;
         let mut said = String::new();
         for locale in LOCALES {
@@ -246,7 +255,9 @@ impl Files {
         }
         drop(remove_dir(data));
         let said: Vec<_> = said.lines().map(str::to_owned).collect();
-        Err(Problem::unavailable(format!("{} failed.", binaries.program("initdb").display())).details(said).into())
+        Err(Problem::unavailable(Code::ClusterNotStarted, format!("{} failed.", binaries.program("initdb").display()))
+            .details(said)
+            .into())
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod binaries;
 mod cache;
+mod fetched;
 mod files;
 mod pid_file;
 mod start;
@@ -21,6 +22,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, Row};
 
 pub(crate) use self::binaries::Binaries;
+pub(crate) use self::fetched::{Build, Found};
 use self::files::Files;
 use self::pid_file::{Holder, PidFile, Running};
 use self::start::Start;
@@ -30,7 +32,7 @@ use crate::connection::readiness::{self, Answer};
 use crate::connection::sql::{identifier, literal};
 use crate::database_url::{Address, DatabaseUrl};
 use crate::interrupt::Interrupt;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// How long a server may take to shut down. It writes everything to disk first.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
@@ -69,6 +71,14 @@ impl Cluster {
         Binaries::find(self.files.made_by(), interrupt)
     }
 
+    /// Finds fetched binaries for this cluster, or the build that has to be fetched.
+    ///
+    /// # Errors
+    /// No build fits, or none may be fetched.
+    pub(crate) fn fetched(&self, offline: bool, interrupt: &Interrupt) -> Result<Found> {
+        fetched::find(self.files.made_by(), &self.account, offline, interrupt)
+    }
+
     /// Refuses URLs whose user is the cluster's superuser, because a URL's password would replace the superuser's.
     ///
     /// # Errors
@@ -80,7 +90,7 @@ impl Cluster {
             "{} names the role {superuser}, which this checkout's private cluster keeps for itself.",
             url.variable
         );
-        Err(Problem::failed(what)
+        Err(Problem::failed(Code::SuperuserUrl, what)
             .remedy(format!("Name another user in {}", url.variable))
             .remedy(format!(
                 "or keep the cluster's data aside, and start with empty databases: cargo xtask db-stop; mv '{0}' '{0}.old'; \
@@ -106,10 +116,13 @@ impl Cluster {
             Holder::Server => Ok(Some(running)),
             Holder::Nobody => Ok(None),
             Holder::Unknown if self.answers(running.port).await => Ok(Some(running)),
-            Holder::Unknown => Err(Problem::unavailable(format!(
-                "Process {} may be this checkout's PostgreSQL, but that server doesn't answer on port {}.",
-                running.pid, running.port
-            ))
+            Holder::Unknown => Err(Problem::unavailable(
+                Code::ClusterUnclear,
+                format!(
+                    "Process {} may be this checkout's PostgreSQL, but that server doesn't answer on port {}.",
+                    running.pid, running.port
+                ),
+            )
             .remedy(format!("Look at the process: ps -p {}", running.pid))
             .remedy(format!("If it isn't PostgreSQL: rm '{}'", self.pid_file().path().display()))
             .into()),
@@ -139,12 +152,8 @@ impl Cluster {
         }
         self.pid_file().clear_stale()?;
         self.files.sweep();
-        let cache = if self.exists() {
-            None
-        } else {
-            Record::keep_cluster(&self.root, self.dir())?;
-            self.files.create(binaries, &self.account, interrupt)?
-        };
+        Record::keep_cluster(&self.root, self.dir(), binaries.is_fetched)?;
+        let cache = if self.exists() { None } else { self.files.create(binaries, &self.account, interrupt)? };
         match (start.launch().await, cache) {
             (Err(StartError::Failed(_)), Some(cache)) if self.running().await?.is_none() => {
                 interrupt.check()?;
@@ -170,7 +179,7 @@ impl Cluster {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(error) => {
                 let what = format!("PostgreSQL (process {}) can't be stopped: {error}.", running.pid);
-                return Err(Problem::failed(what).into());
+                return Err(Problem::failed(Code::ClusterNotStopped, what).into());
             }
         }
         let deadline = Instant::now() + STOP_DEADLINE;
@@ -182,10 +191,10 @@ impl Cluster {
         while stopping() {
             if Instant::now() > deadline {
                 let seconds = STOP_DEADLINE.as_secs();
-                return Err(Problem::failed(format!(
-                    "PostgreSQL (process {}) did not stop within {seconds} s.",
-                    running.pid
-                ))
+                return Err(Problem::failed(
+                    Code::ClusterNotStopped,
+                    format!("PostgreSQL (process {}) did not stop within {seconds} s.", running.pid),
+                )
                 .details(self.files.log_tail(10))
                 .into());
             }
@@ -238,7 +247,8 @@ impl Cluster {
         if let Err(error) = sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut connection).await {
             return Ok(Err(Answer::NotYet(format!("the superuser's password can't be set: {error}"))));
         }
-        let failed = |error| Problem::failed(format!("{} can't be changed: {error}.", self.dir().display()));
+        let failed =
+            |error| Problem::failed(Code::ClusterFiles, format!("{} can't be changed: {error}.", self.dir().display()));
         self.files.forget_first_password().map_err(failed)?;
         Ok(Ok(connection))
     }

@@ -11,7 +11,7 @@ use anyhow::Result;
 use nix::unistd::Pid;
 
 use super::files::exists;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The pid file of one data folder.
 pub(super) struct PidFile {
@@ -98,7 +98,7 @@ impl PidFile {
             None if !path.exists() => false,
             None if !Path::new("/proc/self/cwd").exists() => {
                 let what = format!("{} doesn't name a process, so PostgreSQL refuses to start.", path.display());
-                return Err(Problem::unavailable(what)
+                return Err(Problem::unavailable(Code::ClusterUnclear, what)
                     .remedy("See whether a server runs: ps -A | grep postgres")
                     .remedy(format!("If none does: rm '{}', then cargo xtask db-setup", path.display()))
                     .into());
@@ -107,8 +107,9 @@ impl PidFile {
             None => !self.is_served(),
         };
         if is_stale {
-            fs::remove_file(&path)
-                .map_err(|error| Problem::failed(format!("{} can't be removed: {error}.", path.display())))?;
+            fs::remove_file(&path).map_err(|error| {
+                Problem::failed(Code::ClusterFiles, format!("{} can't be removed: {error}.", path.display()))
+            })?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::{Binaries, Cluster, port_is_free};
 use crate::connection::readiness::Answer;
 use crate::database_url::Address;
 use crate::interrupt::Interrupt;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::server::StartError;
 
 /// The variables that the server gets: where programs and libraries are found. The caller's locale, for example, must
@@ -110,7 +110,10 @@ impl Start<'_> {
     fn spawn(&self) -> Result<Child> {
         let Self { cluster: Cluster { files, account, .. }, binaries, address, .. } = self;
         let failed = |error: std::io::Error| {
-            Problem::unavailable(format!("{} can't be started: {error}.", binaries.program("postgres").display()))
+            Problem::unavailable(
+                Code::ClusterNotStarted,
+                format!("{} can't be started: {error}.", binaries.program("postgres").display()),
+            )
         };
         let path = files.log();
         let too_long = fs::metadata(&path).is_ok_and(|log| log.len() > LOG_LIMIT);
@@ -153,7 +156,7 @@ impl Start<'_> {
     /// A problem with the server's log.
     fn explain(&self, what: &str) -> Problem {
         let files = &self.cluster.files;
-        Problem::unavailable(what)
+        Problem::unavailable(Code::ClusterNotStarted, what)
             .detail(format!("The end of its log, {}:", files.log().display()))
             .details(files.log_tail(10))
     }

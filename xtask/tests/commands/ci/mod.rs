@@ -4,6 +4,7 @@ mod code;
 mod concurrency;
 mod databases;
 mod dependencies;
+mod diagram;
 mod interruption;
 mod output;
 mod overlooked;

@@ -3,7 +3,7 @@
 
 use super::yaml::{self, Entry, Piece, Place};
 use super::{Judge, Refusal, shell};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The calls of `cargo xtask` in all workflows.
 #[derive(Default)]
@@ -32,7 +32,7 @@ pub(super) fn check(files: &[(String, String)], judge: Judge) -> Calls {
     }
     let obstacles: Option<Vec<Problem>> = std::mem::take(&mut calls.pipelines).into_iter().collect();
     if let (Some((file, _)), Some(obstacles)) = (files.first(), obstacles) {
-        let missing = Problem::failed("No workflow runs the whole pipeline.").at(file, 1, None);
+        let missing = Problem::failed(Code::Workflow, "No workflow runs the whole pipeline.").at(file, 1, None);
         let missing = missing.remedy("Add a step to a job: run: cargo xtask ci");
         calls.problems.extend(if obstacles.is_empty() { vec![missing] } else { obstacles });
     }
@@ -40,7 +40,7 @@ pub(super) fn check(files: &[(String, String)], judge: Judge) -> Calls {
 }
 
 fn problem(file: &str, Place { line, column }: Place, what: impl Into<String>) -> Problem {
-    Problem::failed(what).at(file, line, Some(column))
+    Problem::failed(Code::Workflow, what).at(file, line, Some(column))
 }
 
 /// A workflow that was read.
