@@ -72,7 +72,11 @@ pub(crate) enum Command {
     #[command(
         long_about = "Find out what is wrong on this machine, and which command mends it. The command changes nothing. Its \
                             exit code is 0 if db-setup would succeed, as far as that can be known: what a migration does \
-                            when it runs and what is in a server that doesn't run isn't known."
+                            when it runs and what is in a server that doesn't run isn't known.",
+        after_help = "Examples:
+  cargo xtask doctor
+  cargo xtask doctor --fix              also puts right what needs no question
+  cargo xtask doctor --format json      for programs"
     )]
     Doctor(Doctor),
     /// Run everything that CI runs

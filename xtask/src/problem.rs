@@ -93,7 +93,7 @@ impl Problem {
     }
 
     /// The same as a warning, which stops nothing.
-    pub(crate) fn as_warning(mut self) -> Self {
+    pub(crate) fn into_warning(mut self) -> Self {
         self.exit = Exit::Done;
         self
     }

@@ -113,6 +113,8 @@ pub(super) fn disk(ground: &Ground<'_>) -> Result<Finding> {
     let dir = checkout::state_dir(&ground.workspace.root);
     let existing = dir.ancestors().find(|dir| dir.exists()).unwrap_or(&dir);
     let found = nix::sys::statvfs::statvfs(existing)?;
+    // The number of blocks has 32 bits on macOS.
+    #[allow(clippy::useless_conversion)]
     let free = u64::from(found.blocks_available()) * u64::from(found.fragment_size());
     let shown = format!("{:.1} GB free at {}", free as f64 / 1e9, existing.display());
     if free >= ROOM {

@@ -216,10 +216,10 @@ impl Finding {
     }
 
     /// Makes warnings of the problems.
-    fn as_warning(self) -> Self {
+    fn into_warning(self) -> Self {
         match self {
             Self::Wrong(problems, fix) => {
-                Self::Wrong(Problems(problems.0.into_iter().map(Problem::as_warning).collect()), fix)
+                Self::Wrong(Problems(problems.0.into_iter().map(Problem::into_warning).collect()), fix)
             }
             other => other,
         }
@@ -291,7 +291,7 @@ fn judge(mut found: Vec<Found>, workspace: &Workspace) -> Examined {
                     Finding::NotApplicable(not_needed(&problems))
                 }
                 (Weight::Decides, finding) => finding,
-                (_, finding) => finding.as_warning(),
+                (_, finding) => finding.into_warning(),
             };
             let status = finding.status();
             let (what, problems) = match finding {

@@ -52,7 +52,7 @@ pub(super) async fn take(context: Context<'_>, patience: Duration) -> Result<Vec
             format!("db-setup would start PostgreSQL at {}, {text}", settings.first_url().address)
         }
     };
-    found.push(Found::new("server", Finding::Well(with_notes(server, &said))));
+    found.push(Found::new("server", Finding::Well(with_notes(&server, &said))));
     if matches!(outlook, Outlook::ToStart(_)) {
         let none = || Finding::NotApplicable("unknown, because that server doesn't run yet".to_owned());
         found.extend(["role", "left-behind"].map(|code| Found::new(code, none())));
@@ -68,7 +68,7 @@ pub(super) async fn take(context: Context<'_>, patience: Duration) -> Result<Vec
     };
     if let Outlook::Ready(ready) = outlook {
         // Nothing is left to make there.
-        found.push(Found::new("role", role.as_warning()));
+        found.push(Found::new("role", role.into_warning()));
         found.extend(ready.describe().map(|(name, what)| Found::of_database(name, Finding::Well(what))));
         return Ok(found);
     }
@@ -137,10 +137,10 @@ fn left_behind(servers: &[AtServer]) -> Finding {
 }
 
 /// Adds what db-setup would have said.
-fn with_notes(what: String, said: &Reporter) -> String {
+fn with_notes(what: &str, said: &Reporter) -> String {
     let notes = said.kept();
     let notes: Vec<_> = notes.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    [vec![what.as_str()], notes].concat().join("\n")
+    [vec![what], notes].concat().join("\n")
 }
 
 impl Found {

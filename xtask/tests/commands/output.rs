@@ -56,7 +56,7 @@ fn json_has_one_event_on_each_line() {
 fn the_schema_of_the_events_refuses_other_ones() {
     let sound = json!({"event": "step", "step": "main", "outcome": "done", "what": "made", "seconds": 0.1});
     assert_eq!(event_schema::errors(&sound), Vec::<String>::new());
-    let problem = json!({"event": "problem", "exit_code": 1, "what": "x", "details": [], "remedies": [],
+    let problem = json!({"event": "problem", "code": "x", "exit_code": 1, "what": "x", "details": [], "remedies": [],
         "location": {"file": "a.sql", "line": 1, "column": null}});
     assert_eq!(event_schema::errors(&problem), Vec::<String>::new());
     for (event, field, value) in [
@@ -65,6 +65,7 @@ fn the_schema_of_the_events_refuses_other_ones() {
         (&sound, "seconds", json!("0.1")),
         (&sound, "seconds", json!(-1)),
         (&sound, "more", json!(1)),
+        (&problem, "code", json!(1)),
         (&problem, "exit_code", json!(7)),
         (&problem, "details", json!([1])),
         (&problem, "location", json!({"file": "a.sql", "line": 1})),
