@@ -392,7 +392,7 @@ mod tests {
     /// The page, from the entries.
     fn page() -> String {
         let mut page = "# Troubleshooting\n\n\
-            Each problem that `cargo xtask` reports has a word, which `--format json` shows as `code`. `cargo xtask doctor` \
+            Each problem that `cargo xtask` reports has a word: `error[word]`, and `code` with `--format json`. `cargo xtask doctor` \
             looks for most of them, and shows the command for your system. This page is made from \
             `xtask/src/problem/code.rs`.\n"
             .to_owned();

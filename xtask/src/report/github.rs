@@ -43,6 +43,7 @@ fn annotation(problem: &Problem) {
         properties.push(format!("line={}", location.line));
         properties.extend(location.column.map(|column| format!("col={column}")));
     }
+    properties.push(format!("title={}", property(problem.code.entry().word)));
     let lines = [&problem.what].into_iter().chain(&problem.details).chain(&problem.remedies);
     let text = lines.map(String::as_str).collect::<Vec<_>>().join("\n");
     let name = if problem.exit == Exit::Done { "warning" } else { "error" };

@@ -78,8 +78,9 @@ impl Text {
             }
             Event::Tables { database, tables } => self.out(&listing(database, tables)),
             Event::Started { .. } => {}
-            Event::Problem { problem: Problem { what, location, details, remedies, .. }, .. } => {
-                let mut lines = self.paint("error:", &Style::new().red().bold());
+            Event::Problem { problem: Problem { code, what, location, details, remedies, .. }, .. } => {
+                let word = format!("error[{}]:", code.entry().word);
+                let mut lines = self.paint(&word, &Style::new().red().bold());
                 if let Some(location) = location {
                     lines.push_str(&format!(" {location}:"));
                 }

@@ -85,18 +85,18 @@ fn complete_on_failure() {
         let outcome = ci(&workspace, arguments).run().code(4);
         assert_results(&outcome);
         let outcome = outcome.says([
-            "error: crates/tools/src/unformatted.rs:4: This isn't rustfmt's format.",
+            "error[not-formatted]: crates/tools/src/unformatted.rs:4: This isn't rustfmt's format.",
             "    -      true",
-            "error: migrations/library/002_books.down.sql:1:19: 002_books.down failed: syntax error",
-            "error: schema/journal.sql:",
-            "error: crates/journal/src/lib.rs:7:9: journal tests::holds failed: assertion `left == right` failed: printed by the test",
-            "error: journal::it fails failed: Error: \"no good\"",
+            "error[migration-failed]: migrations/library/002_books.down.sql:1:19: 002_books.down failed: syntax error",
+            "error[schema-file-stale]: schema/journal.sql:",
+            "error[test-failed]: crates/journal/src/lib.rs:7:9: journal tests::holds failed: assertion `left == right` failed: printed by the test",
+            "error[test-failed]: journal::it fails failed: Error: \"no good\"",
             "$ cargo fmt --all --check",
             "journal tests::holds:",
             "→ To format all files: cargo fmt --all",
         ]);
         // A test's failure is reported once as a problem. It also stands in the test's output.
-        assert_eq!(outcome.stderr.matches("error: crates/journal/src/lib.rs").count(), 1, "{outcome}");
+        assert_eq!(outcome.stderr.matches("error[test-failed]: crates/journal/src/lib.rs").count(), 1, "{outcome}");
         outcome.lacks(["crates/tools/src/lib.rs", "unasked", "Nothing was run"]);
     }
     server.assert_only(&["journal", "library"]);
@@ -168,10 +168,10 @@ fn on_github() {
     assert_eq!(errors.iter().filter(|error| error.starts_with("::error file=")).count(), 4, "{outcome}");
     assert_eq!(errors.len(), 6, "{outcome}");
     for (place, words) in [
-        ("file=crates/tools/src/unformatted.rs,line=4::", "This isn't rustfmt's format.%0A"),
-        ("file=migrations/library/002_books.down.sql,line=1,col=19::", "syntax error"),
+        ("file=crates/tools/src/unformatted.rs,line=4,title=not-formatted::", "This isn't rustfmt's format.%0A"),
+        ("file=migrations/library/002_books.down.sql,line=1,col=19,title=migration-failed::", "syntax error"),
         ("file=schema/journal.sql,line=", "cargo xtask db-verify --write"),
-        ("file=crates/journal/src/lib.rs,line=7,col=9::", "printed by the test"),
+        ("file=crates/journal/src/lib.rs,line=7,col=9,title=test-failed::", "printed by the test"),
     ] {
         let error = errors.iter().find(|error| error.starts_with(&format!("::error {place}")));
         assert!(error.is_some_and(|error| error.contains(words)), "expected {words} at {place}: {outcome}");

@@ -52,7 +52,7 @@ fn an_index_that_locks_its_table() {
     assert!(!calls.iter().any(|call| call.starts_with("begins run")), "{calls:?}");
     // Each tool has a workspace of its own.
     let builds = calls.iter().filter(|call| call.starts_with("begins tool: build --quiet --manifest-path "));
-    assert_eq!(builds.count(), 2 * 3, "{calls:?}");
+    assert_eq!(builds.count(), 2 * 4, "{calls:?}");
 }
 
 /// A file whose name is wrong isn't looked at: that is no pass.
