@@ -39,7 +39,8 @@ fn section(entity: &Entity) -> String {
     about.extend(entity.comment.as_deref().map(plain));
     about.iter().for_each(|paragraph| text.push_str(&format!("\n{paragraph}\n")));
     if !entity.columns.is_empty() {
-        text.push_str("\n| column | type | key | comment |\n|---|---|---|---|\n");
+        // A telephone shows three columns without scrolling, and not four.
+        text.push_str("\n| column | type and keys | comment |\n|---|---|---|\n");
         entity.columns.iter().for_each(|field| text.push_str(&row(field)));
     }
     text
@@ -47,17 +48,17 @@ fn section(entity: &Entity) -> String {
 
 fn row(field: &Field) -> String {
     let null = if field.nullable { ", or null" } else { "" };
-    let mut keys = Vec::new();
+    let mut keys = vec![format!("{}{null}", code(&field.type_name))];
     if field.in_primary_key {
-        keys.push("primary".to_owned());
+        keys.push("primary key".to_owned());
     }
-    keys.extend(field.refers_to.iter().map(|table| format!("→ {}", code(table))));
+    keys.extend(field.refers_to.iter().map(|table| format!("references {}", code(table))));
     keys.extend(field.unique_with.iter().map(|others| match others.as_slice() {
         [] => "unique".to_owned(),
         others => format!("unique with {}", others.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ")),
     }));
     let comment = field.comment.as_deref().map(plain).unwrap_or_default();
-    let cells = [code(&field.name), format!("{}{null}", code(&field.type_name)), keys.join("; "), comment];
+    let cells = [code(&field.name), keys.join("; "), comment];
     format!("| {} |\n", cells.join(" | "))
 }
 

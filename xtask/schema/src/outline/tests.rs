@@ -64,19 +64,19 @@ fn keys_and_foreign_keys() {
     let expected = "
 ### orders
 
-| column | type | key | comment |
-|---|---|---|---|
-| `id` | `bigint` | primary | The key |
-| `user_id` | `bigint`, or null | → `users`; unique with `day`; unique |  |
-| `day` | `timestamp(3) with time zone[]` | unique with `user_id` |  |
+| column | type and keys | comment |
+|---|---|---|
+| `id` | `bigint`; primary key | The key |
+| `user_id` | `bigint`, or null; references `users`; unique with `day`; unique |  |
+| `day` | `timestamp(3) with time zone[]`; unique with `user_id` |  |
 
 ### users
 
 People
 
-| column | type | key | comment |
-|---|---|---|---|
-| `id` | `bigint` | primary | The key |
+| column | type and keys | comment |
+|---|---|---|
+| `id` | `bigint`; primary key | The key |
 ";
     assert_eq!(rest, expected);
 }
@@ -132,9 +132,9 @@ It inherits from `parent`.
 
 1\\. no list<br>- neither
 
-| column | type | key | comment |
-|---|---|---|---|
-| <code>a&#124;&#96;b&#92;&#124;</code> | <code>&#34;x&#124;y&#34;</code> |  | \
+| column | type and keys | comment |
+|---|---|---|
+| <code>a&#124;&#96;b&#92;&#124;</code> | <code>&#34;x&#124;y&#34;</code> | \
 \\# 5\\*3\\*2 \\<b\\>\\|\\</b\\> snake_case \\_x\\_ \\[a\\](b) \\&amp; \\`c\\` \\$1\\$<br>second? |
 ";
     assert_eq!(written(&outline).1, expected);
