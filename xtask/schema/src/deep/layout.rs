@@ -60,9 +60,27 @@ pub(super) const NUMBER: &str = "number of the column";
 /// The answers to `layout.sql`.
 #[derive(Default)]
 pub(super) struct Answers<'t> {
-    pub(super) columns: Vec<Cells<'t>>,
-    pub(super) references: Vec<Cells<'t>>,
-    pub(super) keys: Vec<Cells<'t>>,
+    /// Each column: its catalog, the number of that, its name, its type, and whether this role may read it.
+    pub(super) columns: Vec<[&'t str; 5]>,
+    /// What the server documents about references: a catalog, its columns, the other catalog, the columns there.
+    pub(super) references: Vec<[&'t str; 5]>,
+    /// The unique indexes of the catalogs: a catalog, and the names of the columns.
+    pub(super) keys: Vec<[&'t str; 2]>,
+}
+
+impl<'t> Answers<'t> {
+    /// Returns `None` if a row hasn't as many texts as it has to.
+    pub(super) fn of(texts: &'t [(&str, Vec<Cells<'_>>)]) -> Option<Self> {
+        let mut answers = Self::default();
+        for (name, rows) in texts {
+            match *name {
+                "column" => answers.columns = rows.iter().map(self::texts).collect::<Option<_>>()?,
+                "reference" => answers.references = rows.iter().map(self::texts).collect::<Option<_>>()?,
+                _ => answers.keys = rows.iter().map(self::texts).collect::<Option<_>>()?,
+            }
+        }
+        Some(answers)
+    }
 }
 
 /// The catalogs of a server, and the columns that this role may not read.
@@ -77,8 +95,7 @@ impl Layout {
     pub(super) fn new(answers: &Answers<'_>, with_privileges: bool) -> Option<Self> {
         let mut catalogs: Vec<Catalog> = Vec::new();
         let mut unread = Vec::new();
-        for cells in &answers.columns {
-            let [catalog, oid, column, of_type, readable] = texts(cells)?;
+        for [catalog, oid, column, of_type, readable] in answers.columns.iter().copied() {
             let compared = match known::CATALOGS.iter().find(|(name, ..)| *name == catalog) {
                 Some(_) if with_privileges && privileges::is_compared(catalog, None) => true,
                 Some((_, false, _)) => continue,
@@ -134,8 +151,7 @@ impl Layout {
 impl Catalog {
     /// Chooses the first unique index that contains no number of the row itself.
     fn set_key(&mut self, answers: &Answers<'_>) -> Option<()> {
-        for cells in &answers.keys {
-            let [catalog, names] = texts(cells)?;
+        for [catalog, names] in answers.keys.iter().copied() {
             if catalog == self.name && names != OID {
                 let find = |name| self.columns.iter().position(|column| column.name == name);
                 // A column that isn't read can't tell rows apart.
@@ -198,8 +214,7 @@ fn meaning(catalog: &str, column: &str, of_type: &str, answers: &Answers<'_>) ->
     if let Some(meaning) = address(catalog, column, answers) {
         return Some(meaning);
     }
-    for cells in &answers.references {
-        let [of, columns, to, to_columns, _] = texts(cells)?;
+    for [of, columns, to, to_columns, _] in answers.references.iter().copied() {
         if of != catalog {
             continue;
         }
@@ -235,12 +250,7 @@ fn address(catalog: &str, column: &str, answers: &Answers<'_>) -> Option<Meaning
         ["refclassid", "refobjid", "refobjsubid"],
         ["classoid", "objoid", "objsubid"],
     ];
-    let has = |name: &str| {
-        answers
-            .columns
-            .iter()
-            .any(|cells| texts(cells).is_some_and(|[of, _, known, ..]: [&str; 5]| (of, known) == (catalog, name)))
-    };
+    let has = |name: &str| answers.columns.iter().any(|[of, _, known, ..]| (*of, *known) == (catalog, name));
     ADDRESSES.iter().find_map(|[class, object, part]| {
         if column == *object && has(class) {
             Some(Meaning::Addressed { class: (*class).to_owned() })
@@ -253,7 +263,7 @@ fn address(catalog: &str, column: &str, answers: &Answers<'_>) -> Option<Meaning
 }
 
 /// Returns the texts of a row that has exactly this many.
-pub(super) fn texts<'c, const N: usize>(cells: &'c Cells<'_>) -> Option<[&'c str; N]> {
+fn texts<'c, const N: usize>(cells: &'c Cells<'_>) -> Option<[&'c str; N]> {
     let texts: Vec<&str> = cells.iter().map(Option::as_deref).collect::<Option<_>>()?;
     texts.try_into().ok()
 }
