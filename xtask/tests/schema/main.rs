@@ -10,6 +10,7 @@ mod changes;
 mod deep;
 mod privileges;
 mod random;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::process::Command;

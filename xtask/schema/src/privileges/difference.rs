@@ -7,7 +7,7 @@ use super::super::model::literal;
 use super::super::parse::{items, words};
 use super::super::repair::Repair;
 use super::super::sql::{Kind, tokens};
-use super::{DEFAULTS, LOADER, OPTION};
+use super::{ALL, DEFAULTS, LOADER, OPTION};
 
 /// Compares the owners and privileges of one object.
 pub(crate) fn difference(header: &str, expected: Option<&str>, actual: Option<&str>) -> Difference {
@@ -108,7 +108,8 @@ struct Privilege {
 impl Privilege {
     /// `taken` says that the database has it, and that the schema file doesn't.
     fn remark(&self, taken: bool) -> String {
-        let (role, privilege) = (shown(&self.role), &self.privilege);
+        let role = shown(&self.role);
+        let privilege = if self.privilege == ALL { "do everything with it" } else { &self.privilege };
         let not = if taken == self.granted { "" } else { " not" };
         let more = if self.grantable { ", and may grant it" } else { "" };
         let by = self.grantor.as_ref().map_or_else(String::new, |by| format!(" (granted by {by})"));
