@@ -169,28 +169,32 @@ impl Statements {
             all.push(format!("ALTER {} {identity} OWNER TO {owner};", owned(kind)));
         }
         for ((granted, role, grantable, grantor), privileges) in self.privileges {
-            let privileges = if privileges == *of_tables {
-                ALL.to_owned()
-            } else {
-                privileges.into_iter().collect::<Vec<_>>().join(", ")
-            };
             let verb = if granted { "GRANT" } else { "REVOKE" };
             let to = format!("{} {role}{}", if granted { "TO" } else { "FROM" }, if grantable { OPTION } else { "" });
-            let statement = match target {
-                Target::Object { kind, identity } => {
-                    format!("{verb} {privileges} ON {} {identity} {to};", grantable_kind(kind))
-                }
-                Target::New { before, kind } => format!("{before}{verb} {privileges} ON {kind} {to};"),
-                Target::Database => format!(
-                    "DO $do$ BEGIN EXECUTE '{verb} {privileges} ON DATABASE ' || quote_ident(current_database()) || {}; END $do$;",
-                    literal(&format!(" {to}"))
-                ),
+            // Privileges on columns can't stand beside ALL.
+            let (everything, rest) = if privileges.is_superset(of_tables) {
+                (Some(ALL.to_owned()), &privileges - of_tables)
+            } else {
+                (None, privileges)
             };
-            // Only the role itself can grant in its own name.
-            all.push(match grantor {
-                None => statement,
-                Some(grantor) => format!("-- by {grantor}: {statement}"),
-            });
+            let rest = rest.into_iter().collect::<Vec<_>>().join(", ");
+            for privileges in everything.into_iter().chain(Some(rest).filter(|rest| !rest.is_empty())) {
+                let statement = match target {
+                    Target::Object { kind, identity } => {
+                        format!("{verb} {privileges} ON {} {identity} {to};", grantable_kind(kind))
+                    }
+                    Target::New { before, kind } => format!("{before}{verb} {privileges} ON {kind} {to};"),
+                    Target::Database => format!(
+                        "DO $do$ BEGIN EXECUTE '{verb} {privileges} ON DATABASE ' || quote_ident(current_database()) || {}; END $do$;",
+                        literal(&format!(" {to}"))
+                    ),
+                };
+                // Only the role itself can grant in its own name.
+                all.push(match &grantor {
+                    None => statement,
+                    Some(grantor) => format!("-- by {grantor}: {statement}"),
+                });
+            }
         }
         all
     }

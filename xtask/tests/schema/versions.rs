@@ -6,10 +6,10 @@
 
 use std::path::Path;
 
+use super::every_kind;
 use super::privileges::{READER, ask_for_privileges};
 use super::support::fixture::ROLE;
 use super::support::{Workspace, server_and_workspace, skip};
-use super::every_kind;
 
 /// Expects the schema of the library to be this text, whatever version the server has. `db-verify` compares the two, because
 /// the objects of extensions may differ where the extensions have other versions.
@@ -57,6 +57,7 @@ fn privileges_have_one_text_on_all_versions() {
         "CREATE FUNCTION of_json(json, jsonb, text) RETURNS integer LANGUAGE sql AS 'SELECT 1';
          GRANT EXECUTE ON FUNCTION of_json(json, jsonb, text) TO {READER};
          GRANT ALL ON books TO {READER} WITH GRANT OPTION;
+         GRANT UPDATE (title) ON books TO {READER} WITH GRANT OPTION;
          GRANT ALL (name) ON authors TO {READER};
          GRANT SELECT, INSERT ON authors TO {READER};
          CREATE TABLE nobodys (x integer);

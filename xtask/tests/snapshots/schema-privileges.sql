@@ -80,6 +80,7 @@ GRANT INSERT, INSERT (name), REFERENCES (name), SELECT, SELECT (name), UPDATE (n
 
 -- privileges of table public.books
 GRANT ALL ON TABLE public.books TO library_reader WITH GRANT OPTION;
+GRANT UPDATE (title) ON TABLE public.books TO library_reader WITH GRANT OPTION;
 
 -- privileges of table public.nobodys
 REVOKE ALL ON TABLE public.nobodys FROM CURRENT_USER;
