@@ -117,8 +117,8 @@ impl<'t, 's> Outermost<'t, 's> {
                 table.identifier().is_some_and(|name| Some(name) == self.table_name())
                     && dot.text == "."
                     && is_name(column)
-                    && !rest.first().is_some_and(|next| next.text == "(")
-                    && !at.checked_sub(1).is_some_and(|before| is_schema(&self.tokens[before]))
+                    && rest.first().is_none_or(|next| next.text != "(")
+                    && at.checked_sub(1).is_none_or(|before| !is_schema(&self.tokens[before]))
             }
             _ => false,
         }
