@@ -5,12 +5,16 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, net};
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 use tempfile::TempDir;
+
+/// How many ports the tests of this process have tried.
+static TRIED: AtomicU32 = AtomicU32::new(0);
 
 /// A running PostgreSQL. It is stopped and deleted when this value is dropped.
 pub(crate) struct Cluster {
@@ -39,7 +43,9 @@ impl Cluster {
 
         // The port is below the range from which the system chooses ports by itself. A port of that range could be
         // taken before it is used.
-        let mut ports = (std::process::id()..).map(|number| 32_000 + (number % 768) as u16);
+        // No two tests of a process try the same port, because it is free until the server of the first one uses it.
+        let number = || std::process::id().wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
+        let mut ports = std::iter::repeat_with(|| 32_000 + (number() % 768) as u16);
         let port = ports.find(|port| net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let server = programs
@@ -142,7 +148,9 @@ struct Programs {
 
 impl Programs {
     fn find() -> Option<Self> {
-        let mut folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
+        // The one that is named comes first, as in the tests of xtask.
+        let mut folders: Vec<PathBuf> = env::var_os("XTASK_PG_BINDIR").map(PathBuf::from).into_iter().collect();
+        folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
         let mut installed: Vec<_> = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().collect();
         installed.sort_by_key(|version| version.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
         folders.extend(installed.iter().rev().map(|version| version.path().join("bin")));

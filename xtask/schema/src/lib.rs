@@ -26,8 +26,9 @@
 //! A change that somebody makes in the catalogs themselves is seen only where a statement could have made it. The deep
 //! proof ([`Deep`]) compares every catalog, except for what its list of exceptions names.
 //!
-//! The server writes the query of a view, and PostgreSQL 16 and later qualify fewer columns in it. So a schema with
-//! views must be written and verified by servers that are all older than 16, or all of version 16 and later.
+//! The text doesn't depend on the version of PostgreSQL, from 15 on. What one version lists or writes and another doesn't has
+//! one form here: the qualified columns of views (`render/query.rs`), MAINTAIN in GRANT ALL, and the type json in names. The
+//! names of NOT NULL constraints, which only PostgreSQL 18 and later keep, are left out.
 
 mod column_diff;
 mod compare;

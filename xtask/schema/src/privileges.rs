@@ -31,6 +31,10 @@ const SQL: &str = concat!(
     include_str!("privileges.sql")
 );
 
+/// The privileges of a table. PostgreSQL 17 and later have MAINTAIN as well, so the text of GRANT ALL doesn't list them.
+const TABLE_PRIVILEGES: [&str; 7] = ["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"];
+const ALL: &str = "ALL";
+
 /// The URL's role, whatever its name is.
 const LOADER: &str = "CURRENT_USER";
 
@@ -55,10 +59,12 @@ pub(super) async fn read(connection: &mut PgConnection) -> Result<String, ReadEr
     if !ended {
         return Err(ReadError::Partial);
     }
+    let newest = connection.server_version_num().is_some_and(|version| version >= 170_000).then_some("MAINTAIN");
+    let of_tables = TABLE_PRIVILEGES.into_iter().chain(newest).map(str::to_owned).collect();
     let mut text = String::new();
     for (place, statements) in objects {
         text.push_str(&format!("\n-- {HEADER}{}\n", one_line(&place.name)));
-        for statement in statements.all(&place.target) {
+        for statement in statements.all(&place.target, &of_tables) {
             text.push_str(&canonical(statement));
             text.push('\n');
         }
@@ -156,30 +162,39 @@ impl Statements {
         self.privileges.entry(key).or_default().insert(row.privilege.clone());
     }
 
-    fn all(self, target: &Target) -> Vec<String> {
+    /// `of_tables` are all privileges that a table of this server has.
+    fn all(self, target: &Target, of_tables: &BTreeSet<String>) -> Vec<String> {
         let mut all = Vec::new();
         if let (Some(owner), Target::Object { kind, identity }) = (self.owner, target) {
             all.push(format!("ALTER {} {identity} OWNER TO {owner};", owned(kind)));
         }
         for ((granted, role, grantable, grantor), privileges) in self.privileges {
-            let privileges = privileges.into_iter().collect::<Vec<_>>().join(", ");
             let verb = if granted { "GRANT" } else { "REVOKE" };
             let to = format!("{} {role}{}", if granted { "TO" } else { "FROM" }, if grantable { OPTION } else { "" });
-            let statement = match target {
-                Target::Object { kind, identity } => {
-                    format!("{verb} {privileges} ON {} {identity} {to};", grantable_kind(kind))
-                }
-                Target::New { before, kind } => format!("{before}{verb} {privileges} ON {kind} {to};"),
-                Target::Database => format!(
-                    "DO $do$ BEGIN EXECUTE '{verb} {privileges} ON DATABASE ' || quote_ident(current_database()) || {}; END $do$;",
-                    literal(&format!(" {to}"))
-                ),
+            // Privileges on columns can't stand beside ALL.
+            let (everything, rest) = if privileges.is_superset(of_tables) {
+                (Some(ALL.to_owned()), &privileges - of_tables)
+            } else {
+                (None, privileges)
             };
-            // Only the role itself can grant in its own name.
-            all.push(match grantor {
-                None => statement,
-                Some(grantor) => format!("-- by {grantor}: {statement}"),
-            });
+            let rest = rest.into_iter().collect::<Vec<_>>().join(", ");
+            for privileges in everything.into_iter().chain(Some(rest).filter(|rest| !rest.is_empty())) {
+                let statement = match target {
+                    Target::Object { kind, identity } => {
+                        format!("{verb} {privileges} ON {} {identity} {to};", grantable_kind(kind))
+                    }
+                    Target::New { before, kind } => format!("{before}{verb} {privileges} ON {kind} {to};"),
+                    Target::Database => format!(
+                        "DO $do$ BEGIN EXECUTE '{verb} {privileges} ON DATABASE ' || quote_ident(current_database()) || {}; END $do$;",
+                        literal(&format!(" {to}"))
+                    ),
+                };
+                // Only the role itself can grant in its own name.
+                all.push(match &grantor {
+                    None => statement,
+                    Some(grantor) => format!("-- by {grantor}: {statement}"),
+                });
+            }
         }
         all
     }

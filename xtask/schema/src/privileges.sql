@@ -69,7 +69,9 @@ row (class, oid, part, verb, privilege, role, grantable, grantor) AS (
 )
 SELECT verb,
     CASE class WHEN 826 THEN 'new' WHEN 1262 THEN 'database' ELSE (pg_identify_object(class, r.oid, 0)).type END,
-    CASE WHEN class NOT IN (826, 1262) THEN (pg_identify_object(class, r.oid, 0)).identity END,
+    -- The type json has its schema here up to PostgreSQL 16, and none from 17 on.
+    CASE WHEN class NOT IN (826, 1262) THEN
+        regexp_replace((pg_identify_object(class, r.oid, 0)).identity, '\mpg_catalog\.json\M', 'json', 'g') END,
     privilege || CASE WHEN part > 0 THEN
         ' (' || (SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = r.oid AND attnum = part) || ')' ELSE '' END,
     CASE role WHEN 0 THEN 'PUBLIC' WHEN me THEN 'CURRENT_USER' ELSE quote_ident(pg_get_userbyid(role)) END,

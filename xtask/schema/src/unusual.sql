@@ -83,7 +83,7 @@ FROM pg_event_trigger
 -- objects of extensions are left out. So are the parts of their operator classes, which are no members themselves, and
 -- the casts of ranges.
 SELECT 'other', string_agg(r::text, E'\n') FROM (
-SELECT classid, objid, type, identity
+SELECT classid, objid, type, regexp_replace(identity, '\mpg_catalog\.json\M', 'json', 'g')
 FROM (
     SELECT classid, objid FROM pg_depend
     WHERE objid >= 16384 AND classid NOT IN ('pg_class'::regclass, 'pg_type'::regclass,
@@ -105,17 +105,23 @@ WHERE NOT EXISTS (
         AND (d.deptype = 'e' OR d.deptype = 'i' AND d.classid = 'pg_cast'::regclass OR e.objid IS NOT NULL AND d.classid IN ('pg_amop'::regclass, 'pg_amproc'::regclass)))
 ) AS r;
 
--- A digest of everything that the script of an extension has made. It is the same wherever this version is installed.
+-- A digest of everything that the script of an extension has made. It is the same wherever this version is installed. The
+-- arrays of its types are left out: they follow the types, and only PostgreSQL 17 and later list them. The type json has
+-- its schema in an identity up to PostgreSQL 16, and none from 17 on.
 SELECT 'members', string_agg(r::text, E'\n') FROM (
 SELECT m.extension, (SELECT extversion FROM pg_extension AS e WHERE e.oid = m.extension),
-    md5(string_agg(concat_ws('|', i.type, i.identity, t.text, d.description), E'\n' ORDER BY concat_ws('|', i.type, i.identity, t.text) COLLATE "C"))
+    md5(string_agg(concat_ws('|', i.type, i.name, t.text, d.description), E'\n' ORDER BY concat_ws('|', i.type, i.name, t.text) COLLATE "C"))
 FROM (
-    SELECT refobjid AS extension, classid, objid FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
+    SELECT refobjid AS extension, classid, objid FROM pg_depend
+    WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
+        AND NOT (classid = 'pg_type'::regclass AND objid IN (SELECT typarray FROM pg_type))
     UNION SELECT e.refobjid, d.classid, d.objid
     FROM pg_depend AS d JOIN pg_depend AS e ON e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e'
     WHERE d.classid IN ('pg_amop'::regclass, 'pg_amproc'::regclass)
 ) AS m
-    CROSS JOIN pg_identify_object(classid, objid, 0) AS i
+    CROSS JOIN LATERAL (
+        SELECT type, regexp_replace(identity, '\mpg_catalog\.json\M', 'json', 'g') AS name FROM pg_identify_object(classid, objid, 0)
+    ) AS i
     LEFT JOIN pg_description AS d ON d.classoid = m.classid AND d.objoid = m.objid AND d.objsubid = 0
     LEFT JOIN LATERAL (
         SELECT concat_ws('|', lanname, prosrc, probin, prokind, prosecdef, proleakproof, proisstrict, proretset, provolatile, proparallel,

@@ -18,7 +18,9 @@ const BEHIND_THE_NAMES: &[&str] = &[
     "ALTER TABLE orders DISABLE TRIGGER ALL",
     "ALTER TABLE events_2024 DISABLE TRIGGER ALL",
     "UPDATE pg_inherits SET inhdetachpending = true WHERE inhrelid = 'events_2024'::regclass",
-    "ALTER TABLE child ALTER id DROP NOT NULL",
+    // PostgreSQL 18 and later refuse it.
+    "DO $$ BEGIN IF current_setting('server_version_num')::int < 180000 THEN ALTER TABLE child ALTER id DROP NOT NULL; \
+     ELSE ALTER TABLE child ALTER extra SET NOT NULL; END IF; END $$",
     "ALTER TABLE a_child ALTER v SET COMPRESSION pglz",
     "ALTER TABLE a_child ALTER v SET STORAGE EXTERNAL",
     // The table has lost its replica identity with the index.

@@ -6,13 +6,13 @@ use super::support::{Server, Workspace, set_up};
 use super::{loading, named};
 
 /// The role that the migrations of these tests grant something to.
-const READER: &str = "library_reader";
+pub(super) const READER: &str = "library_reader";
 
 const MANIFEST: &str = "[package]\nname = \"library\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
 
 /// Asks for the proof of owners and privileges, with a migration that grants something where the role exists. `more` is a
 /// further statement of the migration.
-fn ask_for_privileges(workspace: &Workspace, more: &str) {
+pub(super) fn ask_for_privileges(workspace: &Workspace, more: &str) {
     workspace.write(
         "crates/library/Cargo.toml",
         format!("{MANIFEST}\n[package.metadata.xtask.privileges]\nroles = [\"{READER}\"]\n"),

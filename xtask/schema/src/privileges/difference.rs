@@ -7,7 +7,7 @@ use super::super::model::literal;
 use super::super::parse::{items, words};
 use super::super::repair::Repair;
 use super::super::sql::{Kind, tokens};
-use super::{DEFAULTS, LOADER, OPTION};
+use super::{ALL, DEFAULTS, LOADER, OPTION};
 
 /// Compares the owners and privileges of one object.
 pub(crate) fn difference(header: &str, expected: Option<&str>, actual: Option<&str>) -> Difference {
@@ -38,6 +38,8 @@ pub(crate) fn difference(header: &str, expected: Option<&str>, actual: Option<&s
                     known.then(|| format!("{of} OWNER TO {to};")),
                 );
             }
+            // The statement about everything does it again. To take it back first would take those on columns as well.
+            Unit::Privilege(privilege) if wanted.contains(&Unit::Privilege(privilege.everything())) => {}
             Unit::Privilege(privilege) => add(privilege.remark(true), privilege.inverse()),
             Unit::Other(statement) => add(format!("unexpected: {statement}"), None),
         }
@@ -92,7 +94,7 @@ impl Unit {
 }
 
 /// One privilege: the words before GRANT or REVOKE, the words from ON up to TO or FROM, and so on.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Privilege {
     granted: bool,
     before: String,
@@ -108,11 +110,17 @@ struct Privilege {
 impl Privilege {
     /// `taken` says that the database has it, and that the schema file doesn't.
     fn remark(&self, taken: bool) -> String {
-        let (role, privilege) = (shown(&self.role), &self.privilege);
+        let role = shown(&self.role);
+        let privilege = if self.privilege == ALL { "do everything with it" } else { &self.privilege };
         let not = if taken == self.granted { "" } else { " not" };
         let more = if self.grantable { ", and may grant it" } else { "" };
         let by = self.grantor.as_ref().map_or_else(String::new, |by| format!(" (granted by {by})"));
         format!("{role} may{not} {privilege}{more}{by}")
+    }
+
+    /// The same about all privileges of a table.
+    fn everything(&self) -> Self {
+        Self { privilege: ALL.to_owned(), ..self.clone() }
     }
 
     /// The statement. There is none if only another role can run it.

@@ -3,6 +3,7 @@
 
 mod attached;
 mod column;
+mod query;
 mod table;
 mod types;
 
@@ -225,7 +226,7 @@ fn view(model: &Model<'_>, relation: &Relation) -> Object {
     if !with.is_empty() {
         statement.push_str(&format!(" WITH ({})", with.join(", ")));
     }
-    let query = relation.definition.as_deref().unwrap_or_default().trim_end().trim_end_matches(';');
+    let query = query::canonical(relation.definition.as_deref().unwrap_or_default().trim_end().trim_end_matches(';'));
     object.statements.push(format!("{statement} AS\n{query};"));
     for column in model.columns(relation.oid) {
         if let Some(default) = model.default(column) {
