@@ -4,6 +4,8 @@
 //! in, and what to type next. It carries the exit code, so that all commands use the same codes.
 
 mod code;
+#[cfg(test)]
+mod page;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -163,7 +163,7 @@ pub(super) fn docker(ground: &Ground<'_>) -> Result<Finding> {
     let Ground { workspace, interrupt, patience } = ground;
     Ok(match Compose::find(&workspace.root, *patience, interrupt)? {
         Ok(compose) => Finding::Well(format!("can run {}", compose.describe())),
-        Err(Unusable { why, remedy }) => {
+        Err(Unusable { why, remedy, .. }) => {
             Finding::wrong(Problem::failed(Code::DockerUnusable, format!("{}.", capital(&why))).remedy(remedy))
         }
     })

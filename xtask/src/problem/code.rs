@@ -1,23 +1,23 @@
 //! The words by which problems are known, and what `docs/troubleshooting.md` says about each.
 //!
-//! A problem can't be made without its word, and a word can't be added without its entry. The test below compares the page
-//! with these entries, and writes it anew: `UPDATE_EXPECT=1 cargo nextest run -p xtask --bin xtask -E "test(troubleshooting)"`.
+//! A problem can't be made without its word, and a word can't be added without its entry. The page is made from these
+//! entries, see `page.rs`.
 
 use serde::{Serialize, Serializer};
 
 /// What a user is told about a kind of problem.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the page shows these texts, and the test below makes it"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the page shows these texts, and a test makes it"))]
 pub(crate) struct Entry {
     /// The stable word, in JSON as well.
     pub(crate) word: &'static str,
     /// The check of doctor that finds it, if one does.
     pub(crate) check: Option<&'static str>,
     /// What the user sees: the message, with its variable parts in capitals.
-    see: &'static str,
-    why: &'static str,
+    pub(super) see: &'static str,
+    pub(super) why: &'static str,
     /// What to type.
-    then: &'static str,
+    pub(super) then: &'static str,
 }
 
 /// Makes the enum of the words, and the entry of each.
@@ -204,6 +204,9 @@ codes! {
     ContainerFailed "container-failed": "The container ended while it was starting.",
         "PostgreSQL in the container ended. The end of its log is below the message.",
         "What the log says; a volume that is damaged can be removed with docker volume rm";
+    ContainerNotStopped "container-not-stopped": "This checkout's container may still run, because Docker could not be asked to stop it.",
+        "Docker hangs or can't be used any more, and the message says why. The container's data is kept in any case.",
+        "docker ps, which shows whether it runs; then: cargo xtask db-stop";
     ContainerPassword "container-password" ("server"): "The container's PostgreSQL refuses the login of VARIABLE.",
         "Its volume was made with another user or password, and keeps them.",
         "Put the old password back into .env, or delete the volume as the message shows";
@@ -377,43 +380,5 @@ codes! {
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.entry().word)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
-
-    use expect_test::expect_file;
-
-    use super::{Code, Entry};
-
-    /// The page, from the entries.
-    fn page() -> String {
-        let mut page = "# Troubleshooting\n\n\
-            Each problem that `cargo xtask` reports has a word: `error[word]`, and `code` with `--format json`. `cargo xtask doctor` \
-            looks for most of them, and shows the command for your system. This page is made from \
-            `xtask/src/problem/code.rs`.\n"
-            .to_owned();
-        for Entry { word, check, see, why, then } in Code::ALL.iter().map(|code| code.entry()) {
-            let check = check.map_or_else(String::new, |check| format!(" Doctor's check is `{check}`."));
-            page.push_str(&format!("\n## {word}\n\n**{see}**\n\n{why}{check}\n\n→ {then}\n"));
-        }
-        page
-    }
-
-    /// A problem can't be made without a word, and a word without an entry isn't compiled. So the page has all of them.
-    #[test]
-    fn troubleshooting_is_current() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/troubleshooting.md");
-        expect_file![file].assert_eq(&page());
-    }
-
-    #[test]
-    fn every_word_is_used_once_and_is_plain() {
-        let words: BTreeSet<_> = Code::ALL.iter().map(|code| code.entry().word).collect();
-        assert_eq!(words.len(), Code::ALL.len());
-        assert!(words.iter().all(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')), "{words:?}");
     }
 }

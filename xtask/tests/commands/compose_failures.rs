@@ -68,6 +68,42 @@ fn an_engine_that_does_not_answer() {
     eventually("the stand-in has ended", DEADLINE, || process::in_folder("623456").is_empty().then_some(()));
 }
 
+/// Docker can't be used after db-setup has started the container. `db-stop` doesn't say that it is done.
+#[test]
+fn an_engine_that_cannot_be_asked_to_stop_the_container() {
+    let workspaces: [Workspace; 4] = std::array::from_fn(|_| Workspace::generic().build());
+    let [all, look, elsewhere, refuses] = &workspaces;
+    let start = |workspace| {
+        let docker = StandInDocker::new(workspace, "nothing");
+        docker.run(&["db-setup"]).code(0).says(["in a container"]);
+        docker
+    };
+    let [all, look, refuses] = [all, look, refuses].map(start);
+    // Compose has started nothing here. The databases are in a private cluster.
+    let other = StandInDocker::new(elsewhere, "ends");
+    other.run(&["db-setup", "--server", "compose"]).code(6).problem("container-failed");
+    other.run(&["db-setup", "--server", "local"]).code(0);
+
+    all.is_silent_at("*");
+    look.is_silent_at("ps*");
+    other.is_silent_at("*");
+    refuses.is_now("no-permission");
+    let stops = [&all, &look, &refuses].map(|docker| docker.start(&["db-stop"]));
+    let stop_other = other.start(&["db-stop"]);
+    for (run, why) in std::iter::zip(stops, ["Docker doesn't answer", "Docker doesn't answer", "no permission"]) {
+        let outcome = run.wait().code(6).problem("container-not-stopped");
+        outcome.says([why, "may still run", "docker ps --filter", "cargo xtask db-stop"]).lacks(["Done"]);
+    }
+    stop_other.wait().code(0).says(["Docker could not be asked", "the private cluster is stopped"]);
+
+    all.answers();
+    all.run(&["db-stop"]).code(0).says(["the container is stopped"]);
+    // Where no engine runs, no container does.
+    look.answers();
+    look.is_now("engine-off");
+    look.run(&["db-stop"]).code(0).says(["Docker could not be asked"]);
+}
+
 /// Nothing is started on another machine just because a variable names it.
 #[test]
 fn an_engine_on_another_machine() {

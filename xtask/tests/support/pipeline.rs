@@ -69,6 +69,12 @@ impl Pipeline {
         self
     }
 
+    /// Fails unless the run has a problem with this word.
+    #[track_caller]
+    pub(crate) fn problem(self, word: &str) -> Self {
+        Self { outcome: self.outcome.problem(word), ..self }
+    }
+
     /// Fails unless exactly the steps `failed` failed, and exactly the steps `not_run` were not run.
     #[track_caller]
     pub(crate) fn fails(self, failed: &[&str], not_run: &[&str]) -> Self {
