@@ -8,7 +8,8 @@ mod code;
 mod page;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
@@ -92,6 +93,29 @@ impl Problem {
     /// A problem with a server or a database that is not available.
     pub(crate) fn unavailable(code: Code, what: impl Into<String>) -> Self {
         Self::new(code, Exit::Unavailable, what)
+    }
+
+    /// A file or a folder that can't be read.
+    pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", path.display())).see_who_may(path)
+    }
+
+    /// A file or a folder that can't be written, or its content.
+    pub(crate) fn unwritable(path: &Path, error: &io::Error) -> Self {
+        Self::failed(Code::FileUnwritable, format!("{} can't be written: {error}.", path.display())).see_who_may(path)
+    }
+
+    /// Adds the command that shows who may read and write a file.
+    pub(crate) fn see_who_may(self, path: &Path) -> Self {
+        self.remedy(format!("See whose it is, and who may use it: ls -ld '{}'", path.display()))
+    }
+
+    /// A problem that names no way to fix it gets the one of its word.
+    pub(crate) fn with_next_step(mut self) -> Self {
+        if self.remedies.is_empty() {
+            self.remedies.push(self.code.entry().then.to_owned());
+        }
+        self
     }
 
     /// The same as a warning, which stops nothing.

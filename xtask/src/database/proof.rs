@@ -75,7 +75,8 @@ pub(crate) fn compare(target: &Target<'_>, measured: &Measured) -> Result<Vec<Di
             Code::DatabaseEmpty,
             Exit::SchemaDiffers,
             format!("{}: the database is empty, so there is nothing to prove.", database.name),
-        ));
+        )
+        .remedy(format!("Write its first migration: cargo xtask migrate add {} NAME", database.name)));
     }
     Ok(differences(target, &committed, &measured.catalog))
 }
@@ -92,11 +93,7 @@ fn committed(target: &Target<'_>) -> Result<Option<Catalog>, Problem> {
     match std::fs::read_to_string(target.root.join(file)) {
         Ok(text) => Ok(Some(Catalog::parse(&text))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Problem::new(
-            Code::FileUnreadable,
-            Exit::SchemaDiffers,
-            format!("{} can't be read: {error}.", file.display()),
-        )),
+        Err(error) => Err(Problem { exit: Exit::SchemaDiffers, ..Problem::unreadable(file, &error) }),
     }
 }
 

@@ -124,6 +124,7 @@ impl Compose {
                         Problem::unavailable(Code::ContainerFailed, "The container ended while it was starting."),
                         interrupt,
                     )
+                    .remedy(self.see_log())
                     .into()),
                 _ => Ok(()),
             }
@@ -137,7 +138,7 @@ impl Compose {
                     Code::ContainerFailed,
                     format!("PostgreSQL in the container can't be used: {answer}."),
                 );
-                Err(StartError::Failed(self.with_log(problem, interrupt).into()))
+                Err(StartError::Failed(self.with_log(problem, interrupt).remedy(self.see_log()).into()))
             }
         }
     }
@@ -195,8 +196,9 @@ impl Compose {
         let ps = Child::new("docker", self.question).args(ps);
         let ended = ps.run(interrupt)?;
         if !ended.status.success() {
-            return Err(Problem::failed(Code::ComposeFailed, format!("`{ps}` failed."))
+            return Err(Problem::unavailable(Code::ComposeFailed, format!("`{ps}` failed."))
                 .details(lines(&ended.stderr))
+                .remedy("See whether Docker answers: docker ps")
                 .into());
         }
         let Some(id) = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
@@ -204,6 +206,10 @@ impl Compose {
         };
         let inspect = Child::new("docker", self.question).args(["inspect", "--format", "{{.State.Status}}", id]);
         Ok(inspect.run(interrupt)?.stdout.trim().to_owned())
+    }
+
+    fn see_log(&self) -> String {
+        format!("See its whole log: {} -p {} logs {SERVICE}", self.command.join(" "), self.project)
     }
 
     fn with_log(&self, problem: Problem, interrupt: &Interrupt) -> Problem {

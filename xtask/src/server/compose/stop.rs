@@ -32,8 +32,9 @@ impl Compose {
         let stop = self.compose(STOP, None).args(["stop", SERVICE]);
         let ended = stop.run(interrupt)?;
         if !ended.status.success() {
-            return Err(Problem::failed(Code::ComposeFailed, format!("`{stop}` failed."))
+            return Err(Problem::unavailable(Code::ComposeFailed, format!("`{stop}` failed."))
                 .details(lines(&ended.stderr))
+                .remedy("See whether Docker answers (docker ps), then stop the container: cargo xtask db-stop")
                 .into());
         }
         Ok(true)

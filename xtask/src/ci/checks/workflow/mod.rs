@@ -95,9 +95,7 @@ pub(super) fn check(judge: Judge, setting: &Setting<'_>) -> Result<Passed> {
 
 /// The workflows' names, sorted, and their contents.
 fn files(root: &Path) -> Result<Vec<(String, String)>, Problem> {
-    let failed = |what: &Path, error| {
-        Problem::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", what.display()))
-    };
+    let failed = |what: &Path, error| Problem::unreadable(what, &error);
     let folder = root.join(FOLDER);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(|error| failed(&folder, error))? {
