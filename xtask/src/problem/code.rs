@@ -372,7 +372,7 @@ codes! {
         "See what the command takes: cargo xtask COMMAND --help";
     Interrupted "interrupted": "Interrupted.",
         "You pressed Ctrl-C. What the run had begun on the server was cancelled.",
-        "Run the same command again. It goes on where this run ended";
+        "Run the same command again";
     Unexpected "unexpected": "Any other message.",
         "It is an error that nobody has thought of yet.",
         "See whether something is wrong with this machine: cargo xtask doctor. If nothing is, report it with the whole output";

@@ -173,8 +173,8 @@ impl Ladder<'_> {
                         "{} and {} name two servers, but db-setup starts only one.",
                         first.variable, other.variable
                     ))
-                    .remedy(format!("Start a server at {}", url.address))
-                    .remedy("or change both URLs to the same host and port.")
+                    .remedy(format!("Start a server at {}, then: cargo xtask db-setup", url.address))
+                    .remedy("or write the same host and port into both URLs, then: cargo xtask db-setup")
                     .into());
                 }
             }
