@@ -110,14 +110,6 @@ impl Problem {
         self.remedy(format!("See whose it is, and who may use it: ls -ld '{}'", path.display()))
     }
 
-    /// A problem that names no way to fix it gets the one of its word.
-    pub(crate) fn with_next_step(mut self) -> Self {
-        if self.remedies.is_empty() {
-            self.remedies.push(self.code.entry().then.to_owned());
-        }
-        self
-    }
-
     /// The same as a warning, which stops nothing.
     pub(crate) fn into_warning(mut self) -> Self {
         self.exit = Exit::Done;
@@ -164,6 +156,20 @@ impl Problems {
                 Err(error) => Self(vec![Problem::failed(Code::Unexpected, sentence(&error))]),
             },
         }
+    }
+
+    /// The same problems, each with a next step. A problem that names none gets the one of its word, unless a later problem
+    /// with the same word names one for both.
+    pub(crate) fn with_next_steps(mut self) -> Self {
+        let mut words = Vec::new();
+        for problem in self.0.iter_mut().rev() {
+            let Problem { code, remedies, .. } = problem;
+            if remedies.is_empty() && !words.contains(code) {
+                remedies.push(code.entry().then.to_owned());
+            }
+            words.push(*code);
+        }
+        self
     }
 
     /// The checks of doctor that find such problems, each once.

@@ -200,7 +200,7 @@ pub(crate) async fn explain(
     // Statements that repair the database make sense only where the database is at fault.
     let without_repair = |difference: &Difference| Difference { repair: None, ..difference.clone() }.to_string();
     let write = "cargo xtask db-verify --write";
-    let take_back = "Put the change into a migration, or undo it in the database.";
+    let take_back = take_back(database);
     let fresh = match from_nothing(target, run).await {
         Ok(fresh) => fresh.catalog,
         Err(error) => {
@@ -212,7 +212,8 @@ pub(crate) async fn explain(
     let file_is_stale =
         !matches!(committed(target), Ok(Some(committed)) if measured.comparable(committed.clone()) == fresh);
     if drift.is_empty() {
-        return problem(format!("{file} is stale: {name} equals the result of the migrations, but the file doesn't."))
+        let what = format!("{file} is stale: {name} equals the result of the migrations, but the file doesn't.");
+        return Problem { code: Code::SchemaFileStale, ..problem(what) }
             .details(differences.iter().map(without_repair))
             .remedy(format!("Regenerate the file, look at the change, and commit it: {write}"));
     }
@@ -226,6 +227,11 @@ pub(crate) async fn explain(
     } else {
         drifted.remedy(take_back)
     }
+}
+
+/// What to do about a database that somebody changed by hand.
+pub(super) fn take_back(database: &Database) -> String {
+    format!("Put the change into a migration (cargo xtask migrate add {} NAME), or undo it in the database.", database.name)
 }
 
 fn first_line(error: &anyhow::Error) -> String {

@@ -56,7 +56,7 @@ codes! {
         ".env.ci has a variable that .env lacks or leaves empty. It may have gained the variable since you made your .env.",
         "Copy its line from .env.ci into .env, with a value of your own: grep '^VARIABLE=' .env.ci";
     DatabaseUnreachable "database-unreachable" ("database"): "DATABASE (ADDRESS) can't be reached: the database doesn't exist.",
-        "The server answers, but this database isn't there yet or doesn't let you in, or no server answers at all.",
+        "The server answers, but this database isn't there yet or any more, or doesn't let you in. Or no server answers at all.",
         "Make the database, or see why that can't be done: cargo xtask db-setup";
     CompileError "compile-error": "cannot find module or crate NAME",
         "The sources don't compile. The place is the one that the compiler names.",
@@ -127,9 +127,6 @@ codes! {
     DatabaseNotMade "database-not-made": "The database DATABASE can't be made.",
         "The server refused CREATE DATABASE. Its disk may be full.",
         "Mend what the server says, then: cargo xtask db-setup";
-    DatabaseVanished "database-vanished": "DATABASE was dropped as soon as it was made.",
-        "Another program drops databases at the same time.",
-        "Stop the program that drops databases, then run the same command again";
     Encoding "encoding" ("database"): "DATABASE has the encoding NAME, but it has to be UTF8.",
         "The encoding of a database can't be changed.",
         "The ALTER DATABASE … RENAME in the message, then: cargo xtask db-setup";

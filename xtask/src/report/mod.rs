@@ -118,9 +118,7 @@ impl Reporter {
 
     /// Shows all problems, even with `--quiet`.
     pub(crate) fn problems(&self, problems: &Problems) {
-        for problem in &problems.0 {
-            self.show(&Event::Problem { step: None, problem: &problem.clone().with_next_step() });
-        }
+        problems.0.iter().for_each(|problem| self.show(&Event::Problem { step: None, problem }));
     }
 
     /// Shows the results of checks, which are the command's result.
