@@ -147,7 +147,8 @@ fn a_port_that_is_taken() {
     let contract = workspace.read(".env.ci");
     let docker = StandInDocker::new(&workspace, "port-taken");
     let own = workspace.write_own_env();
-    docker.run(&["db-setup", "--server", "compose"]).code(6).says([&format!("Port {} is taken", listener.port)]);
+    let outcome = docker.run(&["db-setup", "--server", "compose"]).code(6).problem("port-taken");
+    outcome.says([&format!("Port {} is taken", listener.port)]);
     assert_eq!(workspace.read(".env"), own);
 
     workspace.remove(".env");
@@ -172,7 +173,7 @@ fn a_container_that_ends_at_once() {
 fn a_compose_file_that_cannot_be_read() {
     let workspace = Workspace::generic().build();
     let docker = StandInDocker::new(&workspace, "broken-file");
-    let outcome = docker.run(&["db-setup", "--server", "compose"]).code(6);
+    let outcome = docker.run(&["db-setup", "--server", "compose"]).code(6).problem("compose-failed");
     outcome.says(["compose.yaml", "did not find expected node content"]);
 }
 
@@ -186,7 +187,8 @@ fn a_container_that_refuses_the_login() {
     workspace.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
     workspace.write_own_env();
     let docker = StandInDocker::new(&workspace, "running");
-    docker.run(&["db-setup", "--server", "compose"]).code(6).mentions(["volume", "password", ROLE]);
+    let refused = docker.run(&["db-setup", "--server", "compose"]).code(6).problem("container-password");
+    refused.mentions(["volume", "password", ROLE]);
     let asked = docker.asked("compose version").len();
     docker.run(&["db-setup"]).code(6).mentions(["volume", "password", ROLE]);
     assert_eq!(docker.asked("compose version").len(), asked + 1);
@@ -221,6 +223,6 @@ fn ctrl_c_while_the_engine_is_asked() {
     let running = workspace.xtask(&["db-setup", "--server", "compose"]).path(path).start();
     eventually("the engine is asked", DEADLINE, || asked.exists().then_some(()));
     running.interrupt();
-    running.wait().code(130);
+    running.wait().code(130).problem("interrupted");
     eventually("the stand-in has ended", DEADLINE, || process::in_folder("634567").is_empty().then_some(()));
 }

@@ -94,12 +94,6 @@ fn cluster_files() {
     workspace.run(&["db-setup", "--server", "local"]).fails().problem("cluster-files").says(["cargo xtask doctor"]);
 }
 
-#[test]
-fn no_workspace() {
-    let workspace = Workspace::generic().build();
-    workspace.xtask(&["db-setup"]).directory("..").run().code(1).problem("no-workspace");
-}
-
 /// A file system of the kernel has no room at all.
 #[test]
 fn disk_full() {
@@ -141,13 +135,4 @@ fn no_account() {
     set_mode(&closed, 0o700);
     let run = workspace.xtask(&["db-setup", "--server", "local"]).env("XTASK_STATE_DIR", closed.join("state"));
     run.run().code(6).problem("no-account");
-}
-
-/// A file is in the place of the folder of the schema files.
-#[test]
-fn file_unwritable() {
-    let (_server, workspace) = set_up();
-    std::fs::remove_dir_all(workspace.root().join("schema")).unwrap();
-    workspace.write("schema", "");
-    workspace.run(&["db-verify", "--write"]).fails().problem("file-unwritable").says(["ls -ld"]);
 }

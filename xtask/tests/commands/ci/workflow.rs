@@ -186,7 +186,7 @@ fn nothing_runs_the_whole_pipeline() {
         workspace.write(CI, SOUND.replace("cargo xtask ci", run));
         let pipeline = Pipeline::of(own(&workspace).run()).code(1).fails(&["workflow"], &[]);
         let text = pipeline.at("workflow", &[&format!("{CI}:1")]).concat();
-        assert!(text.contains("No workflow runs the whole pipeline"), "{run}: {text}");
+        assert!(text.contains("error[workflow]: No workflow runs the whole pipeline"), "{run}: {text}");
     }
     // One is enough, wherever it is.
     finds(&[(".github/workflows/a.yaml", &SOUND.replace("cargo xtask ci", "cargo test")), (CI, SOUND)]);
