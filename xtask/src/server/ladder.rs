@@ -305,8 +305,7 @@ impl<'a> Ladder<'a> {
         let Err(error) = found else { return found.map(Ok) };
         self.context.interrupt.check()?;
         let problem = error.downcast::<Problem>()?;
-        let why = [vec![problem.what], problem.details].concat().join(" ");
-        Ok(Err(Unusable::new(why, problem.remedies.join(", "))))
+        Ok(Err(Unusable::of(problem)))
     }
 }
 

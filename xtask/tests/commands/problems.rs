@@ -4,13 +4,19 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use crate::local::pid_files;
 use crate::support::fixture::{PASSWORD, ROLE};
+use crate::support::listener::Listener;
 use crate::support::stand_in_docker::StandInDocker;
-use crate::support::{Workspace, is_root, server_and_workspace, set_mode, set_up, skip};
+use crate::support::{
+    DEADLINE, Workspace, eventually, free_port, is_root, process, server_and_workspace, set_mode, set_up, skip,
+};
 
 /// The words that no test can provoke, each with the reason.
-const NOT_PROVOKED: [(&str, &str); 0] = [];
+const NOT_PROVOKED: [(&str, &str); 1] =
+    [("cluster-not-stopped", "PostgreSQL has a minute to stop, and a test that waits for it would be the longest one")];
 
 /// Each assertion of a word runs whenever the tests run. So a word in the sources is a word that was provoked.
 #[test]
@@ -135,4 +141,141 @@ fn no_account() {
     set_mode(&closed, 0o700);
     let run = workspace.xtask(&["db-setup", "--server", "local"]).env("XTASK_STATE_DIR", closed.join("state"));
     run.run().code(6).problem("no-account");
+}
+
+/// The URLs name two servers, and one of them doesn't run.
+#[test]
+fn server_missing() {
+    let (_server, workspace) = server_and_workspace();
+    let elsewhere = format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{}/journal", free_port());
+    let run = workspace.xtask(&["db-setup"]).env("JOURNAL_URL", elsewhere).run();
+    run.code(6).problem("server-missing").says(["cargo xtask db-setup"]);
+}
+
+/// The databases were made by somebody else, or in another encoding.
+#[test]
+fn may_not_write_and_encoding() {
+    for (options, word) in [("", ""), (&format!("OWNER {ROLE} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"), "UTF8")] {
+        let (server, workspace) = server_and_workspace();
+        for database in ["library", "journal"] {
+            server.execute("postgres", &format!("CREATE DATABASE {database} TEMPLATE template0 {options}"));
+        }
+        let outcome = workspace.run(&["db-setup"]).code(1).says(["ALTER DATABASE", word]);
+        if word.is_empty() { outcome.problem("may-not-write") } else { outcome.problem("encoding") };
+    }
+}
+
+#[test]
+fn may_not_make() {
+    let (server, workspace) = server_and_workspace();
+    server.execute("postgres", &format!("ALTER ROLE {ROLE} NOCREATEDB"));
+    workspace.run(&["db-setup"]).code(1).problem("may-not-make").says(["CREATE DATABASE", "CREATEDB"]);
+}
+
+/// Another run holds the lock of the checkout.
+#[test]
+fn checkout_busy() {
+    let (_server, workspace) = server_and_workspace();
+    workspace.write(".xtask/lock", "4711");
+    let lock = std::fs::File::open(workspace.root().join(".xtask/lock")).unwrap();
+    lock.lock().unwrap();
+    workspace.run(&["db-setup", "--timeout", "1"]).code(1).problem("checkout-busy").says(["process 4711"]);
+}
+
+/// A table has the name of the history, and isn't one.
+#[test]
+fn history_unreadable() {
+    let (server, workspace) = set_up();
+    server.execute("library", "ALTER TABLE _sqlx.migrations RENAME COLUMN checksum TO sum");
+    workspace.run(&["db-setup"]).fails().problem("history-unreadable").says(["_sqlx.migrations", "cargo xtask db-setup"]);
+}
+
+/// Somebody has dropped what the migrations made.
+#[test]
+fn database_empty() {
+    let (server, workspace) = set_up();
+    server.execute("journal", "DROP TABLE entries");
+    let outcome = workspace.run(&["db-verify"]).code(4).problem("database-empty");
+    outcome.says(["cargo xtask migrate add journal NAME"]);
+}
+
+/// The server that answers has no database of this checkout yet, or no server answers any more.
+#[test]
+fn database_unreachable_and_data_server_stopped() {
+    let (mut server, workspace) = set_up();
+    workspace.run(&["db-setup"]).code(0);
+    server.execute("postgres", "DROP DATABASE journal");
+    let missing = workspace.run(&["db-verify"]).code(6).problem("database-unreachable");
+    missing.says(["the database doesn't exist", "→ cargo xtask db-setup"]);
+    server.stop();
+    workspace.run(&["db-setup"]).code(6).problem("data-server-stopped").says(["cargo xtask db-setup"]);
+}
+
+/// The server that db-setup starts needs a password.
+#[test]
+fn no_password() {
+    let workspace = Workspace::generic().build();
+    let url = |database| format!("postgres://{ROLE}@127.0.0.1:{}/{database}", workspace.port());
+    let run = workspace.xtask(&["db-setup"]).env("LIBRARY_URL", url("library")).env("JOURNAL_URL", url("journal"));
+    run.run().code(1).problem("no-password").says(["Add a password"]);
+}
+
+/// A process may be the cluster's server, and neither the system nor the server says more.
+#[test]
+fn cluster_unclear() {
+    let workspace = Workspace::ordinary().build();
+    workspace.run(&["db-setup", "--server", "local"]).code(0);
+    let [pid_file] = <[PathBuf; 1]>::try_from(pid_files(&workspace)).unwrap();
+    workspace.run(&["db-stop"]).code(0);
+    // The system hides the folder of a program that its user may not read.
+    let folder = workspace.add_program("opaque", "sleep", "");
+    std::fs::copy("/bin/sleep", folder.join("sleep")).unwrap();
+    set_mode(&folder.join("sleep"), 0o111);
+    let mut sleep = Command::new(folder.join("sleep"));
+    if let Some(owner) = workspace.owner().filter(|_| is_root()) {
+        process::become_user(&mut sleep, &process::user(owner).unwrap());
+    }
+    let mut process = sleep.arg("60").current_dir("/").spawn().unwrap();
+    std::fs::write(&pid_file, format!("{}\n/nowhere\n0\n{}\n", process.id(), free_port())).unwrap();
+    let outcome = workspace.run(&["db-setup", "--server", "local"]);
+    process.kill().unwrap();
+    process.wait().unwrap();
+    outcome.code(6).problem("cluster-unclear").says([format!("ps -p {}", process.id())]);
+}
+
+/// Another program makes `.env` while the server is starting up.
+#[test]
+fn env_changed() {
+    let (server, workspace) = server_and_workspace();
+    let listener = Listener::starts_up(100, server.port);
+    workspace.set_authority("127.0.0.1", listener.port, ROLE, PASSWORD);
+    let run = workspace.xtask(&["db-setup", "--server", "running"]).start();
+    eventually("the run waits for the server", DEADLINE, || (listener.connections() > 1).then_some(()));
+    let own = workspace.write_own_env();
+    run.wait().code(1).problem("env-changed").says(["cargo xtask db-setup"]);
+    assert_eq!(workspace.read(".env"), own);
+}
+
+#[test]
+fn no_env() {
+    let workspace = Workspace::generic().build();
+    let outcome = workspace.run(&["sqlx", "library", "migrate", "info"]).code(6).problem("no-env");
+    outcome.says(["→ cargo xtask db-setup"]);
+}
+
+#[test]
+fn same_names() {
+    let workspace = Workspace::generic().build();
+    let toml = workspace.read("crates/journal/sqlx.toml").replace("migrations/journal", "others/library");
+    workspace.write("crates/journal/sqlx.toml", toml);
+    workspace.run(&["db-setup"]).code(1).problem("same-names").says(["LIBRARY_URL"]);
+}
+
+/// The toolchain has only cargo.
+#[test]
+fn toolchain() {
+    let workspace = Workspace::generic().build();
+    let folder = workspace.add_program("toolchain", "cargo", "#!/bin/sh\necho cargo 1.95.0\n");
+    let doctor = workspace.xtask(&["doctor", "--format", "json"]).env("CARGO", folder.join("cargo")).path([folder]);
+    doctor.run().problem("toolchain").says(["rustup component add rustfmt clippy"]);
 }

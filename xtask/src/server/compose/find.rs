@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::{Compose, FILE, SERVICE, engine, image, lines};
 use crate::interrupt::Interrupt;
+use crate::problem::{Code, Problem};
 use crate::process::{Child, Ended};
 use crate::server::Record;
 use crate::system::System;
@@ -21,13 +22,27 @@ const STANDALONE: Duration = Duration::from_secs(40);
 pub(crate) struct Unusable {
     pub(crate) why: String,
     pub(crate) remedy: String,
+    /// The same as a problem by itself, if it has a word of its own.
+    pub(crate) problem: Option<Problem>,
     /// Whether no container can run then, because Docker isn't installed or its engine doesn't run.
     pub(crate) runs_nothing: bool,
 }
 
 impl Unusable {
     pub(crate) fn new(why: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { why: why.into(), remedy: remedy.into(), runs_nothing: false }
+        Self { why: why.into(), remedy: remedy.into(), problem: None, runs_nothing: false }
+    }
+
+    /// Takes a problem for the reason.
+    pub(crate) fn of(problem: Problem) -> Self {
+        let why = std::iter::once(&problem.what).chain(&problem.details).map(String::as_str).collect::<Vec<_>>().join(" ");
+        let remedy = problem.remedies.join(", ");
+        Self { problem: Some(problem), ..Self::new(why, remedy) }
+    }
+
+    fn of_docker(why: &str, remedy: &str) -> Self {
+        let problem = Problem::unavailable(Code::DockerUnusable, format!("{}.", capital(why))).remedy(remedy);
+        Self { problem: Some(problem), ..Self::new(why, remedy) }
     }
 }
 
@@ -39,9 +54,9 @@ impl Compose {
     /// The outer error is only Ctrl-C. The inner error is the reason why compose can't be used.
     pub(crate) fn find(root: &Path, patience: Duration, interrupt: &Interrupt) -> Result<Result<Self, Unusable>> {
         let question = QUESTION.min(patience);
-        let unusable = |why: &str, remedy: &str| Ok(Err(Unusable::new(why, remedy)));
+        let unusable = |why: &str, remedy: &str| Ok(Err(Unusable::of_docker(why, remedy)));
         let runs_nothing = |why: &str, remedy: &str| {
-            let unusable = Unusable::new(why, remedy);
+            let unusable = Unusable::of_docker(why, remedy);
             Ok(Err(Unusable { runs_nothing: true, ..unusable }))
         };
         if !root.join(FILE).is_file() {
@@ -131,5 +146,10 @@ impl Compose {
 
 /// The reason that Docker doesn't answer a question in time.
 pub(super) fn silent(error: &impl std::fmt::Display) -> Unusable {
-    Unusable::new(format!("Docker doesn't answer: {error}"), "Restart Docker, and look at its log.")
+    Unusable::of_docker(&format!("Docker doesn't answer: {error}"), "Restart Docker, and look at its log.")
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

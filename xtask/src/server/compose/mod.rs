@@ -264,9 +264,9 @@ impl Compose {
 
 /// The reason that the image is neither on this machine nor to be had.
 fn no_image(said: &str) -> Unusable {
-    Unusable::new(
-        format!("the image {} can't be pulled: {}", image(), last_line(said)),
-        format!("docker pull {}, or name another image: POSTGRES_IMAGE=…", image()),
+    Unusable::of_docker(
+        &format!("the image {} can't be pulled: {}", image(), last_line(said)),
+        &format!("docker pull {}, or name another image: POSTGRES_IMAGE=…", image()),
     )
 }
 
