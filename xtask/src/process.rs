@@ -184,12 +184,10 @@ impl Child {
         interrupt: &Interrupt,
         mut each: impl FnMut(),
     ) -> Result<std::process::Output> {
-        let handle = expression
-            .start()
-            .map_err(|error| {
-                Problem::failed(Code::ProgramFailed, format!("`{self}` can't be run: {error}."))
-                    .remedy(format!("Try it by hand: {self}"))
-            })?;
+        let handle = expression.start().map_err(|error| {
+            Problem::failed(Code::ProgramFailed, format!("`{self}` can't be run: {error}."))
+                .remedy(format!("Try it by hand: {self}"))
+        })?;
         // It may hold an end of a pipe that is read to the end.
         drop(expression);
         let deadline = Instant::now() + self.deadline;

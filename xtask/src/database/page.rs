@@ -83,7 +83,8 @@ fn read(root: &Path) -> Result<Option<String>, Problem> {
         Ok(text) => Ok(Some(text.replace("\r\n", "\n"))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => {
-            Err(Problem::failed(Code::DiagramFile, format!("{FILE} can't be read: {error}.")).see_who_may(Path::new(FILE)))
+            Err(Problem::failed(Code::DiagramFile, format!("{FILE} can't be read: {error}."))
+                .see_who_may(Path::new(FILE)))
         }
     }
 }

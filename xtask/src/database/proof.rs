@@ -231,7 +231,10 @@ pub(crate) async fn explain(
 
 /// What to do about a database that somebody changed by hand.
 pub(super) fn take_back(database: &Database) -> String {
-    format!("Put the change into a migration (cargo xtask migrate add {} NAME), or undo it in the database.", database.name)
+    format!(
+        "Put the change into a migration (cargo xtask migrate add {} NAME), or undo it in the database.",
+        database.name
+    )
 }
 
 fn first_line(error: &anyhow::Error) -> String {

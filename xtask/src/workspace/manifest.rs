@@ -40,8 +40,7 @@ pub(super) fn find_root(start: &Path) -> Result<(PathBuf, Manifest), Problem> {
             continue;
         }
         let text = std::fs::read_to_string(&file).map_err(|error| Problem::unreadable(&file, &error))?;
-        let manifest: Manifest = toml::from_str(&text)
-            .map_err(|error| {
+        let manifest: Manifest = toml::from_str(&text).map_err(|error| {
             Problem::failed(Code::Manifest, format!("{} isn't valid.", file.display()))
                 .details(error.to_string().lines().map(str::to_owned))
         })?;

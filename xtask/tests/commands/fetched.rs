@@ -93,6 +93,7 @@ fn what_cannot_be_fetched() {
     let homeless = workspace.xtask(&["db-setup", "--server", "fetched"]).unset("HOME").unset("XTASK_CACHE_DIR");
     homeless.run().code(6).problem("fetch-unusable").says(["XTASK_CACHE_DIR="]);
     let fetching = setup(&workspace, &["--server", "fetched"]).with_cargo().with_built_target();
-    let outcome = fetching.env("XTASK_PG_ARCHIVE", workspace.empty().join("nowhere")).deadline(WITH_BUILD).run().code(6);
+    let outcome =
+        fetching.env("XTASK_PG_ARCHIVE", workspace.empty().join("nowhere")).deadline(WITH_BUILD).run().code(6);
     outcome.problem("fetch-failed").says(["XTASK_PG_ARCHIVE"]);
 }

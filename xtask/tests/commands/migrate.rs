@@ -175,7 +175,11 @@ fn a_folder_that_cannot_be_written_to() {
     let workspace = Workspace::ordinary().build();
     let folder = workspace.root().join("migrations/library");
     crate::support::set_mode(&folder, 0o555);
-    workspace.run(&["migrate", "add", "library", "shelves"]).code(1).problem("file-unwritable").says(["ls -ld 'migrations/library'"]);
+    workspace
+        .run(&["migrate", "add", "library", "shelves"])
+        .code(1)
+        .problem("file-unwritable")
+        .says(["ls -ld 'migrations/library'"]);
     crate::support::set_mode(&folder, 0o755);
     assert_eq!(names(&workspace, "library").len(), 4);
 }

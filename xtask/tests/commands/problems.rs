@@ -79,7 +79,8 @@ fn no_free_port() {
 fn server_not_ready() {
     let workspace = Workspace::generic().build();
     let docker = StandInDocker::new(&workspace, "running");
-    let outcome = docker.run(&["db-setup", "--server", "compose", "--timeout", "1"]).code(6).problem("server-not-ready");
+    let outcome =
+        docker.run(&["db-setup", "--server", "compose", "--timeout", "1"]).code(6).problem("server-not-ready");
     outcome.says(["cargo xtask db-setup --timeout 300"]);
 }
 
@@ -155,13 +156,18 @@ fn server_missing() {
 /// The databases were made by somebody else, or in another encoding.
 #[test]
 fn may_not_write_and_encoding() {
-    for (options, word) in [("", ""), (&format!("OWNER {ROLE} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"), "UTF8")] {
+    for (options, word) in [("", ""), (&format!("OWNER {ROLE} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"), "UTF8")]
+    {
         let (server, workspace) = server_and_workspace();
         for database in ["library", "journal"] {
             server.execute("postgres", &format!("CREATE DATABASE {database} TEMPLATE template0 {options}"));
         }
         let outcome = workspace.run(&["db-setup"]).code(1).says(["ALTER DATABASE", word]);
-        if word.is_empty() { outcome.problem("may-not-write") } else { outcome.problem("encoding") };
+        if word.is_empty() {
+            outcome.problem("may-not-write")
+        } else {
+            outcome.problem("encoding")
+        };
     }
 }
 
@@ -187,7 +193,11 @@ fn checkout_busy() {
 fn history_unreadable() {
     let (server, workspace) = set_up();
     server.execute("library", "ALTER TABLE _sqlx.migrations RENAME COLUMN checksum TO sum");
-    workspace.run(&["db-setup"]).fails().problem("history-unreadable").says(["_sqlx.migrations", "cargo xtask db-setup"]);
+    workspace
+        .run(&["db-setup"])
+        .fails()
+        .problem("history-unreadable")
+        .says(["_sqlx.migrations", "cargo xtask db-setup"]);
 }
 
 /// Somebody has dropped what the migrations made.

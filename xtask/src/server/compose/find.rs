@@ -35,7 +35,8 @@ impl Unusable {
 
     /// Takes a problem for the reason.
     pub(crate) fn of(problem: Problem) -> Self {
-        let why = std::iter::once(&problem.what).chain(&problem.details).map(String::as_str).collect::<Vec<_>>().join(" ");
+        let why =
+            std::iter::once(&problem.what).chain(&problem.details).map(String::as_str).collect::<Vec<_>>().join(" ");
         let remedy = problem.remedies.join(", ");
         Self { problem: Some(problem), ..Self::new(why, remedy) }
     }
@@ -68,7 +69,10 @@ impl Compose {
         let docker = which::which("docker").ok();
         let standalone = which::which("docker-compose").ok();
         if docker.is_none() && standalone.is_none() {
-            return runs_nothing("Docker isn't installed", &format!("Install Docker: {}", System::this().install_docker()));
+            return runs_nothing(
+                "Docker isn't installed",
+                &format!("Install Docker: {}", System::this().install_docker()),
+            );
         }
         if let Some(host) = engine::remote(docker.as_deref(), question, interrupt) {
             return unusable(

@@ -18,9 +18,7 @@ impl Compose {
     /// Compose fails, or Docker doesn't answer in time.
     pub(crate) fn stop(&self, interrupt: &Interrupt) -> Result<bool> {
         self.try_to_stop(interrupt).map_err(|error| match error.downcast_ref::<Problem>() {
-            Some(slow) if slow.code == Code::ProgramSlow => {
-                not_stopped(&self.project, find::silent(slow)).into()
-            }
+            Some(slow) if slow.code == Code::ProgramSlow => not_stopped(&self.project, find::silent(slow)).into(),
             _ => error,
         })
     }

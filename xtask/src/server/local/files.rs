@@ -314,5 +314,8 @@ fn random_hex(bytes: usize) -> io::Result<String> {
 
 /// The way to begin anew without a loss.
 fn aside(data: &Path) -> String {
-    format!("or keep it aside and start with empty databases: mv '{0}' '{0}.broken' && cargo xtask db-setup", data.display())
+    format!(
+        "or keep it aside and start with empty databases: mv '{0}' '{0}.broken' && cargo xtask db-setup",
+        data.display()
+    )
 }

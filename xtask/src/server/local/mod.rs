@@ -124,7 +124,10 @@ impl Cluster {
                 ),
             )
             .remedy(format!("Look at the process: ps -p {}", running.pid))
-            .remedy(format!("If it isn't PostgreSQL: rm '{}' && cargo xtask db-setup", self.pid_file().path().display()))
+            .remedy(format!(
+                "If it isn't PostgreSQL: rm '{}' && cargo xtask db-setup",
+                self.pid_file().path().display()
+            ))
             .into()),
         }
     }

@@ -202,6 +202,11 @@ fn queries_in_a_package_without_a_database() {
         workspace.write("crates/tools/src/reports.rs", unchecked.replace("sqlx::query(", &format!("sqlx::{name}!(")));
         let pipeline = json(&workspace, &["--only", "queries"]).code(1).fails(&["queries"], &[]);
         let text = pipeline.at("queries", &["crates/tools/src/reports.rs:5"]).concat();
-        assert!(text.contains("error[queries-unknown]") && text.contains("DATABASE_URL") && text.contains("crates/tools/sqlx.toml"), "{text}");
+        assert!(
+            text.contains("error[queries-unknown]")
+                && text.contains("DATABASE_URL")
+                && text.contains("crates/tools/sqlx.toml"),
+            "{text}"
+        );
     }
 }

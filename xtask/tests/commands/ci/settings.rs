@@ -46,7 +46,10 @@ fn not_ignored_by_git() {
     // There is no .env yet. git must ignore it once it is made.
     workspace.write(".gitignore", "/target\n");
     let text = fails_at(&workspace, &[".gitignore:1"]).concat();
-    assert!(text.contains("error[env-in-git]: Git doesn't ignore .env") && text.contains("echo .env >> .gitignore"), "{text}");
+    assert!(
+        text.contains("error[env-in-git]: Git doesn't ignore .env") && text.contains("echo .env >> .gitignore"),
+        "{text}"
+    );
 }
 
 /// It holds the secrets of this machine's user.
@@ -161,7 +164,10 @@ fn a_host_that_is_not_this_machine() {
     let pipeline = json(&workspace, &["--only", "migrations,schema"]).code(6).fails(&steps, &[]);
     for step in steps {
         let text = pipeline.at(step, &["", ""]).concat();
-        assert!(text.contains("error[remote-host]: db.example.com") && text.contains("cargo xtask ci --allow-remote"), "{text}");
+        assert!(
+            text.contains("error[remote-host]: db.example.com") && text.contains("cargo xtask ci --allow-remote"),
+            "{text}"
+        );
     }
     let pipeline = json(&workspace, &["--only", "db-setup,migrations,schema"]).code(6);
     pipeline.fails(&["db-setup"], &steps).at("db-setup", &[""]);
