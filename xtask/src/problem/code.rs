@@ -105,7 +105,7 @@ codes! {
         "The command in the message that gives this checkout a port of its own, or: cargo xtask db-setup --share";
     RemoteHost "remote-host" ("server"): "HOST isn't this machine.",
         "A host that isn't this machine is only read, unless you allow more.",
-        "The same command with --allow-remote, or a URL with localhost";
+        "Run the same command with --allow-remote, or write localhost into the URL";
     Pooler "pooler" ("role"): "A connection pooler answers at ADDRESS.",
         "The pooler gives each transaction another session, and the lock of a run needs one session.",
         "Write the address of the server itself into .env";
@@ -288,7 +288,7 @@ codes! {
         "Write a sqlx.toml beside the Cargo.toml of the package that has the database";
     UnknownDatabase "unknown-database": "There is no database NAME in this workspace.",
         "A database has the name of its migrations folder. The message lists them.",
-        "The same command with one of these names";
+        "Run the same command with one of the names in the message";
     SameNames "same-names" ("files"): "Two databases have one name.",
         "A database has the name of its migrations folder.",
         "Give each of them a folder of its own in sqlx.toml";

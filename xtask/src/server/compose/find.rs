@@ -42,7 +42,8 @@ impl Unusable {
     }
 
     fn of_docker(why: &str, remedy: &str) -> Self {
-        let problem = Problem::unavailable(Code::DockerUnusable, format!("{}.", capital(why))).remedy(remedy);
+        let end = if why.ends_with(['.', '?', '!']) { "" } else { "." };
+        let problem = Problem::unavailable(Code::DockerUnusable, format!("{}{end}", capital(why))).remedy(remedy);
         Self { problem: Some(problem), ..Self::new(why, remedy) }
     }
 }
