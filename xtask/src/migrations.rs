@@ -229,7 +229,8 @@ fn check_version(shown: &Path, files: &[(&str, Name<'_>)], problems: &mut Proble
         let up = path(&down.replace(".down.sql", ".up.sql"));
         problems.0.push(
             Problem::failed(Code::MigrationHalf, format!("{} has no {up} beside it.", path(down)))
-                .remedy(format!("git checkout -- {up}, or delete the down file.")),
+                .remedy(format!("Bring it back: git checkout -- {up}"))
+                .remedy(format!("or delete the down file: rm {}", path(down))),
         );
     }
 }

@@ -41,7 +41,8 @@ impl Unusable {
         Self { problem: Some(problem), ..Self::new(why, remedy) }
     }
 
-    fn of_docker(why: &str, remedy: &str) -> Self {
+    /// The reason that Docker can't be used.
+    pub(super) fn of_docker(why: &str, remedy: &str) -> Self {
         let end = if why.ends_with(['.', '?', '!']) { "" } else { "." };
         let problem = Problem::unavailable(Code::DockerUnusable, format!("{}{end}", capital(why))).remedy(remedy);
         Self { problem: Some(problem), ..Self::new(why, remedy) }

@@ -13,7 +13,7 @@ use anyhow::Result;
 use super::{Passed, Setting};
 use crate::ci::command::{CommandLine, Printed, Reading};
 use crate::ci::machine;
-use crate::problem::{Code, Problem, Problems};
+use crate::problem::{Problem, Problems};
 
 /// The folder in which GitHub looks for workflows.
 pub(in crate::ci) const FOLDER: &str = ".github/workflows";
