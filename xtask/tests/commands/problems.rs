@@ -59,8 +59,9 @@ fn asserted(file: &Path) -> String {
 #[test]
 fn tool_not_built() {
     let workspace = Workspace::generic().build();
-    let outcome = workspace.xtask(&["bench"]).with_cargo().run().code(1).problem("tool-not-built");
-    outcome.says(["cargo build --package xtask-bench"]);
+    let folder = workspace.add_program("failing", "cargo", "#!/bin/sh\necho 'error: no crate' >&2\nexit 101\n");
+    let outcome = workspace.xtask(&["bench"]).env("CARGO", folder.join("cargo")).run().code(1);
+    outcome.problem("tool-not-built").says(["error: no crate", "cargo build --package xtask-bench"]);
 }
 
 /// No port is left above the highest one.
@@ -109,7 +110,7 @@ fn disk_full() {
     }
     let workspace = Workspace::generic().build();
     let doctor = workspace.xtask(&["doctor", "--format", "json"]).env("XTASK_STATE_DIR", "/proc/nothing");
-    doctor.run().fails().problem("disk-full").says(["cargo clean"]);
+    doctor.run().code(0).problem("disk-full").says(["cargo clean"]);
 }
 
 /// Git hangs at a question of doctor's.
@@ -119,7 +120,7 @@ fn program_slow() {
     let script = "#!/bin/sh\ncase \"$*\" in *--eol*) exec sleep 645678 ;; esac\nexit 1\n";
     let folder = workspace.add_program("hangs", "git", script);
     let doctor = workspace.xtask(&["doctor", "--format", "json"]);
-    doctor.path([folder, "/usr/bin".into(), "/bin".into()]).run().fails().problem("program-slow");
+    doctor.path([folder, "/usr/bin".into(), "/bin".into()]).run().code(0).problem("program-slow");
 }
 
 /// The server fails in a way that nobody has thought of.
@@ -209,16 +210,13 @@ fn database_empty() {
     outcome.says(["cargo xtask migrate add journal NAME"]);
 }
 
-/// The server that answers has no database of this checkout yet, or no server answers any more.
+/// The server answers, and has no database of that name.
 #[test]
-fn database_unreachable_and_data_server_stopped() {
-    let (mut server, workspace) = set_up();
-    workspace.run(&["db-setup"]).code(0);
+fn database_unreachable() {
+    let (server, workspace) = set_up();
     server.execute("postgres", "DROP DATABASE journal");
     let missing = workspace.run(&["db-verify"]).code(6).problem("database-unreachable");
     missing.says(["the database doesn't exist", "→ cargo xtask db-setup"]);
-    server.stop();
-    workspace.run(&["db-setup"]).code(6).problem("data-server-stopped").says(["cargo xtask db-setup"]);
 }
 
 /// The server that db-setup starts needs a password.
