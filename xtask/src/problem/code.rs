@@ -66,7 +66,7 @@ codes! {
         "To repeat only the compilation: cargo build --package PACKAGE";
     LoginRefused "login-refused" ("server"): "PostgreSQL at ADDRESS refuses the login of VARIABLE.",
         "The role of the URL is missing on that server, or has another password there.",
-        "The CREATE ROLE or ALTER ROLE that the message shows, as a superuser of that server; then: cargo xtask db-setup";
+        "Run the CREATE ROLE or ALTER ROLE in the message as a superuser of that server, then: cargo xtask db-setup";
     AddressTaken "address-taken" ("port"): "VARIABLE names ADDRESS, which can't be used.",
         "Something else than a usable PostgreSQL listens at that address.",
         "See which program it is: cargo xtask doctor. Then stop it, or write another port into .env";
@@ -102,34 +102,34 @@ codes! {
         "See how to bring it back: cargo xtask doctor";
     OtherCheckout "other-checkout" ("server"): "DATABASE belongs to another checkout.",
         "Two checkouts with one database break each other with their next migrations.",
-        "The command in the message that gives this checkout a port of its own, or: cargo xtask db-setup --share";
+        "Run the command in the message that gives this checkout a port of its own, or share the databases: cargo xtask db-setup --share";
     RemoteHost "remote-host" ("server"): "HOST isn't this machine.",
         "A host that isn't this machine is only read, unless you allow more.",
         "Run the same command with --allow-remote, or write localhost into the URL";
     Pooler "pooler" ("role"): "A connection pooler answers at ADDRESS.",
         "The pooler gives each transaction another session, and the lock of a run needs one session.",
-        "Write the address of the server itself into .env";
+        "Write the address of the server itself into .env, then: cargo xtask db-setup";
     Standby "standby" ("role"): "The server at ADDRESS is a standby.",
         "A standby only repeats what its primary does.",
-        "Write the address of its primary into .env";
+        "Write the address of its primary into .env, then: cargo xtask db-setup";
     ReadOnly "read-only" ("role"): "ROLE may only read in DATABASE.",
         "default_transaction_read_only is on for the role, the database or the server.",
-        "The statement in the message, as a superuser";
+        "Run the statement in the message as a superuser of that server, then: cargo xtask db-setup";
     TooFewSessions "too-few-sessions" ("role"): "ROLE may have NUMBER sessions at a time, and this run needs more.",
         "The role has a limit of connections, and others use some of them.",
-        "The ALTER ROLE in the message, or end the other sessions";
+        "Run the ALTER ROLE in the message as a superuser of that server, then: cargo xtask db-setup";
     MayNotMake "may-not-make" ("database"): "DATABASE doesn't exist, and ROLE may not make databases.",
         "The role lacks CREATEDB.",
-        "The CREATE DATABASE or ALTER ROLE in the message, as a superuser";
+        "Run the CREATE DATABASE or ALTER ROLE in the message as a superuser of that server, then: cargo xtask db-setup";
     MayNotWrite "may-not-write" ("database"): "DATABASE belongs to OWNER, and ROLE may not make anything in it.",
         "Somebody else made the database.",
-        "The ALTER DATABASE in the message, as its owner or a superuser";
+        "Run the ALTER DATABASE in the message as a superuser of that server, then: cargo xtask db-setup";
     DatabaseNotMade "database-not-made": "The database DATABASE can't be made.",
         "The server refused CREATE DATABASE. Its disk may be full.",
         "Mend what the server says, then: cargo xtask db-setup";
     Encoding "encoding" ("database"): "DATABASE has the encoding NAME, but it has to be UTF8.",
         "The encoding of a database can't be changed.",
-        "The ALTER DATABASE … RENAME in the message, then: cargo xtask db-setup";
+        "Run the ALTER DATABASE … RENAME in the message, then: cargo xtask db-setup";
     ServerBusy "server-busy" ("left-behind"): "The setup lock of ADDRESS was not free in time.",
         "Another run sets up databases there.",
         "Wait until it ends, or: cargo xtask db-setup --timeout 600";
@@ -148,41 +148,41 @@ codes! {
     MigrationEmpty "migration-empty" ("database"): "MIGRATION has no statement yet, so nothing was applied.",
         "An applied file can't be changed later, because its checksum would differ.",
         "Write the migration or delete it, then: cargo xtask db-setup";
-    HistoryDiffers "history-differs" ("database"): "The history of DATABASE differs from the files.",
+    HistoryDiffers "history-differs" ("database"): "The history of DATABASE doesn't agree with the migration files, so nothing was applied.",
         "A migration was edited after it was applied, is missing, or is older than one that was applied.",
-        "The command that the message shows for each of them";
+        "Run the command that the message shows for each of them";
     HistoryUnreadable "history-unreadable" ("database"): "The history table TABLE can't be read.",
         "A table of that name exists, and isn't the one that sqlx makes.",
         "Rename that table, or name another one in sqlx.toml; then: cargo xtask db-setup";
     SchemaDiffers "schema-differs" ("database"): "DATABASE drifted: it differs from the result of the migrations.",
         "Somebody changed the database by hand, or the committed schema file is stale.",
         "See each difference, and how to repair it: cargo xtask db-verify";
-    SchemaFileStale "schema-file-stale": "FILE is stale: the migrations produce another schema.",
+    SchemaFileStale "schema-file-stale" ("database"): "FILE is stale: the migrations produce another schema.",
         "A migration was added or changed, and the schema file wasn't regenerated.",
         "Regenerate the file, look at the change, and commit it: cargo xtask db-verify --write";
     SchemaFileMissing "schema-file-missing" ("database"): "There is no FILE, so the schema can't be proven.",
         "The database is new in this repository.",
         "Make the file from the migrations, and commit it: cargo xtask db-verify --write";
     DatabaseEmpty "database-empty" ("database"): "The database is empty, so there is nothing to prove.",
-        "No migration makes anything in it.",
+        "No migration makes anything in it, or somebody has dropped everything.",
         "Write its first migration: cargo xtask migrate add DATABASE NAME";
     RoleMighty "role-mighty" ("database"): "The privileges aren't what the migrations grant, because a role has more by itself.",
         "A role that the migrations grant to is a superuser, or a member of another role.",
-        "The statements in the message, as a superuser";
+        "Run the statements in the message as a superuser of that server, then: cargo xtask db-verify";
     RoleMissing "role-missing": "FILE can't be written: a role that the migrations grant to is missing.",
         "Without the role, owners and privileges can't be read.",
         "Let db-setup make the role, or say how it is made: cargo xtask db-setup";
-    ReachesBeyond "reaches-beyond": "A migration reaches beyond its database.",
+    ReachesBeyond "reaches-beyond": "FILE reaches beyond its database.",
         "It changes roles, databases or settings, which all databases of the server share.",
-        "Do it where the server is set up, and take it out of the migration";
-    NotReversible "not-reversible": "A migration leaves a trace after it went down.",
+        "Do it where the server is set up, take it out of the migration, then: cargo xtask ci --only migrations";
+    NotReversible "not-reversible": "FILE doesn't restore the schema from before its migration.",
         "The down file doesn't undo all that the up file does.",
         "Correct the down file, then: cargo xtask ci --only migrations";
     RowsLost "rows-lost": "MIGRATION deletes or changes sample rows of TABLE.",
         "On a live database, rows would be lost in the same way.",
         "Correct the migration, or accept it with a reason in migrations/accepted.toml; then: cargo xtask ci --only migrations";
-    DiagramStale "diagram-stale": "docs/schema.md is stale.",
-        "The migrations make another schema than the page shows.",
+    DiagramStale "diagram-stale": "docs/schema.md is stale: the migrations make another schema.",
+        "A migration was added or changed, and the page was not regenerated.",
         "Regenerate the page, look at the change, and commit it: cargo xtask db-diagram";
     DiagramFile "diagram-file": "docs/schema.md can't be read, written or replaced.",
         "Another file has that name, or the folder isn't yours.",
@@ -231,7 +231,7 @@ codes! {
         "Try it once more: cargo xtask db-stop";
     ClusterUnclear "cluster-unclear" ("server"): "Process NUMBER may be this checkout's PostgreSQL, but it doesn't answer.",
         "A file names a process, and the system doesn't tell which program it is.",
-        "See what the process is: ps -p NUMBER. If it isn't PostgreSQL, the rm in the message";
+        "See what the process is: ps -p NUMBER. If it isn't PostgreSQL, run the rm in the message";
     ClusterDamaged "cluster-damaged": "PostgreSQL can't use the cluster's folder.",
         "A file that every cluster has is missing. Nothing was changed in the folder.",
         "Put a copy in its place, or move the folder aside with the command in the message";
@@ -243,7 +243,7 @@ codes! {
         "Name another user in .env, then: cargo xtask db-setup";
     UrlUnusable "url-unusable" ("env"): "VARIABLE isn't a URL that can be used.",
         "It has to name the user, the host and the database, and special characters of the password are percent-encoded.",
-        "VARIABLE=postgres://USER:PASSWORD@localhost:5432/DATABASE";
+        "Write it in this form: VARIABLE=postgres://USER:PASSWORD@localhost:5432/DATABASE";
     SameDatabase "same-database" ("env"): "VARIABLE and VARIABLE name the same database.",
         "It would get both sets of migrations.",
         "Name another database in one of them, then: cargo xtask db-setup";
@@ -261,7 +261,7 @@ codes! {
         "Let only yourself read it: cargo xtask doctor --fix";
     EnvInGit "env-in-git" ("env-in-git"): ".env is tracked by git, or git doesn't ignore it.",
         "Whoever clones the repository would have its secrets.",
-        "git rm --cached .env, or: echo .env >> .gitignore";
+        "Take it out of git: git rm --cached .env. Let git ignore it: echo .env >> .gitignore";
     EnvPublic "env-public" ("env-production"): "Variables in .env still have the values of .env.ci, in production.",
         ".env.ci is public, so everybody knows these values.",
         "Put values of your own into .env, then: cargo xtask doctor";
@@ -285,52 +285,52 @@ codes! {
         "Change to the folder of the checkout: cd /path/to/the/checkout";
     NoDatabase "no-database": "Cargo.toml describes no database.",
         "No package has a sqlx.toml, and there is no folder migrations.",
-        "Write a sqlx.toml beside the Cargo.toml of the package that has the database";
+        "Write a sqlx.toml beside the Cargo.toml of the package that has the database, then: cargo xtask db-setup";
     UnknownDatabase "unknown-database": "There is no database NAME in this workspace.",
         "A database has the name of its migrations folder. The message lists them.",
         "Run the same command with one of the names in the message";
     SameNames "same-names" ("files"): "Two databases have one name.",
         "A database has the name of its migrations folder.",
-        "Give each of them a folder of its own in sqlx.toml";
+        "Give each of them a folder of its own in sqlx.toml, then: cargo xtask db-setup";
     MigrationsMissing "migrations-missing" ("files"): "The migrations folder FOLDER is missing, or holds no migration.",
         "Git hasn't checked it out, or sqlx.toml names another folder.",
         "Bring it back: git checkout -- FOLDER";
     MigrationName "migration-name" ("files"): "FILE isn't named like a migration, or its number is used twice.",
         "sqlx would ignore the file without a word.",
-        "Rename it to NNN_name.up.sql, with the next free number";
+        "Rename it to NNN_name.up.sql, with the next free number; then: cargo xtask db-setup";
     MigrationHalf "migration-half" ("files"): "FILE has no up or down file beside it.",
         "Each migration can be taken back.",
-        "Write the missing file";
+        "Bring the other file back: git checkout -- FILE. Or write it";
     MigrationNumbers "migration-numbers": "No number comes after the highest migration.",
         "The migrations have times as numbers, or the highest possible one.",
-        "cargo xtask sqlx DATABASE migrate add NAME";
+        "Let sqlx-cli choose the number: cargo xtask sqlx DATABASE migrate add NAME";
     MigrationFinding "migration-finding": "A rule of the migration linter found something.",
         "The statement would lock or break a live database.",
-        "Correct it, or accept it with a reason in migrations/accepted.toml";
+        "Correct it, or accept it with a reason in migrations/accepted.toml; then: cargo xtask ci --only migration-lint";
     QueriesStale "queries-stale": "The query's committed data differs from the database's description of the query.",
         "A query or a table was changed.",
         "Regenerate the data, and commit it: cargo xtask db-prepare";
     QueriesUnknown "queries-unknown": "PACKAGE has queries for a database that isn't known here.",
         "sqlx.toml of the package names no database of this workspace.",
-        "Name the variable of the URL in sqlx.toml";
+        "Name the variable of the URL in sqlx.toml, then: cargo xtask ci --only queries";
     UnknownSql "unknown-sql": "FILE is the schema, or FOLDER has the migrations, of no database.",
         "No sqlx.toml names it.",
-        "Name it in a sqlx.toml, or delete it";
+        "Name it in a sqlx.toml or delete it, then: cargo xtask ci --only schema";
     NotFormatted "not-formatted": "This isn't rustfmt's format.",
         "A source was edited and not formatted.",
-        "Format all files: cargo fmt";
+        "Format all files: cargo fmt --all";
     Unreached "unreached": "No target of PACKAGE includes this file.",
         "No mod names it, so it is neither compiled nor tested.",
-        "Add a mod for it, or delete it";
+        "Add a mod for it or delete it, then: cargo xtask ci --only format";
     LockFileStale "lock-file-stale": "Cargo.lock doesn't match the manifests.",
         "A dependency was changed without it.",
         "Update it, and commit it: cargo update --workspace";
     TestFailed "test-failed": "TEST failed.",
         "Its output is above the message.",
-        "The command behind the message, which repeats only this test";
+        "Run the command in the message, which repeats only this test";
     NoTests "no-tests": "No test of PACKAGE was run.",
         "A package whose tests don't run isn't tested.",
-        "Write a test, or say test = false in [package.metadata.xtask]";
+        "Write a test, or say test = false for each target in its Cargo.toml; then: cargo xtask ci --only test";
     Workflow "workflow": "A workflow of GitHub has a mistake.",
         "The message names the rule and the place.",
         "Correct the line";
