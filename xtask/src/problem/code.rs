@@ -333,13 +333,13 @@ codes! {
         "Write a test, or say test = false for each target in its Cargo.toml; then: cargo xtask ci --only test";
     Workflow "workflow": "A workflow of GitHub has a mistake.",
         "The message names the rule and the place.",
-        "Correct the line";
+        "Correct the line, then: cargo xtask ci --only workflow";
     Toolchain "toolchain" ("toolchain"): "Cargo, rustfmt or clippy is missing.",
         "ci needs them.",
         "Install them: rustup component add rustfmt clippy";
     LineEndings "line-endings" ("line-endings"): "Migrations have other line endings here than in git.",
         "The checksum of a migration covers them.",
-        "cargo xtask doctor --fix, then git checkout of the files";
+        "Let git leave them as they are: cargo xtask doctor --fix. Then, for each file: rm FILE && git checkout -- FILE";
     DiskFull "disk-full" ("disk"): "The disk is nearly full.",
         "A server and the compiled crates need some gigabytes.",
         "Make room. To remove what cargo has compiled: cargo clean";

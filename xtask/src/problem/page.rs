@@ -13,7 +13,7 @@ use super::code::{Code, Entry};
 fn page() -> String {
     let mut page = "# Troubleshooting\n\n\
         Each problem that `cargo xtask` reports has a word: `error[word]`, and `code` with `--format json`. `cargo xtask doctor` \
-        looks for most of them, and shows the command for your system. This page is made from \
+        looks for most of them, shows the word behind each that it finds, and the command for your system. This page is made from \
         `xtask/src/problem/code.rs`.\n"
         .to_owned();
     for Entry { word, check, see, why, then } in Code::ALL.iter().map(|code| code.entry()) {

@@ -289,7 +289,7 @@ fn what_it_puts_right() {
     assert_eq!(ended(&outcome, "warning"), ["line-endings", "env-private", "left-behind"], "{outcome}");
     outcome.problem("line-endings").problem("env-open").problem("left-behind");
     assert_eq!(mode(&env), 0o644);
-    doctor(&[]).says([scratch, "doctor --fix"]);
+    doctor(&[]).problem("env-open").problem("left-behind").says([scratch, "doctor --fix"]);
     let files = workspace.files();
     let outcome = doctor(&["--fix"]);
     outcome.says(["only you can read .env now", "core.autocrlf is false", &format!("dropped {scratch}")]);

@@ -258,7 +258,7 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn problem(self, word: &str) -> Self {
         let text = self.text();
-        let shown = [format!("error[{word}]: "), format!("\"code\":\"{word}\""), format!("title={word}::")];
+        let shown = [format!("[{word}]"), format!("\"code\":\"{word}\""), format!("title={word}::")];
         assert!(shown.iter().any(|shown| text.contains(shown)), "expected a problem with the word {word}: {self}");
         self
     }
