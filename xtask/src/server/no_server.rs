@@ -118,8 +118,9 @@ fn elsewhere(rungs: &[Rung]) -> String {
 /// The problem that no rung has a server, with the reason for each.
 pub(super) fn none(skipped: Vec<Skipped>) -> Problem {
     // A user who has chosen one provider is told what is wrong with it.
-    if let [Skipped { unusable: Unusable { problem: Some(problem), .. }, .. }] = skipped.as_slice() {
-        return problem.clone();
+    if let [Skipped { rung, unusable: Unusable { problem: Some(problem), .. } }] = skipped.as_slice() {
+        let alone = format!("Nothing else was tried, because --server {} uses nothing else.", rung.name());
+        return problem.clone().detail(alone);
     }
     let mut problem = Problem::unavailable(Code::NoServer, "There is no PostgreSQL to use.");
     for skipped in skipped {

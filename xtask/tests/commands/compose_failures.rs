@@ -12,7 +12,8 @@ use crate::support::{DEADLINE, Server, Workspace, eventually, process, sql};
 fn falls_through(situation: &str, parts: &[&str]) {
     let workspace = Workspace::generic().build();
     let docker = StandInDocker::new(&workspace, situation);
-    docker.run(&["db-setup", "--server", "compose"]).code(6).mentions(parts);
+    let chosen = docker.run(&["db-setup", "--server", "compose"]).code(6).problem("docker-unusable");
+    chosen.mentions(parts).says(["Nothing else was tried"]);
     docker.run(&["db-setup"]).code(0).mentions(parts).says(["private cluster"]);
     assert_eq!(pid_files(&workspace).len(), 1);
     docker.run(&["db-stop"]).code(0);
