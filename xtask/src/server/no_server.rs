@@ -5,7 +5,7 @@ use super::{Rung, free_port};
 use crate::connection::readiness;
 use crate::database_url::{Address, DatabaseUrl};
 use crate::env_file::Settings;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Exit, Problem};
 
 /// A rung that was skipped, with the reason.
 pub(crate) struct Skipped {
@@ -120,7 +120,7 @@ pub(super) fn none(skipped: Vec<Skipped>) -> Problem {
     // A user who has chosen one provider is told what is wrong with it.
     if let [Skipped { rung, unusable: Unusable { problem: Some(problem), .. } }] = skipped.as_slice() {
         let alone = format!("Nothing else was tried, because --server {} uses nothing else.", rung.name());
-        return problem.clone().detail(alone);
+        return Problem { exit: Exit::Unavailable, ..problem.clone() }.detail(alone);
     }
     let mut problem = Problem::unavailable(Code::NoServer, "There is no PostgreSQL to use.");
     for skipped in skipped {

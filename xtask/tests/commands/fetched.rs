@@ -89,8 +89,8 @@ fn a_dry_run_says_what_would_be_fetched() {
 /// What is wrong with the one provider that was chosen is told by its own word.
 #[test]
 fn what_cannot_be_fetched() {
-    let workspace = Workspace::generic().build();
-    let homeless = workspace.xtask(&["db-setup", "--server", "fetched"]).unset("HOME").unset("XTASK_CACHE_DIR");
+    let ordinary = Workspace::ordinary().build();
+    let homeless = ordinary.xtask(&["db-setup", "--server", "fetched"]).unset("HOME").unset("XTASK_CACHE_DIR");
     homeless.run().code(6).problem("fetch-unusable").says(["XTASK_CACHE_DIR="]);
     let fetching = setup(&workspace, &["--server", "fetched"]).with_cargo().with_built_target();
     let outcome =
