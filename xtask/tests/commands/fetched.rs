@@ -92,6 +92,7 @@ fn what_cannot_be_fetched() {
     let ordinary = Workspace::ordinary().build();
     let homeless = ordinary.xtask(&["db-setup", "--server", "fetched"]).unset("HOME").unset("XTASK_CACHE_DIR");
     homeless.run().code(6).problem("fetch-unusable").says(["XTASK_CACHE_DIR="]);
+    let workspace = Workspace::generic().build();
     let fetching = setup(&workspace, &["--server", "fetched"]).with_cargo().with_built_target();
     let outcome =
         fetching.env("XTASK_PG_ARCHIVE", workspace.empty().join("nowhere")).deadline(WITH_BUILD).run().code(6);
