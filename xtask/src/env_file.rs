@@ -277,9 +277,7 @@ fn read(root: &Path, name: &str) -> Result<Option<Vec<u8>>, Problem> {
             Ok(_) => {}
         }
     }
-    found
-        .map(Some)
-        .map_err(|error| Problem::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", path.display())))
+    found.map(Some).map_err(|error| Problem::unreadable(&path, &error))
 }
 
 /// The values that count. A value in the process's environment wins over the file's.

@@ -51,9 +51,7 @@ pub(crate) fn sample(root: &Path, dir: &Path, problems: &mut Problems) -> Option
         Ok(text) => Some(SampleFile { file, text }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {
-            problems
-                .0
-                .push(Problem::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", file.display())));
+            problems.0.push(Problem::unreadable(&file, &error));
             None
         }
     }
@@ -97,7 +95,8 @@ pub(crate) fn read(root: &Path, dir: &Path, config: &ResolveConfig, problems: &m
     let resolved = match resolve_blocking_with_config(dir, config) {
         Ok(resolved) => resolved,
         Err(error) => {
-            problems.0.push(Problem::failed(Code::FileUnreadable, format!("The migrations can't be read: {error}.")));
+            let what = format!("The migrations can't be read: {error}.");
+            problems.0.push(Problem::failed(Code::FileUnreadable, what).see_who_may(dir));
             return Vec::new();
         }
     };
@@ -167,8 +166,7 @@ fn check_names(root: &Path, dir: &Path, problems: &mut Problems) {
             return;
         }
         Err(error) => {
-            let what = format!("The migrations folder {} can't be read: {error}.", shown.display());
-            problems.0.push(Problem::failed(Code::FileUnreadable, what));
+            problems.0.push(Problem::unreadable(shown, &error));
             return;
         }
     };
@@ -231,7 +229,8 @@ fn check_version(shown: &Path, files: &[(&str, Name<'_>)], problems: &mut Proble
         let up = path(&down.replace(".down.sql", ".up.sql"));
         problems.0.push(
             Problem::failed(Code::MigrationHalf, format!("{} has no {up} beside it.", path(down)))
-                .remedy(format!("git checkout -- {up}, or delete the down file.")),
+                .remedy(format!("Bring it back: git checkout -- {up}"))
+                .remedy(format!("or delete the down file: rm {}", path(down))),
         );
     }
 }

@@ -4,9 +4,12 @@
 //! in, and what to type next. It carries the exit code, so that all commands use the same codes.
 
 mod code;
+#[cfg(test)]
+mod page;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
@@ -92,6 +95,21 @@ impl Problem {
         Self::new(code, Exit::Unavailable, what)
     }
 
+    /// A file or a folder that can't be read.
+    pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", path.display())).see_who_may(path)
+    }
+
+    /// A file or a folder that can't be written, or its content.
+    pub(crate) fn unwritable(path: &Path, error: &io::Error) -> Self {
+        Self::failed(Code::FileUnwritable, format!("{} can't be written: {error}.", path.display())).see_who_may(path)
+    }
+
+    /// Adds the command that shows who may read and write a file.
+    pub(crate) fn see_who_may(self, path: &Path) -> Self {
+        self.remedy(format!("See whose it is, and who may use it: ls -ld '{}'", path.display()))
+    }
+
     /// The same as a warning, which stops nothing.
     pub(crate) fn into_warning(mut self) -> Self {
         self.exit = Exit::Done;
@@ -138,6 +156,20 @@ impl Problems {
                 Err(error) => Self(vec![Problem::failed(Code::Unexpected, sentence(&error))]),
             },
         }
+    }
+
+    /// The same problems, each with a next step. A problem that names none gets the one of its word, unless a later problem
+    /// with the same word names one for both.
+    pub(crate) fn with_next_steps(mut self) -> Self {
+        let mut words = Vec::new();
+        for problem in self.0.iter_mut().rev() {
+            let Problem { code, remedies, .. } = problem;
+            if remedies.is_empty() && !words.contains(code) {
+                remedies.push(code.entry().then.to_owned());
+            }
+            words.push(*code);
+        }
+        self
     }
 
     /// The checks of doctor that find such problems, each once.

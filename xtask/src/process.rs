@@ -184,9 +184,10 @@ impl Child {
         interrupt: &Interrupt,
         mut each: impl FnMut(),
     ) -> Result<std::process::Output> {
-        let handle = expression
-            .start()
-            .map_err(|error| Problem::failed(Code::ProgramFailed, format!("`{self}` can't be run: {error}.")))?;
+        let handle = expression.start().map_err(|error| {
+            Problem::failed(Code::ProgramFailed, format!("`{self}` can't be run: {error}."))
+                .remedy(format!("Try it by hand: {self}"))
+        })?;
         // It may hold an end of a pipe that is read to the end.
         drop(expression);
         let deadline = Instant::now() + self.deadline;
@@ -206,6 +207,7 @@ impl Child {
                     Code::ProgramSlow,
                     format!("`{self}` did not end within {seconds} s, so it was stopped."),
                 )
+                .remedy(format!("See whether it hangs when you run it by hand: {self}"))
                 .into())
             });
             if let Err(reason) = ended {

@@ -99,6 +99,7 @@ impl Workspace {
     pub(crate) fn find() -> Result<Self> {
         let start = std::env::current_dir().map_err(|error| {
             Problem::failed(Code::FileUnreadable, format!("The current folder can't be read: {error}."))
+                .remedy("It may have been deleted. Change to the folder of the checkout: cd /path/to/the/checkout")
         })?;
         let (root, manifest) = manifest::find_root(&start)?;
         let mut problems = Problems::default();

@@ -325,7 +325,5 @@ fn run_with_log(child: Child, setting: &Setting<'_>) -> Result<(Ended, Option<St
 
 fn write(file: &Path, text: &str) -> Result<(), Problem> {
     let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(file, text));
-    written.map_err(|error| {
-        Problem::failed(Code::FileUnwritable, format!("{} can't be written: {error}.", file.display()))
-    })
+    written.map_err(|error| Problem::unwritable(file, &error))
 }

@@ -38,11 +38,9 @@ impl Selection {
             }
             last.remedies.push("What each proves: cargo xtask ci --list".to_owned());
         } else if !NAMES.iter().map(|name| (*name).to_owned()).chain(only.to_vec()).any(|name| selection.has(&name)) {
-            problems.push(Problem::usage(Code::Usage, "No step is left to run.").detail(format!(
-                "--only {} without --skip {}.",
-                only.join(","),
-                skip.join(",")
-            )));
+            let asked = format!("--only {} without --skip {}.", only.join(","), skip.join(","));
+            let problem = Problem::usage(Code::Usage, "No step is left to run.").detail(asked);
+            problems.push(problem.remedy("To see all steps: cargo xtask ci --list"));
         }
         if problems.is_empty() { Ok(selection) } else { Err(Problems(problems)) }
     }

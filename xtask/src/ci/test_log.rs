@@ -48,6 +48,7 @@ impl TestLog {
                 Code::FileUnwritable,
                 format!("The pipe for the results of the tests can't be made: {}: {error}.", path.display()),
             )
+            .see_who_may(folder)
         })?;
         let reader = std::thread::spawn(move || read(reading));
         Ok(Self { path, pipe, reader: Some(reader) })

@@ -58,6 +58,7 @@ pub(crate) fn run(options: &Bench, cli: &Cli, context: Context<'_>) -> Result<En
             Exit::Failed,
             format!("The benchmarks did not run to their end ({status})."),
         )
+        .remedy("Run them again: cargo xtask bench")
         .into()),
     }
 }
@@ -79,6 +80,7 @@ fn description(workspace: &Workspace) -> Result<String> {
         .collect();
     let xtask = std::env::current_exe().map_err(|error| {
         Problem::failed(Code::FileUnreadable, format!("The path of this program can't be read: {error}."))
+            .remedy("It may have been compiled anew meanwhile. Run it again: cargo xtask bench")
     })?;
     Ok(serde_json::json!({ "root": workspace.root, "xtask": xtask, "databases": databases }).to_string())
 }

@@ -8,7 +8,7 @@ use crate::report::Outcome;
 use crate::server::compose::Compose;
 #[cfg(unix)]
 use crate::server::local::Cluster;
-use crate::server::{Record, has_cluster};
+use crate::server::{Provider, Record, compose, has_cluster};
 
 /// How long this run waits for another run in this checkout.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -33,22 +33,30 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
             stopped.push(format!("the private cluster is stopped, and its data stays in {}", cluster.dir().display()));
         }
     }
+    let mut unknown = None;
     if record.has_project() {
         match Compose::find(root, PATIENCE, interrupt)? {
-            Ok(compose) => {
-                if compose.stop(interrupt)? {
-                    stopped.push("the container is stopped, and its volume is kept".to_owned());
-                }
+            Ok(compose) => match compose.stop(interrupt) {
+                Ok(true) => stopped.push("the container is stopped, and its volume is kept".to_owned()),
+                Ok(false) => {}
+                Err(error) => unknown = Some(error),
+            },
+            // A checkout whose databases are elsewhere has hardly left a container behind.
+            Err(unusable) if !unusable.runs_nothing && matches!(record.uses, None | Some(Provider::Compose)) => {
+                unknown = Some(compose::not_stopped(&record.project(root), unusable).into());
             }
             Err(unusable) => {
                 reporter.warning(&format!("Docker could not be asked about a container: {}.", unusable.why));
             }
         }
     }
-    if stopped.is_empty() {
-        step.end(Outcome::Unchanged, "no server of this checkout was running");
-    } else {
-        step.end(Outcome::Done, &stopped.join(", "));
+    match (stopped.is_empty(), unknown) {
+        (true, Some(error)) => return Err(error),
+        (true, None) => step.end(Outcome::Unchanged, "no server of this checkout was running"),
+        (false, unknown) => {
+            step.end(Outcome::Done, &stopped.join(", "));
+            unknown.map_or(Ok(()), Err)?;
+        }
     }
     Ok(vec!["Start it again: cargo xtask db-setup".into()])
 }

@@ -134,8 +134,7 @@ impl One<'_> {
             return Ok(());
         }
         let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&file, text));
-        written
-            .map_err(|error| Problem::failed(Code::FileUnwritable, format!("{shown} can't be written: {error}.")))?;
+        written.map_err(|error| Problem::unwritable(&database.schema_file, &error))?;
         step.end(Outcome::Done, &format!("{shown} written; look at the change and commit it"));
         Ok(())
     }

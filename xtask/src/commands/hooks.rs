@@ -41,9 +41,7 @@ pub(crate) fn install(options: &HooksInstall, context: Context<'_>) -> Result<Ve
             }
         }
         Err(error) => {
-            return Err(
-                Problem::failed(Code::FileUnwritable, format!("{} can't be made: {error}.", file.display())).into()
-            );
+            return Err(Problem::unwritable(&file, &error).into());
         }
     }
     Ok(vec![hook.says().to_owned(), format!("To remove it: rm {}", quoted(&file.display().to_string()))])

@@ -73,7 +73,7 @@ fn plain_name(given: &str) -> Result<String, Problem> {
     };
     Err(Problem::usage(Code::Usage, problem)
         .detail("A migration's name has letters from a to z, digits and _. Spaces and hyphens become _.")
-        .remedy("For example: add_users_email"))
+        .remedy("For example: cargo xtask migrate add DATABASE add_users_email"))
 }
 
 /// The number that a file's name begins with, and how many digits it is written with.
@@ -103,8 +103,10 @@ impl Folder<'_> {
     /// Makes the files of the next migration. Returns their paths, relative to the root.
     fn add(&self, name: &str) -> Result<Vec<PathBuf>> {
         let dir = self.database.migrations_dir.display();
-        let failed =
-            |error| Problem::failed(Code::FileUnwritable, format!("No migration can be made in {dir}: {error}."));
+        let failed = |error| {
+            Problem::failed(Code::FileUnwritable, format!("No migration can be made in {dir}: {error}."))
+                .see_who_may(&self.database.migrations_dir)
+        };
         std::fs::create_dir_all(self.root.join(&self.database.migrations_dir)).map_err(failed)?;
         // Two runs at the same time would give one number to two names. The system releases the lock when this run
         // ends.
@@ -120,7 +122,7 @@ impl Folder<'_> {
             }
         }
         Err(Problem::failed(Code::CheckoutBusy, format!("Another program makes migrations in {dir} at the same time."))
-            .remedy("Run it again when that program has ended.")
+            .remedy(format!("When it has ended, run this again: cargo xtask migrate add {} {name}", self.database.name))
             .into())
     }
 
@@ -156,7 +158,9 @@ impl Folder<'_> {
         }
         let Some(number) = newest.number.checked_add(1) else {
             let what = format!("{} has the highest possible number, so no number comes after it.", dir.display());
-            return Err(Problem::failed(Code::MigrationNumbers, what).into());
+            return Err(Problem::failed(Code::MigrationNumbers, what)
+                .remedy(format!("Give that file a smaller number, then: cargo xtask migrate add {database} {name}"))
+                .into());
         };
         let stem = format!("{number:0width$}_{name}", width = newest.width);
         let reversible = match defaults.migration_type {

@@ -45,7 +45,7 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
         Ok(Ending::Code(code)) => (code, Vec::new()),
         Ok(Ending::PassedOn(code)) => return code,
         Err(error) => {
-            let problems = Problems::of(error);
+            let problems = Problems::of(error).with_next_steps();
             reporter.problems(&problems);
             (problems.exit() as u8, see_doctor(&problems))
         }

@@ -31,7 +31,10 @@ pub(crate) async fn run(options: &Sqlx, context: Context<'_>) -> Result<Ending> 
     // sqlx-cli itself reports problems with migration files, where they matter.
     let workspace = context.workspace;
     let Some((name, args)) = options.words.split_first() else {
-        return Err(Problem::usage(Code::Usage, "No database is named.").into());
+        let first = workspace.databases.first().map_or("DATABASE", |database| database.name.as_str());
+        return Err(Problem::usage(Code::Usage, "No database is named.")
+            .remedy(format!("For example: cargo xtask sqlx {first} migrate info"))
+            .into());
     };
     let database = workspace.database(&name.to_string_lossy())?;
     let target = if asks_database(args) { Some(usable(workspace, database, options)?) } else { None };

@@ -81,7 +81,9 @@ pub(crate) fn unavailable(url: &DatabaseUrl, answer: &Answer) -> Problem {
     let remedy = match answer {
         Answer::Ready(_) | Answer::NoDatabase | Answer::Nothing(_) => "cargo xtask db-setup".to_owned(),
         Answer::NotYet(_) => "Wait until the server is ready, then run this again".to_owned(),
-        Answer::Refused(_) => format!("Put a user and a password into {variable} that the server accepts"),
+        Answer::Refused(_) => {
+            format!("Put a user and a password into {variable} that the server accepts, then: cargo xtask db-setup")
+        }
         Answer::Stranger(_) => readiness::who_listens(address),
         // For example, the role may not connect to the database, or nobody may.
         Answer::Never(_) => format!(

@@ -55,7 +55,7 @@ impl AcceptedRows {
         let document: Document = toml::from_str(&text).map_err(|error| {
             let line = line_of(error.span().unwrap_or_default().start);
             Problems(vec![
-                Problem::failed(Code::FileUnreadable, format!("{ACCEPTED} can't be read: {}.", error.message().trim()))
+                Problem::failed(Code::AcceptedRows, format!("{ACCEPTED} can't be read: {}.", error.message().trim()))
                     .at(ACCEPTED, line, None),
             ])
         })?;

@@ -190,7 +190,7 @@ impl<'a> Goal<'a> {
                     Opened::Session(connection) => connection,
                     Opened::Missing => {
                         let what = format!("{} was dropped as soon as it was made.", url.database);
-                        return Err(Problem::unavailable(Code::DatabaseVanished, what)
+                        return Err(Problem::unavailable(Code::DatabaseUnreachable, what)
                             .remedy("Run it again: cargo xtask db-setup")
                             .into());
                     }

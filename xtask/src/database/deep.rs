@@ -69,5 +69,5 @@ async fn compare(target: &Target<'_>, fresh: Deep, live: Deep) -> Result<DeepCom
     if more > 0 {
         problem = problem.detail(format!("{more} more rows differ."));
     }
-    Err(problem.remedy("Put the change into a migration, or undo it in the database.").into())
+    Err(problem.remedy(proof::take_back(target.database)).into())
 }

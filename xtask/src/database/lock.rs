@@ -83,7 +83,7 @@ impl SetupLock {
                     )
                     .detail("Nothing was changed.")
                     .remedy("Wait until that run ends, or stop it. Then run this command again.")
-                    .remedy("or wait longer: --timeout SECONDS");
+                    .remedy("or wait longer: cargo xtask db-setup --timeout 600");
                     let end = process.map(|process| {
                         format!("or, if that run is gone, end its session: SELECT pg_terminate_backend({process});")
                     });

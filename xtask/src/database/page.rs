@@ -72,7 +72,9 @@ pub(crate) fn write(root: &Path, page: &str) -> Result<(), Problem> {
     }
     let file = root.join(FILE);
     let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&file, page));
-    written.map_err(|error| Problem::failed(Code::DiagramFile, format!("{FILE} can't be written: {error}.")))
+    written.map_err(|error| {
+        Problem::failed(Code::DiagramFile, format!("{FILE} can't be written: {error}.")).see_who_may(Path::new(FILE))
+    })
 }
 
 /// Reads the file. CRLF counts as LF.
@@ -80,6 +82,9 @@ fn read(root: &Path) -> Result<Option<String>, Problem> {
     match std::fs::read_to_string(root.join(FILE)) {
         Ok(text) => Ok(Some(text.replace("\r\n", "\n"))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Problem::failed(Code::DiagramFile, format!("{FILE} can't be read: {error}."))),
+        Err(error) => {
+            Err(Problem::failed(Code::DiagramFile, format!("{FILE} can't be read: {error}."))
+                .see_who_may(Path::new(FILE)))
+        }
     }
 }

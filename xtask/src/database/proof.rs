@@ -75,7 +75,8 @@ pub(crate) fn compare(target: &Target<'_>, measured: &Measured) -> Result<Vec<Di
             Code::DatabaseEmpty,
             Exit::SchemaDiffers,
             format!("{}: the database is empty, so there is nothing to prove.", database.name),
-        ));
+        )
+        .remedy(format!("Write its first migration: cargo xtask migrate add {} NAME", database.name)));
     }
     Ok(differences(target, &committed, &measured.catalog))
 }
@@ -92,11 +93,7 @@ fn committed(target: &Target<'_>) -> Result<Option<Catalog>, Problem> {
     match std::fs::read_to_string(target.root.join(file)) {
         Ok(text) => Ok(Some(Catalog::parse(&text))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Problem::new(
-            Code::FileUnreadable,
-            Exit::SchemaDiffers,
-            format!("{} can't be read: {error}.", file.display()),
-        )),
+        Err(error) => Err(Problem { exit: Exit::SchemaDiffers, ..Problem::unreadable(file, &error) }),
     }
 }
 
@@ -203,7 +200,7 @@ pub(crate) async fn explain(
     // Statements that repair the database make sense only where the database is at fault.
     let without_repair = |difference: &Difference| Difference { repair: None, ..difference.clone() }.to_string();
     let write = "cargo xtask db-verify --write";
-    let take_back = "Put the change into a migration, or undo it in the database.";
+    let take_back = take_back(database);
     let fresh = match from_nothing(target, run).await {
         Ok(fresh) => fresh.catalog,
         Err(error) => {
@@ -215,7 +212,8 @@ pub(crate) async fn explain(
     let file_is_stale =
         !matches!(committed(target), Ok(Some(committed)) if measured.comparable(committed.clone()) == fresh);
     if drift.is_empty() {
-        return problem(format!("{file} is stale: {name} equals the result of the migrations, but the file doesn't."))
+        let what = format!("{file} is stale: {name} equals the result of the migrations, but the file doesn't.");
+        return Problem { code: Code::SchemaFileStale, ..problem(what) }
             .details(differences.iter().map(without_repair))
             .remedy(format!("Regenerate the file, look at the change, and commit it: {write}"));
     }
@@ -229,6 +227,14 @@ pub(crate) async fn explain(
     } else {
         drifted.remedy(take_back)
     }
+}
+
+/// What to do about a database that somebody changed by hand.
+pub(super) fn take_back(database: &Database) -> String {
+    format!(
+        "Put the change into a migration (cargo xtask migrate add {} NAME), or undo it in the database.",
+        database.name
+    )
 }
 
 fn first_line(error: &anyhow::Error) -> String {

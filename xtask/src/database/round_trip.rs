@@ -163,8 +163,9 @@ impl Trip<'_> {
         let back = self.catalog().await?;
         if back != *before {
             let what = format!("{} doesn't restore the schema from before its migration.", name(&down.file));
-            return Ok(Err(differ(&down.file, what, before, &back)
-                .remedy("It has to undo everything that its migration does, and nothing else.")));
+            return Ok(Err(differ(&down.file, what, before, &back).remedy(
+                "Let it undo all that its migration does, and nothing else; then: cargo xtask ci --only migrations",
+            )));
         }
         if let Err(error) = self.up(file).await {
             return broken_by(error);

@@ -65,7 +65,7 @@ impl<'a> Sample<'a> {
             Problem::failed(Code::Sample, format!("The sample can't be loaded: {refused}."))
                 .at(&self.file.file, line, Some(column))
                 .detail("The schema of no migration allows this statement.")
-                .remedy("Write it for the newest schema.")
+                .remedy("Write it for the newest schema, then: cargo xtask ci --only migrations")
         })
     }
 }

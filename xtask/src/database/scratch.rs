@@ -226,7 +226,9 @@ impl<'t> Scratch<'t> {
                 Ok(connection)
             }
             Opened::Missing => {
-                Err(Problem::failed(Code::DatabaseVanished, "A scratch database was dropped as soon as it was made.")
+                let what = "A scratch database was dropped as soon as it was made.";
+                Err(Problem::unavailable(Code::DatabaseUnreachable, what)
+                    .remedy("Another program drops databases on this server. When it has ended, run the same command again.")
                     .into())
             }
             Opened::Failed(answer) => {

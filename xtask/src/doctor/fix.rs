@@ -39,6 +39,7 @@ impl Fix {
                         Code::ProgramFailed,
                         format!("`{set}` failed: {}", ended.stderr.trim()),
                     )
+                    .remedy(format!("Try it by hand: {set}"))
                     .into());
                 }
                 Ok("git leaves line endings as they are in this checkout now (core.autocrlf is false)".to_owned())

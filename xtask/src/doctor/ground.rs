@@ -163,9 +163,7 @@ pub(super) fn docker(ground: &Ground<'_>) -> Result<Finding> {
     let Ground { workspace, interrupt, patience } = ground;
     Ok(match Compose::find(&workspace.root, *patience, interrupt)? {
         Ok(compose) => Finding::Well(format!("can run {}", compose.describe())),
-        Err(Unusable { why, remedy }) => {
-            Finding::wrong(Problem::failed(Code::DockerUnusable, format!("{}.", capital(&why))).remedy(remedy))
-        }
+        Err(Unusable { why, problem, .. }) => problem.map_or(Finding::NotApplicable(why), Finding::wrong),
     })
 }
 
@@ -178,9 +176,4 @@ pub(super) fn binaries(ground: &Ground<'_>) -> Result<Finding> {
 #[cfg(not(unix))]
 pub(super) fn binaries(_ground: &Ground<'_>) -> Result<Finding> {
     Ok(Finding::NotApplicable("a private cluster needs a Unix system".to_owned()))
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

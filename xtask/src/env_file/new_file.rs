@@ -43,6 +43,7 @@ impl NewFile {
     pub(super) fn change(&self, root: &Path, old: &str) -> Result<bool> {
         let failed = |error: std::io::Error| {
             Problem::failed(Code::FileUnwritable, format!("The port in {FILE} can't be changed: {error}."))
+                .see_who_may(&root.join(FILE))
         };
         let target = root.join(FILE);
         if std::fs::read_to_string(&target).map_err(failed)? != old {

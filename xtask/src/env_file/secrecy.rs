@@ -81,7 +81,7 @@ pub(crate) fn open_to_others(_root: &Path) -> Option<Problem> {
 pub(crate) fn close_to_others(root: &Path) -> Result<bool, Problem> {
     let path = root.join(FILE);
     let failed = |error: std::io::Error| {
-        Problem::failed(Code::FileUnwritable, format!("{FILE} can't be made private: {error}."))
+        Problem::failed(Code::FileUnwritable, format!("{FILE} can't be made private: {error}.")).see_who_may(&path)
     };
     if !path.symlink_metadata().map_err(failed)?.is_file() {
         return Ok(false);

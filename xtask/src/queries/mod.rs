@@ -77,9 +77,7 @@ pub(crate) fn write(context: Context<'_>, allow_remote: bool) -> Result<Vec<Stri
     for (package, fresh) in make(context, allow_remote, WRITE)? {
         let folder = package.dir.join(FOLDER);
         let committed = read(&root.join(&folder))?;
-        let failed = |error: std::io::Error| {
-            Problem::failed(Code::FileUnwritable, format!("{} can't be written: {error}.", folder.display()))
-        };
+        let failed = |error: std::io::Error| Problem::unwritable(&folder, &error);
         for (name, text) in fresh.iter().filter(|(name, text)| committed.get(*name) != Some(*text)) {
             std::fs::create_dir_all(root.join(&folder)).map_err(failed)?;
             std::fs::write(root.join(&folder).join(name), text).map_err(failed)?;
@@ -193,7 +191,7 @@ fn compile_into(
         if !folder.is_dir() {
             let what = format!("{} wasn't compiled, so nothing is known about its queries.", package.name);
             return Err(Problem::failed(Code::CompileError, what)
-                .remedy("Run it again while no other program compiles this package.")
+                .remedy("Run it again while no other program compiles this package: cargo xtask db-prepare")
                 .into());
         }
         read(&folder)
@@ -203,9 +201,7 @@ fn compile_into(
 
 /// Reads the data in a folder. A missing folder has no data.
 fn read(folder: &Path) -> Result<Data> {
-    let failed = |error: std::io::Error| {
-        Problem::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", folder.display()))
-    };
+    let failed = |error: std::io::Error| Problem::unreadable(folder, &error);
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Data::new()),

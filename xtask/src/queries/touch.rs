@@ -47,6 +47,7 @@ impl Touched {
                         file.display()
                     ),
                 )
+                .see_who_may(file)
             })?;
             touched.files.push(marked);
         }
@@ -68,7 +69,7 @@ impl Drop for Touched {
 
 fn turn(lock: &Path, interrupt: &Interrupt) -> Result<File> {
     let failed = |error: std::io::Error| {
-        Problem::failed(Code::FileUnwritable, format!("{} can't be locked: {error}.", lock.display()))
+        Problem::failed(Code::FileUnwritable, format!("{} can't be locked: {error}.", lock.display())).see_who_may(lock)
     };
     lock.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(lock).map_err(failed)?;

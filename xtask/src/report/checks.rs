@@ -59,8 +59,9 @@ pub(super) fn lines(checks: &[Checked], styled: bool) -> String {
             group = checked.group;
             text.push_str(&format!("{}{group}\n", if text.is_empty() { "" } else { "\n" }));
         }
-        let first = checked.what.as_ref().or_else(|| checked.problems.first().map(|problem| &problem.what));
-        let mut what = first.map(String::as_str).unwrap_or_default().lines();
+        let first = checked.what.clone().or_else(|| checked.problems.first().map(with_word));
+        let first = first.unwrap_or_default();
+        let mut what = first.lines();
         let line = format!(
             "  {} {:<width$}  {}",
             checked.status.shown(styled),
@@ -73,7 +74,7 @@ pub(super) fn lines(checks: &[Checked], styled: bool) -> String {
         for (index, problem) in checked.problems.iter().enumerate() {
             if index > 0 || checked.what.is_some() {
                 let place = problem.location.as_ref().map_or_else(String::new, |place| format!("{place}: "));
-                text.push_str(&format!("      {place}{}\n", in_one_line(&problem.what)));
+                text.push_str(&format!("      {place}{}\n", in_one_line(&with_word(problem))));
             }
             for line in problem.details.iter().flat_map(|detail| detail.lines()) {
                 text.push_str(&format!("        {}\n", visible(line)));
@@ -87,4 +88,9 @@ pub(super) fn lines(checks: &[Checked], styled: bool) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+/// What is wrong, with the word by which the problem is known.
+fn with_word(problem: &Problem) -> String {
+    format!("{} [{}]", problem.what, problem.code.entry().word)
 }

@@ -5,7 +5,7 @@ use super::{Rung, free_port};
 use crate::connection::readiness;
 use crate::database_url::{Address, DatabaseUrl};
 use crate::env_file::Settings;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Exit, Problem};
 
 /// A rung that was skipped, with the reason.
 pub(crate) struct Skipped {
@@ -21,7 +21,7 @@ pub(super) fn not_startable(settings: &Settings<'_>) -> Problem {
         "With this --server, db-setup starts one server, so all URLs must name one port of this machine.",
     )
     .details(named)
-    .remedy("Change all URLs to one port of localhost, or leave --server at auto.")
+    .remedy("Write one port of localhost into all URLs, or leave --server out: cargo xtask db-setup")
 }
 
 /// Adds a remedy to a problem with the server that is there: how to get another server for this checkout.
@@ -69,7 +69,7 @@ pub(super) fn data_is_elsewhere(address: &Address, absent: &str) -> Problem {
         format!("The server at {address} has this checkout's databases, and doesn't answer: {absent}."),
     )
     .detail("db-setup didn't start that server. So nothing was started in its place, and nothing was changed.")
-    .remedy(format!("Start the server at {address}, then run this again"))
+    .remedy(format!("Start the server at {address}, then: cargo xtask db-setup"))
     .remedy(elsewhere(&[Rung::Compose, Rung::Local]))
 }
 
@@ -100,7 +100,7 @@ pub(super) fn stranger(url: &DatabaseUrl, rung: Rung, place: &str) -> Problem {
         ),
     )
     .detail("Nothing was made there, and nothing was changed.")
-    .remedy(format!("Stop that server, or put another port into {variable}, then run this again"))
+    .remedy(format!("Stop that server, or put another port into {variable}, then: cargo xtask db-setup"))
     .remedy(readiness::who_listens(address))
     .remedy(format!(
         "or leave those databases alone ({}), and make empty ones on the server that answers: \
@@ -117,6 +117,11 @@ fn elsewhere(rungs: &[Rung]) -> String {
 
 /// The problem that no rung has a server, with the reason for each.
 pub(super) fn none(skipped: Vec<Skipped>) -> Problem {
+    // A user who has chosen one provider is told what is wrong with it.
+    if let [Skipped { rung, unusable: Unusable { problem: Some(problem), .. } }] = skipped.as_slice() {
+        let alone = format!("Nothing else was tried, because --server {} uses nothing else.", rung.name());
+        return Problem { exit: Exit::Unavailable, ..problem.clone() }.detail(alone);
+    }
     let mut problem = Problem::unavailable(Code::NoServer, "There is no PostgreSQL to use.");
     for skipped in skipped {
         problem = problem

@@ -39,11 +39,11 @@ pub(super) fn find_root(start: &Path) -> Result<(PathBuf, Manifest), Problem> {
         if !file.is_file() {
             continue;
         }
-        let text = std::fs::read_to_string(&file).map_err(|error| {
-            Problem::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", file.display()))
+        let text = std::fs::read_to_string(&file).map_err(|error| Problem::unreadable(&file, &error))?;
+        let manifest: Manifest = toml::from_str(&text).map_err(|error| {
+            Problem::failed(Code::Manifest, format!("{} isn't valid.", file.display()))
+                .details(error.to_string().lines().map(str::to_owned))
         })?;
-        let manifest: Manifest = toml::from_str(&text)
-            .map_err(|error| Problem::failed(Code::Manifest, format!("{} isn't valid: {error}", file.display())))?;
         if manifest.workspace.is_some() {
             return Ok((dir.to_owned(), manifest));
         }
@@ -54,7 +54,7 @@ pub(super) fn find_root(start: &Path) -> Result<(PathBuf, Manifest), Problem> {
             Code::NoWorkspace,
             format!("There is no Cargo.toml in {} or in any folder above it.", start.display()),
         )
-        .remedy("Change to a folder of the checkout and try again.")
+        .remedy("Change to the folder of the checkout, then run this again: cd /path/to/the/checkout")
     })
 }
 

@@ -15,7 +15,8 @@ fn one_role_with_two_passwords() {
     let changed = contract.replacen(PASSWORD, "0therS3cret", 1);
     assert_ne!(changed, contract);
     workspace.write(".env.ci", changed);
-    workspace.run(&["db-setup"]).code(1).says(["two passwords", "LIBRARY_URL", "JOURNAL_URL"]);
+    let outcome = workspace.run(&["db-setup"]).code(1).problem("two-passwords");
+    outcome.says(["two passwords", "LIBRARY_URL", "JOURNAL_URL"]);
     assert!(!workspace.root().join(".env").exists() && pid_files(&workspace).is_empty());
 }
 

@@ -112,7 +112,7 @@ fn an_answer_to_a_migration_that_is_lost() {
     });
     wire.stall_the_session_of("4711");
     session.close();
-    run.wait().code(6).says(["stopped answering", "003_waits", "cargo xtask db-setup"]);
+    run.wait().code(6).problem("server-silent").says(["stopped answering", "003_waits", "cargo xtask db-setup"]);
     drop(wire);
     workspace.set_server(&server);
     workspace.write(".env", workspace.read(".env.ci"));

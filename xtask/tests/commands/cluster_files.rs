@@ -98,7 +98,7 @@ fn a_cluster_whose_superuser_is_postgres() {
 
     workspace.set_authority("127.0.0.1", workspace.port(), "postgres", "an0ther-Passw0rd");
     workspace.write(".env", workspace.read(".env.ci"));
-    workspace.run(&["db-setup"]).code(1).says(["_URL", "the role postgres"]);
+    workspace.run(&["db-setup"]).code(1).problem("superuser-url").says(["_URL", "the role postgres"]);
 }
 
 /// Without a home there is no folder for a cache. The folder for temporary files belongs to everybody.
@@ -186,7 +186,7 @@ fn a_data_folder_without_its_version() {
     let data = cluster_folder(&workspace).join("data");
     let version = std::fs::read(data.join("PG_VERSION")).unwrap();
     std::fs::remove_file(data.join("PG_VERSION")).unwrap();
-    let outcome = workspace.run(&["db-setup", "--server", "local"]).code(6);
+    let outcome = workspace.run(&["db-setup", "--server", "local"]).code(6).problem("cluster-damaged");
     outcome.says(["PG_VERSION", "nothing was changed", &format!("mv '{0}' '{0}.broken'", data.display())]);
     assert!(data.join("global/pg_control").exists());
     std::fs::write(data.join("PG_VERSION"), version).unwrap();

@@ -12,7 +12,8 @@ use crate::support::{DEADLINE, Server, Workspace, eventually, process, sql};
 fn falls_through(situation: &str, parts: &[&str]) {
     let workspace = Workspace::generic().build();
     let docker = StandInDocker::new(&workspace, situation);
-    docker.run(&["db-setup", "--server", "compose"]).code(6).mentions(parts);
+    let chosen = docker.run(&["db-setup", "--server", "compose"]).code(6).problem("docker-unusable");
+    chosen.mentions(parts).says(["Nothing else was tried"]);
     docker.run(&["db-setup"]).code(0).mentions(parts).says(["private cluster"]);
     assert_eq!(pid_files(&workspace).len(), 1);
     docker.run(&["db-stop"]).code(0);
@@ -68,6 +69,42 @@ fn an_engine_that_does_not_answer() {
     eventually("the stand-in has ended", DEADLINE, || process::in_folder("623456").is_empty().then_some(()));
 }
 
+/// Docker can't be used after db-setup has started the container. `db-stop` doesn't say that it is done.
+#[test]
+fn an_engine_that_cannot_be_asked_to_stop_the_container() {
+    let workspaces: [Workspace; 4] = std::array::from_fn(|_| Workspace::generic().build());
+    let [all, look, elsewhere, refuses] = &workspaces;
+    let start = |workspace| {
+        let docker = StandInDocker::new(workspace, "nothing");
+        docker.run(&["db-setup"]).code(0).says(["in a container"]);
+        docker
+    };
+    let [all, look, refuses] = [all, look, refuses].map(start);
+    // Compose has started nothing here. The databases are in a private cluster.
+    let other = StandInDocker::new(elsewhere, "ends");
+    other.run(&["db-setup", "--server", "compose"]).code(6).problem("container-failed");
+    other.run(&["db-setup", "--server", "local"]).code(0);
+
+    all.is_silent_at("*");
+    look.is_silent_at("ps*");
+    other.is_silent_at("*");
+    refuses.is_now("no-permission");
+    let stops = [&all, &look, &refuses].map(|docker| docker.start(&["db-stop"]));
+    let stop_other = other.start(&["db-stop"]);
+    for (run, why) in std::iter::zip(stops, ["Docker doesn't answer", "Docker doesn't answer", "no permission"]) {
+        let outcome = run.wait().code(6).problem("container-not-stopped");
+        outcome.says([why, "may still run", "docker ps --filter", "cargo xtask db-stop"]).lacks(["Done"]);
+    }
+    stop_other.wait().code(0).says(["Docker could not be asked", "the private cluster is stopped"]);
+
+    all.answers();
+    all.run(&["db-stop"]).code(0).says(["the container is stopped"]);
+    // Where no engine runs, no container does.
+    look.answers();
+    look.is_now("engine-off");
+    look.run(&["db-stop"]).code(0).says(["Docker could not be asked"]);
+}
+
 /// Nothing is started on another machine just because a variable names it.
 #[test]
 fn an_engine_on_another_machine() {
@@ -111,7 +148,8 @@ fn a_port_that_is_taken() {
     let contract = workspace.read(".env.ci");
     let docker = StandInDocker::new(&workspace, "port-taken");
     let own = workspace.write_own_env();
-    docker.run(&["db-setup", "--server", "compose"]).code(6).says([&format!("Port {} is taken", listener.port)]);
+    let outcome = docker.run(&["db-setup", "--server", "compose"]).code(6).problem("port-taken");
+    outcome.says([&format!("Port {} is taken", listener.port)]);
     assert_eq!(workspace.read(".env"), own);
 
     workspace.remove(".env");
@@ -136,7 +174,7 @@ fn a_container_that_ends_at_once() {
 fn a_compose_file_that_cannot_be_read() {
     let workspace = Workspace::generic().build();
     let docker = StandInDocker::new(&workspace, "broken-file");
-    let outcome = docker.run(&["db-setup", "--server", "compose"]).code(6);
+    let outcome = docker.run(&["db-setup", "--server", "compose"]).code(6).problem("compose-failed");
     outcome.says(["compose.yaml", "did not find expected node content"]);
 }
 
@@ -150,7 +188,8 @@ fn a_container_that_refuses_the_login() {
     workspace.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
     workspace.write_own_env();
     let docker = StandInDocker::new(&workspace, "running");
-    docker.run(&["db-setup", "--server", "compose"]).code(6).mentions(["volume", "password", ROLE]);
+    let refused = docker.run(&["db-setup", "--server", "compose"]).code(6).problem("container-password");
+    refused.mentions(["volume", "password", ROLE]);
     let asked = docker.asked("compose version").len();
     docker.run(&["db-setup"]).code(6).mentions(["volume", "password", ROLE]);
     assert_eq!(docker.asked("compose version").len(), asked + 1);
@@ -185,6 +224,6 @@ fn ctrl_c_while_the_engine_is_asked() {
     let running = workspace.xtask(&["db-setup", "--server", "compose"]).path(path).start();
     eventually("the engine is asked", DEADLINE, || asked.exists().then_some(()));
     running.interrupt();
-    running.wait().code(130);
+    running.wait().code(130).problem("interrupted");
     eventually("the stand-in has ended", DEADLINE, || process::in_folder("634567").is_empty().then_some(()));
 }

@@ -115,7 +115,8 @@ fn the_holder_of_the_lock_is_named() {
     eventually("the migration runs", DEADLINE, || {
         server.xtask_statements().iter().any(|statement| statement.contains("4711")).then_some(())
     });
-    second.run(&["db-setup", "--timeout", "1"]).fails().says(["xtask"]).mentions_one_of(&["waiting", "lock", "held"]);
+    let late = second.run(&["db-setup", "--timeout", "1"]).fails().problem("server-busy");
+    late.says(["xtask"]).mentions_one_of(&["waiting", "lock", "held"]);
     session.execute("SELECT pg_advisory_unlock(4711)").unwrap();
     session.close();
     holder.wait().code(0);

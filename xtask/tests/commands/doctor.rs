@@ -164,7 +164,8 @@ fn it_agrees_with_db_setup_about_docker() {
             // The container has the data, and Docker is away.
             docker.run(&["db-stop"]).code(0);
             docker.is_now("engine-off");
-            agree("away", &workspace, &run, &["server"]).says(["are in the volume", "_data"]);
+            let away = agree("away", &workspace, &run, &["server"]);
+            away.problem("data-elsewhere").problem("docker-unusable").says(["are in the volume", "_data"]);
         } else if situation == "image-missing" {
             // With PostgreSQL's programs, the next provider is left.
             let run = |arguments: &[&str]| docker.show(workspace.xtask(arguments)).env("POSTGRES_IMAGE", image);
@@ -200,7 +201,8 @@ fn it_agrees_with_db_setup_about_addresses_and_files() {
     set_mode(workspace.root(), 0o555);
     agree("the folder can't be written to", &workspace, &plain, &["server"]);
     set_mode(workspace.root(), 0o755);
-    agree("nothing is installed", &workspace, &bare, &["server"]).says(["Install Docker: ", "XTASK_PG_BINDIR"]);
+    let bare = agree("nothing is installed", &workspace, &bare, &["server"]);
+    bare.problem("no-binaries").says(["Install Docker: ", "XTASK_PG_BINDIR"]);
 
     let listener = Listener::closes();
     workspace.set_authority("127.0.0.1", listener.port, ROLE, PASSWORD);
@@ -256,7 +258,7 @@ fn it_agrees_with_db_setup_about_migrations_and_other_checkouts() {
     other.write(".env.ci", workspace.read(".env.ci"));
     other.write_own_env();
     let run = |arguments: &[&str]| other.xtask(arguments);
-    agree("another checkout's", &other, &run, &["server"]).says(["--share"]);
+    agree("another checkout's", &other, &run, &["server"]).problem("other-checkout").says(["--share"]);
 }
 
 /// It puts right what loses nothing, says what it did, and leaves the rest alone.
@@ -285,8 +287,9 @@ fn what_it_puts_right() {
 
     let outcome = doctor(&["--format", "json"]);
     assert_eq!(ended(&outcome, "warning"), ["line-endings", "env-private", "left-behind"], "{outcome}");
+    outcome.problem("line-endings").problem("env-open").problem("left-behind");
     assert_eq!(mode(&env), 0o644);
-    doctor(&[]).says([scratch, "doctor --fix"]);
+    doctor(&[]).problem("env-open").problem("left-behind").says([scratch, "doctor --fix"]);
     let files = workspace.files();
     let outcome = doctor(&["--fix"]);
     outcome.says(["only you can read .env now", "core.autocrlf is false", &format!("dropped {scratch}")]);
@@ -313,9 +316,11 @@ fn public_secrets_in_production() {
         format!("{}\n[workspace.metadata.xtask]\nproduction = \"GREETING=live\"\n", workspace.read("Cargo.toml"));
     workspace.write("Cargo.toml", manifest);
     let own = workspace.write_own_env();
-    let warnings = || ended(&workspace.run(&["doctor", "--format", "json"]), "warning");
+    let doctor = || workspace.run(&["doctor", "--format", "json"]);
+    let warnings = || ended(&doctor(), "warning");
     assert!(!warnings().contains(&"env-production".to_owned()));
     workspace.write(".env", own.replace("GREETING=hello", "GREETING=live"));
     assert!(warnings().contains(&"env-production".to_owned()));
+    doctor().problem("env-public");
     workspace.run(&["doctor"]).says(["LIBRARY_URL, JOURNAL_URL", "values of .env.ci"]);
 }

@@ -82,7 +82,8 @@ fn two_variables_that_name_one_database() {
     for host in ["localhost", "LOCALHOST.", "db.localhost"] {
         let other = other.replace("localhost", host);
         workspace.write(".env", text.replace(&journal, &format!("JOURNAL_URL=postgresql://{other}/library")));
-        workspace.run(&["db-setup"]).code(1).says(["LIBRARY_URL", "JOURNAL_URL", "name the same database"]);
+        let outcome = workspace.run(&["db-setup"]).code(1).problem("same-database");
+        outcome.says(["LIBRARY_URL", "JOURNAL_URL", "name the same database"]);
     }
     server.assert_only(&[]);
 }
@@ -183,7 +184,7 @@ fn a_malformed_contract_is_told_with_its_line() {
 fn a_folder_or_an_unreadable_file_is_an_error() {
     let (server, workspace) = server_and_workspace();
     std::fs::create_dir(workspace.root().join(".env")).unwrap();
-    workspace.run(&["db-setup"]).code(1).says([".env"]);
+    workspace.run(&["db-setup"]).code(1).problem("file-unreadable").says([".env"]);
     std::fs::remove_dir(workspace.root().join(".env")).unwrap();
     workspace.write(".env", b"GREETING=\xff\xfe\n");
     workspace.run(&["db-setup"]).code(1).says([".env"]);

@@ -81,6 +81,20 @@ fn a_dry_run_says_what_would_be_fetched() {
     setup(&workspace, &["--server", "fetched", "--dry-run", "--offline"])
         .run()
         .code(6)
-        .says(["fetched: PostgreSQL 18."]);
+        .problem("fetch-offline")
+        .says(["PostgreSQL 18.", "XTASK_PG_ARCHIVE=/some/"]);
     assert!(!workspace.base().join("cache/postgresql").exists());
+}
+
+/// What is wrong with the one provider that was chosen is told by its own word.
+#[test]
+fn what_cannot_be_fetched() {
+    let ordinary = Workspace::ordinary().build();
+    let homeless = ordinary.xtask(&["db-setup", "--server", "fetched"]).unset("HOME").unset("XTASK_CACHE_DIR");
+    homeless.run().code(6).problem("fetch-unusable").says(["XTASK_CACHE_DIR="]);
+    let workspace = Workspace::generic().build();
+    let fetching = setup(&workspace, &["--server", "fetched"]).with_cargo().with_built_target();
+    let outcome =
+        fetching.env("XTASK_PG_ARCHIVE", workspace.empty().join("nowhere")).deadline(WITH_BUILD).run().code(6);
+    outcome.problem("fetch-failed").says(["XTASK_PG_ARCHIVE"]);
 }

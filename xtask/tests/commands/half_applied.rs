@@ -165,7 +165,7 @@ fn a_session_that_the_server_ends() {
     let end = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE query LIKE '%4711%' \
                AND application_name LIKE 'xtask migrate %'";
     assert_eq!(server.query("postgres", end), ["true"]);
-    let outcome = run.wait().code(6);
+    let outcome = run.wait().code(6).problem("connection-lost");
     outcome
         .says(["003_waits", "The next run finds out which", "cargo xtask db-setup"])
         .lacks([NOTHING, "Correct the migration"]);

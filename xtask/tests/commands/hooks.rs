@@ -111,7 +111,11 @@ fn a_hook_that_exists_is_the_users() {
     std::fs::write(pushing.hook(), own).unwrap();
     let outcome = pushing.install().code(1);
     // The message has the lines to add.
-    outcome.says(["exists already", "cargo xtask ci --quiet", "unset $(git rev-parse --local-env-vars)"]);
+    outcome.problem("hook-exists").says([
+        "exists already",
+        "cargo xtask ci --quiet",
+        "unset $(git rev-parse --local-env-vars)",
+    ]);
     assert_eq!(std::fs::read_to_string(pushing.hook()).unwrap(), own);
     // A link that leads nowhere is the user's as well.
     std::fs::remove_file(pushing.hook()).unwrap();
@@ -157,6 +161,7 @@ fn no_repository() {
     let workspace = Workspace::generic().build();
     let install = |run: Invocation<'_>| run.run().code(1);
     install(workspace.xtask(&["hooks", "install", "pre-push"]).env("PATH", whole_path()))
+        .problem("no-git")
         .says(["isn't a git checkout"]);
     install(workspace.xtask(&["hooks", "install", "pre-push"]).path([workspace.empty()])).says(["git"]);
 }

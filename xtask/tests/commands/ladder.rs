@@ -80,7 +80,7 @@ fn taken_port_of_the_users_own_file(listener: &Listener) {
     let (workspace, _) = at(listener);
     let own = workspace.write_own_env();
     let outcome = workspace.run(&["db-setup", "--timeout", "1"]).code(6);
-    outcome.says([listener.port.to_string()]);
+    outcome.problem("address-taken").says([listener.port.to_string()]);
     assert_eq!(workspace.read(".env"), own);
 }
 
@@ -145,6 +145,6 @@ fn local_and_compose_refuse_a_remote_host() {
     workspace.set_authority("192.0.2.1", 5432, ROLE, "unused");
     for provider in ["local", "compose"] {
         let outcome = workspace.run(&["db-setup", "--server", provider, "--allow-remote"]).code(6);
-        outcome.says(["LIBRARY_URL", "192.0.2.1", "--server"]);
+        outcome.problem("two-servers").says(["LIBRARY_URL", "192.0.2.1", "--server"]);
     }
 }

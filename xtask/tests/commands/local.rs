@@ -292,7 +292,8 @@ fn a_server_that_ends_at_once_is_reported_with_its_log() {
     let folder = workspace.add_program("failing", "postgres", &script);
     std::os::unix::fs::symlink(binaries().join("initdb"), folder.join("initdb")).unwrap();
     let run = workspace.xtask(&["db-setup", "--timeout", "600"]).own_cache();
-    run.env("XTASK_PG_BINDIR", &folder).path([&folder]).run().code(6).says(["the moon is too near"]);
+    let outcome = run.env("XTASK_PG_BINDIR", &folder).path([&folder]).run().code(6);
+    outcome.problem("cluster-not-started").says(["the moon is too near"]);
     assert_eq!(pid_files(&workspace), Vec::<PathBuf>::new());
 }
 

@@ -33,6 +33,7 @@ mod output;
 mod ownership;
 mod picture;
 mod privileges;
+mod problems;
 mod refused_login;
 mod remains;
 mod setup;

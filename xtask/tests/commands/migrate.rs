@@ -101,6 +101,7 @@ fn numbers_have_as_many_digits_as_the_last() {
     workspace
         .run(&["migrate", "add", "journal", "beyond"])
         .code(1)
+        .problem("migration-numbers")
         .says(["migrations/journal", "highest possible number"]);
 }
 
@@ -174,7 +175,11 @@ fn a_folder_that_cannot_be_written_to() {
     let workspace = Workspace::ordinary().build();
     let folder = workspace.root().join("migrations/library");
     crate::support::set_mode(&folder, 0o555);
-    workspace.run(&["migrate", "add", "library", "shelves"]).code(1).says(["migrations/library"]);
+    workspace
+        .run(&["migrate", "add", "library", "shelves"])
+        .code(1)
+        .problem("file-unwritable")
+        .says(["ls -ld 'migrations/library'"]);
     crate::support::set_mode(&folder, 0o755);
     assert_eq!(names(&workspace, "library").len(), 4);
 }

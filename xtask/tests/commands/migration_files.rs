@@ -1,6 +1,6 @@
 //! Mistakes in migrations folders. The error names the file, and comes before any server is used.
 
-use crate::support::{Workspace, set_mode};
+use crate::support::{Outcome, Workspace, set_mode};
 
 /// Makes a checkout without a server. Nothing in it may be set up.
 fn workspace() -> Workspace {
@@ -9,17 +9,18 @@ fn workspace() -> Workspace {
 
 /// Fails unless db-setup ends with exit code 1, prints `parts`, and makes neither `.env` nor a server.
 #[track_caller]
-fn refused(workspace: &Workspace, parts: &[&str]) {
-    workspace.run(&["db-setup"]).code(1).says(parts);
+fn refused(workspace: &Workspace, parts: &[&str]) -> Outcome {
+    let outcome = workspace.run(&["db-setup"]).code(1).says(parts);
     assert!(!workspace.root().join(".env").exists());
     assert!(crate::local::pid_files(workspace).is_empty());
+    outcome
 }
 
 #[test]
 fn a_folder_that_is_missing() {
     let workspace = workspace();
     std::fs::remove_dir_all(workspace.root().join("migrations/journal")).unwrap();
-    refused(&workspace, &["migrations/journal"]);
+    refused(&workspace, &["migrations/journal"]).problem("migrations-missing");
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn all_mistakes_are_reported_at_once() {
 fn an_sqlx_toml_that_cannot_be_read() {
     let workspace = workspace();
     workspace.write("crates/journal/sqlx.toml", "[migrate\n");
-    refused(&workspace, &["crates/journal/sqlx.toml"]);
+    refused(&workspace, &["crates/journal/sqlx.toml"]).problem("sqlx-toml");
     workspace.write("crates/journal/sqlx.toml", "[migrate]\nmigrations-folder = \"x\"\n");
     refused(&workspace, &["crates/journal/sqlx.toml", "migrations-folder"]);
 }
@@ -123,7 +124,7 @@ fn an_sqlx_toml_that_cannot_be_read() {
 #[test]
 fn no_workspace_at_all() {
     let workspace = workspace();
-    workspace.xtask(&["db-setup"]).directory("/").run().fails().says(["Cargo.toml"]);
+    workspace.xtask(&["db-setup"]).directory("/").run().fails().problem("no-workspace").says(["Cargo.toml"]);
 }
 
 #[test]
@@ -132,5 +133,5 @@ fn a_workspace_without_a_database() {
     workspace.remove("crates/library/sqlx.toml");
     workspace.remove("crates/journal/sqlx.toml");
     std::fs::remove_dir_all(workspace.root().join("migrations")).unwrap();
-    refused(&workspace, &["sqlx.toml"]);
+    refused(&workspace, &["sqlx.toml"]).problem("no-database");
 }

@@ -121,7 +121,8 @@ fn a_server_of_the_users_is_stopped() {
     workspace.run(&["db-setup"]).code(0);
     server.stop();
     let address = format!("127.0.0.1:{}", workspace.port());
-    workspace.run(&["db-setup"]).code(6).says([address.as_str(), "--server local", "--server compose"]);
+    let stopped = workspace.run(&["db-setup"]).code(6).problem("data-server-stopped");
+    stopped.says([address.as_str(), "--server local", "--server compose"]);
     assert!(pid_files(&workspace).is_empty());
     workspace.run(&["db-setup", "--server", "local"]).code(0);
     workspace.run(&["db-stop"]).code(0);

@@ -66,7 +66,11 @@ fn a_role_that_nobody_can_make_is_no_failure_and_its_sql_is_printed() {
     workspace.run(&["db-verify", "--deep"]).code(0).says(not_proven).says(["but for its owners and privileges"]);
     let schema = || workspace.run(&["ci", "--only", "migrations,schema"]).code(0);
     schema().says(["schema/library.sql (without owners and privileges)"]);
-    workspace.run(&["db-verify", "--write"]).code(1).says(["schema/library.sql can't be written"]);
+    workspace
+        .run(&["db-verify", "--write"])
+        .code(1)
+        .problem("role-missing")
+        .says(["schema/library.sql can't be written"]);
     // The rest of the schema is proven all the same.
     server.execute("library", "CREATE TABLE stray ()");
     workspace.run(&["db-verify"]).code(4).says(["extra table public.stray"]);
@@ -94,7 +98,7 @@ fn a_role_that_nobody_can_make_is_no_failure_and_its_sql_is_printed() {
     let undo = ["ALTER ROLE \"library_reader\" NOCREATEDB;", "REVOKE \"pg_write_all_data\" FROM \"library_reader\";"];
     for command in ["db-verify", "db-setup"] {
         let has = "library_reader has CREATEDB, a membership in pg_write_all_data";
-        workspace.run(&[command]).code(4).says([has]).says(undo);
+        workspace.run(&[command]).code(4).problem("role-mighty").says([has]).says(undo);
     }
     server.execute("postgres", &undo.join(" "));
     workspace.run(&["db-setup"]).code(0).says(["nothing was changed"]);

@@ -64,7 +64,7 @@ fn a_pooler_in_transaction_mode_is_refused() {
             Pooler::start(&server, "transaction", &format!("ignore_startup_parameters = extra_float_digits\n{more}"));
         let workspace = behind(&server, &pooler);
         let outcome = workspace.run(&["db-setup", "--server", "running", "--timeout", "20"]).code(6);
-        outcome.says(["pooler", &pooler.port.to_string(), "JOURNAL_URL", "pool_mode = session"]);
+        outcome.problem("pooler").says(["pooler", &pooler.port.to_string(), "JOURNAL_URL", "pool_mode = session"]);
         // Nothing was made, and no setting reached a session that others use.
         assert_eq!(server.databases(), Vec::<String>::new(), "{more}");
         workspace.run(&["db-verify", "--write"]).code(6).says(["pooler"]);
@@ -105,7 +105,7 @@ fn a_role_with_too_few_sessions() {
     let (server, workspace) = server_and_workspace();
     server.execute("postgres", &format!("ALTER ROLE {ROLE} CONNECTION LIMIT 2"));
     let outcome = workspace.run(&["db-setup", "--timeout", "20"]).code(6);
-    outcome.says([ROLE, "2 sessions at a time", "needs 5", "CONNECTION LIMIT 9"]);
+    outcome.problem("too-few-sessions").says([ROLE, "2 sessions at a time", "needs 5", "CONNECTION LIMIT 9"]);
     server.assert_only(&[]);
     // With as many as the message says, it works.
     server.execute("postgres", &format!("ALTER ROLE {ROLE} CONNECTION LIMIT 5"));
@@ -132,7 +132,7 @@ fn a_role_that_may_only_read() {
     ] {
         server.execute("postgres", &format!("{set} default_transaction_read_only = on"));
         let reset = format!("{reset} default_transaction_read_only;");
-        workspace.run(&["db-setup"]).code(6).says(["may only read", &reset]);
+        workspace.run(&["db-setup"]).code(6).problem("read-only").says(["may only read", &reset]);
         // The way out works.
         server.execute("postgres", &reset);
     }
@@ -145,7 +145,7 @@ fn a_standby() {
     // What is there already is proven as on any server.
     workspace.run(&["db-setup"]).code(0);
     workspace.add_migration("library", "003_more", "CREATE TABLE more (id integer);\n");
-    let outcome = workspace.run(&["db-setup"]).code(6).says(["standby", "primary", "JOURNAL_URL"]);
+    let outcome = workspace.run(&["db-setup"]).code(6).problem("standby").says(["standby", "primary", "JOURNAL_URL"]);
     outcome.lacks(["read-only transaction", "CREATEDB"]);
     workspace.run(&["db-verify", "--write"]).code(6).says(["standby"]);
     server.assert_only(&["journal", "library"]);

@@ -117,7 +117,7 @@ fn a_checkout_that_may_not_be_written_to() {
     set_mode(workspace.root(), 0o555);
     let outcome = workspace.run(&["db-setup"]);
     set_mode(workspace.root(), 0o755);
-    outcome.fails().mentions(["permission denied"]);
+    outcome.fails().problem("state-folder").mentions(["permission denied"]);
     assert!(pid_files(&workspace).is_empty());
     assert!(process::in_folder(&workspace.base().display().to_string()).iter().all(|line| line.contains("reaper")));
 }

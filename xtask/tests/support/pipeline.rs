@@ -69,6 +69,12 @@ impl Pipeline {
         self
     }
 
+    /// Fails unless the run has a problem with this word.
+    #[track_caller]
+    pub(crate) fn problem(self, word: &str) -> Self {
+        Self { outcome: self.outcome.problem(word), ..self }
+    }
+
     /// Fails unless exactly the steps `failed` failed, and exactly the steps `not_run` were not run.
     #[track_caller]
     pub(crate) fn fails(self, failed: &[&str], not_run: &[&str]) -> Self {
@@ -185,10 +191,11 @@ fn place(problem: &Value) -> String {
     format!("{file}{}{}", number(&location["line"]), number(&location["column"]))
 }
 
-/// Returns the sentence, the details and the remedies of a problem, each on its own line.
+/// Returns the word with the sentence, the details and the remedies of a problem, each on its own line.
 fn text(problem: &Value) -> String {
     let lines = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let all =
-        [problem["what"].clone()].into_iter().chain(lines(&problem["details"])).chain(lines(&problem["remedies"]));
-    all.filter_map(|line| line.as_str().map(str::to_owned)).collect::<Vec<_>>().join("\n")
+    let all = [&problem["details"], &problem["remedies"]].into_iter().flat_map(lines);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let first = format!("error[{}]: {}", text(&problem["code"]), text(&problem["what"]));
+    [first].into_iter().chain(all.map(|line| text(&line))).collect::<Vec<_>>().join("\n")
 }

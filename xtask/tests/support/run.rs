@@ -253,6 +253,16 @@ impl Outcome {
         self
     }
 
+    /// Fails unless the output has a problem with this word: as text, in an event, in a check of doctor, or as the title of
+    /// GitHub's annotation. `problems::every_word_is_provoked` finds these calls.
+    #[track_caller]
+    pub(crate) fn problem(self, word: &str) -> Self {
+        let text = self.text();
+        let shown = [format!("[{word}]"), format!("\"code\":\"{word}\""), format!("title={word}::")];
+        assert!(shown.iter().any(|shown| text.contains(shown)), "expected a problem with the word {word}: {self}");
+        self
+    }
+
     /// Fails unless the output, including progress and errors, contains all of these parts.
     #[track_caller]
     pub(crate) fn says<T: AsRef<str>>(self, parts: impl IntoIterator<Item = T>) -> Self {

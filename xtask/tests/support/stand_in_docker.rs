@@ -8,7 +8,7 @@ use nix::sys::stat::Mode;
 
 use super::fixture::PASSWORD;
 use super::recording::{ID, IMAGE, PORT, PROJECT, Recorded, SITUATIONS, questions};
-use super::run::{Invocation, Outcome};
+use super::run::{Invocation, Outcome, Running};
 use super::{Server, Workspace};
 
 /// The program `docker`, which is the only one on the search path besides PostgreSQL's.
@@ -33,6 +33,11 @@ if [ "$1" = compose ]; then
 fi
 read -r situation < "$here/situation"
 [ ! -e "$here/port" ] || read -r port < "$here/port"
+# An engine that hangs never answers. Nobody writes into this pipe.
+if [ -e "$here/silent-at" ]; then
+    read -r pattern < "$here/silent-at"
+    case "$*" in $pattern) read -r _ < "$here/silence" ;; esac
+fi
 now() { printf '%s\n' "$1" > "$here/situation"; }
 # The test has to do something for this answer, and says when it is done.
 engine() {
@@ -56,7 +61,7 @@ impl<'w> StandInDocker<'w> {
             std::fs::write(folder.join(name), format!("case \"$*\" in\n{answers}esac\n")).unwrap();
         }
         let servers = Arc::new(Mutex::new(Vec::new()));
-        for pipe in ["to-engine", "from-engine"] {
+        for pipe in ["to-engine", "from-engine", "silence"] {
             nix::unistd::mkfifo(&folder.join(pipe), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         }
         let (engine, pipes) = (Arc::clone(&servers), folder.clone());
@@ -81,6 +86,16 @@ impl<'w> StandInDocker<'w> {
         std::fs::write(self.folder.join("situation"), format!("{situation}\n")).unwrap();
     }
 
+    /// Lets docker hang from now on, at the questions that match a pattern of the shell.
+    pub(crate) fn is_silent_at(&self, pattern: &str) {
+        std::fs::write(self.folder.join("silent-at"), format!("{pattern}\n")).unwrap();
+    }
+
+    /// Ends [`StandInDocker::is_silent_at`].
+    pub(crate) fn answers(&self) {
+        std::fs::remove_file(self.folder.join("silent-at")).unwrap();
+    }
+
     /// Changes the port that the container publishes.
     pub(crate) fn publishes(&self, port: impl std::fmt::Display) {
         std::fs::write(self.folder.join("port"), format!("{port}\n")).unwrap();
@@ -94,7 +109,12 @@ impl<'w> StandInDocker<'w> {
     /// Runs the program with this stand-in.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
-        self.show(self.workspace.xtask(arguments)).run()
+        self.start(arguments).wait()
+    }
+
+    /// Starts the program with this stand-in.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running<'w> {
+        self.show(self.workspace.xtask(arguments)).start()
     }
 
     /// Returns the command lines that contain these words, of all questions so far.

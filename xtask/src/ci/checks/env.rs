@@ -20,7 +20,8 @@ pub(super) fn check(settings_check: Option<&CommandLine>, setting: &Setting<'_>)
     {
         problems.0.push(
             Problem::failed(Code::ContractWrong, format!("{CONTRACT} has no {url}, which a sqlx.toml names."))
-                .at(CONTRACT, 1, None),
+                .at(CONTRACT, 1, None)
+                .remedy(format!("Add a line to {CONTRACT}: {url}=postgres://USER:PASSWORD@localhost:5432/DATABASE")),
         );
     }
     for value in &values {

@@ -6,8 +6,10 @@
 //! environment.
 
 mod engine;
+mod find;
 mod foresee;
 mod override_file;
+mod stop;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
+pub(crate) use self::find::Unusable;
+pub(crate) use self::stop::not_stopped;
 use super::{Record, StartError, roles};
 use crate::checkout;
 use crate::connection::readiness::{self, Answer};
@@ -23,7 +27,6 @@ use crate::database_url::DatabaseUrl;
 use crate::interrupt::Interrupt;
 use crate::problem::{Code, Problem};
 use crate::process::{Child, Ended};
-use crate::system::System;
 
 /// The compose file, at the workspace root.
 const FILE: &str = "compose.yaml";
@@ -34,16 +37,10 @@ const PUBLISHED: &str = "127.0.0.1";
 /// The image, unless `POSTGRES_IMAGE` names another one. `compose.yaml` has the same default.
 const IMAGE: &str = "postgres:15-alpine";
 
-/// How long a question to Docker's engine may take at most. An engine that hangs never answers.
-const QUESTION: Duration = Duration::from_secs(20);
-/// How long the standalone program may take to answer. It is written in Python and starts slowly on a busy machine.
-const STANDALONE: Duration = Duration::from_secs(40);
 /// How long `up` may take when the image is on this machine.
 const UP: Duration = Duration::from_secs(90);
 /// How long `up` may take when it has to pull the image first.
 const PULL: Duration = Duration::from_secs(600);
-/// How long `stop` may take. Docker kills the container after 10 s.
-const STOP: Duration = Duration::from_secs(45);
 
 /// The first pause between two looks at a container that starts, and the longest one. A look takes time in which
 /// PostgreSQL isn't asked.
@@ -64,109 +61,7 @@ pub(crate) struct Compose {
     question: Duration,
 }
 
-/// The reason why a provider can't be used here, and the way to fix that.
-#[derive(Clone)]
-pub(crate) struct Unusable {
-    pub(crate) why: String,
-    pub(crate) remedy: String,
-}
-
 impl Compose {
-    /// Looks for a compose that works, and starts nothing. A user who is less patient than this program waits only as
-    /// long as `patience` for an engine that hangs.
-    ///
-    /// # Errors
-    /// The outer error is only Ctrl-C. The inner error is the reason why compose can't be used.
-    pub(crate) fn find(root: &Path, patience: Duration, interrupt: &Interrupt) -> Result<Result<Self, Unusable>> {
-        let question = QUESTION.min(patience);
-        let unusable = |why: &str, remedy: &str| Ok(Err(Unusable { why: why.into(), remedy: remedy.into() }));
-        if !root.join(FILE).is_file() {
-            return unusable(
-                &format!("there is no {FILE} here"),
-                &format!("Write a {FILE} with a service {SERVICE}, or bring it back: git checkout -- {FILE}"),
-            );
-        }
-        let docker = which::which("docker").ok();
-        let standalone = which::which("docker-compose").ok();
-        if docker.is_none() && standalone.is_none() {
-            return unusable("Docker isn't installed", &format!("Install Docker: {}", System::this().install_docker()));
-        }
-        if let Some(host) = engine::remote(docker.as_deref(), question, interrupt) {
-            return unusable(
-                &format!("Docker's engine is on another machine ({host}), and nothing is started there"),
-                "docker context use default, and unset DOCKER_HOST",
-            );
-        }
-        let ask =
-            |program: &Path, args: &[&str]| Child::new(program, question).args(args.iter().copied()).run(interrupt);
-        // Both questions are asked at the same time, so together they take only as long as the slower one.
-        let (plugin, image) = std::thread::scope(|scope| {
-            let image = image();
-            let plugin =
-                docker.as_deref().map(|docker| scope.spawn(move || ask(docker, &["compose", "version", "--short"])));
-            let image =
-                docker.as_deref().map(|docker| ask(docker, &["image", "inspect", "--format", "{{.Id}}", &image]));
-            (plugin.and_then(|thread| thread.join().ok()), image)
-        });
-        interrupt.check()?;
-        let silent = |error: &anyhow::Error| {
-            unusable(&format!("Docker doesn't answer: {error}"), "Restart Docker, and look at its log.")
-        };
-        if let Some(Err(error)) = &image {
-            return silent(error);
-        }
-        let works = |ended: &Option<Result<Ended>>| matches!(ended, Some(Ok(ended)) if ended.status.success());
-        // The standalone program takes much longer to answer than the plugin, and mostly isn't needed.
-        let own = if works(&plugin) {
-            None
-        } else {
-            let version = |program| Child::new(program, STANDALONE.min(patience)).args(["version", "--short"]);
-            standalone.as_deref().map(|program| version(program).run(interrupt))
-        };
-        let command = if works(&plugin) {
-            vec!["docker".to_owned(), "compose".to_owned()]
-        } else if works(&own) {
-            vec!["docker-compose".to_owned()]
-        } else if [&plugin, &image].into_iter().flatten().flatten().any(|ended| ended.stderr.contains("podman")) {
-            return unusable(
-                "the program docker is podman's here, and has no compose",
-                "Install Docker, or let Docker's own program with its compose plugin use podman's service: \
-                 systemctl --user start podman.socket, and DOCKER_HOST=unix://$XDG_RUNTIME_DIR/podman/podman.sock",
-            );
-        } else if let Some(error) = [&plugin, &own].into_iter().flatten().find_map(|asked| asked.as_ref().err()) {
-            interrupt.check()?;
-            return silent(error);
-        } else {
-            return unusable(
-                "Docker is installed, but neither its compose plugin nor docker-compose is",
-                &format!("Install compose: {}", System::this().install_compose()),
-            );
-        };
-        let image_is_there = match image {
-            Some(Ok(ended)) if ended.status.success() => true,
-            Some(Ok(ended)) if ended.stderr.contains("permission denied") => {
-                return unusable(
-                    "this user has no permission to use Docker's engine",
-                    &format!("{}, then log in again", System::this().join_docker()),
-                );
-            }
-            Some(Ok(ended)) if !ended.stderr.to_lowercase().contains("no such image") => {
-                let said = first_line(&ended.stderr);
-                return unusable(
-                    &format!("Docker's engine isn't running: {said}"),
-                    &format!("Start it: {}", System::this().start_docker()),
-                );
-            }
-            _ => false,
-        };
-        let version = match &plugin {
-            Some(Ok(ended)) if command.len() > 1 => ended.stdout.trim().to_owned(),
-            _ => String::new(),
-        };
-        let project = Record::read(root).project(root);
-        Ok(Ok(Self { command, root: root.to_owned(), project, version, image_is_there, question }))
-    }
-
     /// Describes what [`Compose::start`] would run.
     pub(crate) fn describe(&self) -> String {
         let pull = if self.image_is_there { "" } else { ", which it pulls first" };
@@ -184,10 +79,10 @@ impl Compose {
             return Ok(());
         }
         let DatabaseUrl { variable, address, .. } = url;
-        Err(Unusable {
-            why: format!("a container's port is open at {PUBLISHED} only, but {variable} names {address}"),
-            remedy: format!("Write localhost or {PUBLISHED} into {variable}"),
-        })
+        Err(Unusable::new(
+            format!("a container's port is open at {PUBLISHED} only, but {variable} names {address}"),
+            format!("Write localhost or {PUBLISHED} into {variable}"),
+        ))
     }
 
     /// Starts the container, and waits until PostgreSQL in it is ready. The container is made first if there is none.
@@ -229,6 +124,7 @@ impl Compose {
                         Problem::unavailable(Code::ContainerFailed, "The container ended while it was starting."),
                         interrupt,
                     )
+                    .remedy(self.see_log())
                     .into()),
                 _ => Ok(()),
             }
@@ -242,27 +138,9 @@ impl Compose {
                     Code::ContainerFailed,
                     format!("PostgreSQL in the container can't be used: {answer}."),
                 );
-                Err(StartError::Failed(self.with_log(problem, interrupt).into()))
+                Err(StartError::Failed(self.with_log(problem, interrupt).remedy(self.see_log()).into()))
             }
         }
-    }
-
-    /// Stops the container and keeps its volume. Returns whether a container was running.
-    ///
-    /// # Errors
-    /// Compose fails, or doesn't end in time.
-    pub(crate) fn stop(&self, interrupt: &Interrupt) -> Result<bool> {
-        if !matches!(self.state(interrupt)?.as_str(), "running" | "paused") {
-            return Ok(false);
-        }
-        let stop = self.compose(STOP, None).args(["stop", SERVICE]);
-        let ended = stop.run(interrupt)?;
-        if !ended.status.success() {
-            return Err(Problem::failed(Code::ComposeFailed, format!("`{stop}` failed."))
-                .details(lines(&ended.stderr))
-                .into());
-        }
-        Ok(true)
     }
 
     /// Returns whether this checkout's container publishes that port.
@@ -318,8 +196,9 @@ impl Compose {
         let ps = Child::new("docker", self.question).args(ps);
         let ended = ps.run(interrupt)?;
         if !ended.status.success() {
-            return Err(Problem::failed(Code::ComposeFailed, format!("`{ps}` failed."))
+            return Err(Problem::unavailable(Code::ComposeFailed, format!("`{ps}` failed."))
                 .details(lines(&ended.stderr))
+                .remedy("See whether Docker answers: docker ps")
                 .into());
         }
         let Some(id) = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
@@ -327,6 +206,10 @@ impl Compose {
         };
         let inspect = Child::new("docker", self.question).args(["inspect", "--format", "{{.State.Status}}", id]);
         Ok(inspect.run(interrupt)?.stdout.trim().to_owned())
+    }
+
+    fn see_log(&self) -> String {
+        format!("See its whole log: {} -p {} logs {SERVICE}", self.command.join(" "), self.project)
     }
 
     fn with_log(&self, problem: Problem, interrupt: &Interrupt) -> Problem {
@@ -381,10 +264,10 @@ impl Compose {
 
 /// The reason that the image is neither on this machine nor to be had.
 fn no_image(said: &str) -> Unusable {
-    Unusable {
-        why: format!("the image {} can't be pulled: {}", image(), last_line(said)),
-        remedy: format!("docker pull {}, or name another image: POSTGRES_IMAGE=…", image()),
-    }
+    Unusable::of_docker(
+        &format!("the image {} can't be pulled: {}", image(), last_line(said)),
+        &format!("docker pull {}, or name another image: POSTGRES_IMAGE=…", image()),
+    )
 }
 
 /// Logs in as the container's superuser, which is the role of the first URL.
@@ -404,10 +287,6 @@ fn image() -> String {
 fn lines(text: &str) -> Vec<String> {
     let plain = console::strip_ansi_codes(text);
     plain.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect()
-}
-
-fn first_line(text: &str) -> String {
-    lines(text).into_iter().next().unwrap_or_default()
 }
 
 fn last_line(text: &str) -> String {

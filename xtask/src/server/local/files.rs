@@ -111,6 +111,8 @@ impl Files {
                 format!("{} can't be read: {error}.", self.password_file().display()),
             )
             .detail("This command needs it to log in to the checkout's private cluster, which holds its data.")
+            .remedy("If you have a copy of the file, put the copy in its place.")
+            .remedy(aside(&self.data()))
             .into()
         })
     }
@@ -214,10 +216,7 @@ impl Files {
         Err(Problem::unavailable(Code::ClusterDamaged, what)
             .detail("The folder may hold what is left of this checkout's databases, so nothing was changed in it.")
             .remedy("If you have a copy of the folder, put the copy in its place.")
-            .remedy(format!(
-                "or keep it aside and start with empty databases: mv '{0}' '{0}.broken', then cargo xtask db-setup",
-                data.display()
-            )))
+            .remedy(aside(&data)))
     }
 
     /// Removes the incomplete folders of runs that were killed, here and in the cache.
@@ -311,4 +310,12 @@ fn random_hex(bytes: usize) -> io::Result<String> {
     let mut random = vec![0; bytes];
     fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The way to begin anew without a loss.
+fn aside(data: &Path) -> String {
+    format!(
+        "or keep it aside and start with empty databases: mv '{0}' '{0}.broken' && cargo xtask db-setup",
+        data.display()
+    )
 }

@@ -124,7 +124,10 @@ impl Cluster {
                 ),
             )
             .remedy(format!("Look at the process: ps -p {}", running.pid))
-            .remedy(format!("If it isn't PostgreSQL: rm '{}'", self.pid_file().path().display()))
+            .remedy(format!(
+                "If it isn't PostgreSQL: rm '{}' && cargo xtask db-setup",
+                self.pid_file().path().display()
+            ))
             .into()),
         }
     }
@@ -179,7 +182,9 @@ impl Cluster {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(error) => {
                 let what = format!("PostgreSQL (process {}) can't be stopped: {error}.", running.pid);
-                return Err(Problem::failed(Code::ClusterNotStopped, what).into());
+                return Err(Problem::failed(Code::ClusterNotStopped, what)
+                    .remedy(format!("See whose process it is: ps -fp {}", running.pid))
+                    .into());
             }
         }
         let deadline = Instant::now() + STOP_DEADLINE;

@@ -100,7 +100,7 @@ impl PidFile {
                 let what = format!("{} doesn't name a process, so PostgreSQL refuses to start.", path.display());
                 return Err(Problem::unavailable(Code::ClusterUnclear, what)
                     .remedy("See whether a server runs: ps -A | grep postgres")
-                    .remedy(format!("If none does: rm '{}', then cargo xtask db-setup", path.display()))
+                    .remedy(format!("If none does: rm '{}' && cargo xtask db-setup", path.display()))
                     .into());
             }
             // A server that is just starting has made the file, and writes its number next.

@@ -166,11 +166,11 @@ fn files_that_cannot_be_read() {
     let pipeline = real_json(&workspace, &["--only", "format,lint"]).code(1).fails(&["format", "lint"], &[]);
     for step in ["format", "lint"] {
         let text = pipeline.at(step, &["crates/library/src/lib.rs:3:16"]).concat();
-        assert!(text.contains("unclosed delimiter"), "{text}");
+        assert!(text.contains("error[compile-error]: this file contains an unclosed delimiter"), "{text}");
     }
     workspace.write("crates/library/Cargo.toml", "[package\n");
     let outcome = real_ci(&workspace, &["--only", "lint"]).run().code(1);
-    outcome.says(["crates/library/Cargo.toml", "FAILED"]);
+    outcome.problem("program-failed").says(["crates/library/Cargo.toml", "FAILED"]);
 }
 
 /// Cargo's own runner takes the place of nextest. To it, an example in the documentation is a test like the others.

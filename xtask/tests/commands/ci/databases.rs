@@ -84,7 +84,11 @@ fn every_migration_that_does_not_reverse() {
         ],
     );
     assert!(texts[0].contains("table \"authors\" does not exist"), "{}", texts[0]);
-    assert!(texts[1].contains("kept") && !texts[1].contains("more"), "{}", texts[1]);
+    assert!(
+        texts[1].contains("error[not-reversible]") && texts[1].contains("kept") && !texts[1].contains("more"),
+        "{}",
+        texts[1]
+    );
     assert!(texts[2].contains("more") && !texts[2].contains("kept"), "{}", texts[2]);
     assert!(texts[3].contains("nothing_of_it"), "{}", texts[3]);
     assert!(texts[4].contains("006_reindex.down.sql doesn't restore"), "{}", texts[4]);
@@ -119,7 +123,11 @@ fn a_schema_file_that_is_stale() {
         let pipeline = json(&workspace, &["--only", "db-setup,schema,format"]).code(4).fails(&["schema"], &[]);
         let texts = pipeline.at("schema", &[&format!("schema/library.sql:{line}"), ""]);
         assert!(texts[0].contains("title") && texts[0].contains("cargo xtask db-verify --write"), "{}", texts[0]);
-        assert!(texts[1].contains("there is no schema/journal.sql"), "{}", texts[1]);
+        assert!(
+            texts[1].contains("error[schema-file-missing]: journal: there is no schema/journal.sql"),
+            "{}",
+            texts[1]
+        );
         nothing_is_left(&server);
     }
     workspace.accept_schema();

@@ -24,7 +24,7 @@ fn a_lock_file_that_is_out_of_date() {
     let before = workspace.read("Cargo.lock");
     let pipeline = real_json(&workspace, &["--only", "deps,format"]).code(1).fails(&["deps"], &[]);
     let text = pipeline.at("deps", &["Cargo.lock:1"]).concat();
-    assert!(text.contains("cargo update --workspace"), "{text}");
+    assert!(text.contains("error[lock-file-stale]") && text.contains("cargo update --workspace"), "{text}");
     assert_eq!(workspace.read("Cargo.lock"), before);
 }
 

@@ -72,7 +72,7 @@ fn the_page_shows_the_migrations_and_the_step_finds_a_stale_one() {
     let line = first.lines().position(|line| line == "## library").unwrap() + 5;
     let page = format!("{PAGE}:{line}");
     let texts = pipeline.at("schema", &[&page, "schema/library.sql:7"]);
-    assert!(texts[0].contains("cargo xtask db-diagram"), "{}", texts[0]);
+    assert!(texts[0].contains("error[diagram-stale]") && texts[0].contains("cargo xtask db-diagram"), "{}", texts[0]);
     written();
     let page = workspace.read(PAGE);
     for part in SAYS {
@@ -87,7 +87,11 @@ fn the_page_shows_the_migrations_and_the_step_finds_a_stale_one() {
     // A page of somebody's own is neither checked nor written.
     workspace.write(PAGE, "# Mine\n");
     schema().passes_but(&[]);
-    workspace.run(&["db-diagram"]).code(1).says(["was left as it is", "cargo xtask db-diagram"]);
+    workspace
+        .run(&["db-diagram"])
+        .code(1)
+        .problem("diagram-file")
+        .says(["was left as it is", "cargo xtask db-diagram"]);
     assert_eq!(workspace.read(PAGE), "# Mine\n");
     server.assert_only(&[]);
 }

@@ -31,7 +31,7 @@ fn files_that_no_mod_names() {
         files.iter().flat_map(|file| [1, 3].map(|line| format!("crates/library/{file}:{line}"))).collect();
     let texts = pipeline.at("format", &places.iter().map(String::as_str).collect::<Vec<_>>());
     for (file, texts) in files.iter().zip(texts.chunks(2)) {
-        assert!(texts[0].contains("No target of library includes this file"), "{file}: {}", texts[0]);
+        assert!(texts[0].contains("error[unreached]: No target of library includes this file"), "{file}: {}", texts[0]);
         assert!(texts[1].contains("-fn  f() {}"), "{file}: {}", texts[1]);
         assert!(texts[1].contains(&format!("rustfmt --edition 2024 crates/library/{file}")), "{file}: {}", texts[1]);
     }
@@ -100,7 +100,7 @@ fn packages_without_a_test() {
         let runs = [real_ci(&workspace, &tests), real_ci(&workspace, &tests).without("cargo-nextest")];
         for run in runs.into_iter().skip(usize::from(!has_nextest())) {
             let outcome = run.run().code(1);
-            outcome.says(["crates/library/Cargo.toml:1: No test of library was run.", "test = false"]);
+            outcome.says(["error[no-tests]: crates/library/Cargo.toml:1: No test of library was run.", "test = false"]);
         }
     }
     // No package says that it has tests.
@@ -177,7 +177,7 @@ fn files_with_sql_that_belong_to_no_database() {
     workspace.write("migrations/old/001_first.up.sql", "CREATE TABLE first ();\n");
     let pipeline = json(&workspace, &["--only", "db-setup,schema"]).code(1).fails(&["schema"], &[]);
     let texts = pipeline.at("schema", &["schema/old.sql:1", "migrations/old/001_first.up.sql:1"]);
-    assert!(texts[0].contains("schema/old.sql is the schema of no database"), "{}", texts[0]);
+    assert!(texts[0].contains("error[unknown-sql]: schema/old.sql is the schema of no database"), "{}", texts[0]);
     assert!(texts[1].contains("migrations/journal, migrations/library"), "{}", texts[1]);
     workspace.remove("schema/old.sql");
     workspace.remove("migrations/old/001_first.up.sql");
@@ -202,6 +202,11 @@ fn queries_in_a_package_without_a_database() {
         workspace.write("crates/tools/src/reports.rs", unchecked.replace("sqlx::query(", &format!("sqlx::{name}!(")));
         let pipeline = json(&workspace, &["--only", "queries"]).code(1).fails(&["queries"], &[]);
         let text = pipeline.at("queries", &["crates/tools/src/reports.rs:5"]).concat();
-        assert!(text.contains("DATABASE_URL") && text.contains("crates/tools/sqlx.toml"), "{text}");
+        assert!(
+            text.contains("error[queries-unknown]")
+                && text.contains("DATABASE_URL")
+                && text.contains("crates/tools/sqlx.toml"),
+            "{text}"
+        );
     }
 }

@@ -253,7 +253,7 @@ fn data_that_is_stale() {
     let places = [format!("{stale}:{line}"), "crates/journal/src/lib.rs:5".to_owned(), format!("{left_over}:1")];
     let texts = pipeline.at("queries", &places.each_ref().map(String::as_str));
     assert!(texts[0].contains("-      true") && texts[0].contains("+      false"), "{}", texts[0]);
-    assert!(texts[1].contains("INSERT INTO entries"), "{}", texts[1]);
+    assert!(texts[1].contains("error[queries-stale]") && texts[1].contains("INSERT INTO entries"), "{}", texts[1]);
     assert!(texts[2].contains("FROM others"), "{}", texts[2]);
     queries.nothing_is_left();
 

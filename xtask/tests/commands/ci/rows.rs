@@ -75,7 +75,7 @@ fn rows_that_are_deleted_or_changed() {
     let drops = "migrations/library/004_drops.up.sql:1";
     let texts = pipeline.at("migrations", &[up, up, drops]);
     let all = texts.concat();
-    assert!(all.contains("003_loses.up.sql deletes 1 of the 2 sample rows of public.books"), "{all}");
+    assert!(all.contains("error[rows-lost]: 003_loses.up.sql deletes 1 of the 2 sample rows of public.books"), "{all}");
     assert!(all.contains("003_loses.up.sql changes 2 of the 3 sample rows of public.authors, in name"), "{all}");
     assert!(all.contains("004_drops.up.sql changes 3 of the 3 sample rows of public.authors, in name"), "{all}");
     assert!(all.contains("id 2") && all.contains("[[rows]]"), "{all}");
@@ -99,7 +99,7 @@ fn rows_that_are_deleted_or_changed() {
         .at("migrations", &[up, drops, "migrations/accepted.toml:7", "migrations/accepted.toml:14"]);
     workspace.write("migrations/accepted.toml", list.replacen("reason = \"Why not.\"", "reason = \"\"", 1));
     let text = migrations(&workspace).code(1).at("migrations", &["migrations/accepted.toml:1"]).concat();
-    assert!(text.contains("lacks the reason"), "{text}");
+    assert!(text.contains("error[accepted-rows]: The entry lacks the reason"), "{text}");
 
     // The way down has rows as well, unless a migration before has lost them.
     workspace.remove("migrations/library/004_drops.up.sql");
@@ -125,7 +125,7 @@ fn migrations_that_fail_where_there_are_rows() {
     workspace.remove("migrations/library/003_strict.down.sql");
     workspace.write("migrations/library/sample.sql", format!("{SAMPLE}\nINSERT INTO nothing VALUES (1);\n"));
     let text = migrations(&workspace).code(1).at("migrations", &["migrations/library/sample.sql:5:1"]).concat();
-    assert!(text.contains("\"nothing\" does not exist"), "{text}");
+    assert!(text.contains("error[sample]: The sample can't be loaded: relation \"nothing\" does not exist"), "{text}");
 }
 
 /// Statements that say what they change are refused before anything runs.
@@ -144,7 +144,7 @@ fn statements_that_reach_beyond_their_database() {
     let [first, second, third] = places.each_ref().map(String::as_str);
     let texts = pipeline.at("migrations", &[first, second, third, "migrations/library/003_reaches.down.sql:2:1"]);
     for (text, what) in texts.iter().zip(["ALTER ROLE", "ALTER DATABASE", "CREATE ROLE", "DROP ROLE"]) {
-        assert!(text.contains(&format!("{what} reaches beyond the database")), "{text}");
+        assert!(text.contains(&format!("error[reaches-beyond]: {what} reaches beyond the database")), "{text}");
     }
     pipeline.at("schema", &[first, second, third]);
     assert_eq!(settings(&server), before);

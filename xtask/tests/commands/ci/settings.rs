@@ -46,7 +46,10 @@ fn not_ignored_by_git() {
     // There is no .env yet. git must ignore it once it is made.
     workspace.write(".gitignore", "/target\n");
     let text = fails_at(&workspace, &[".gitignore:1"]).concat();
-    assert!(text.contains("doesn't ignore .env") && text.contains("echo .env >> .gitignore"), "{text}");
+    assert!(
+        text.contains("error[env-in-git]: Git doesn't ignore .env") && text.contains("echo .env >> .gitignore"),
+        "{text}"
+    );
 }
 
 /// It holds the secrets of this machine's user.
@@ -91,7 +94,7 @@ fn values_that_look_like_real_credentials() {
     let places = names.map(|name| place(&format!("{name}=")));
     let texts = fails_at(&workspace, &places.each_ref().map(String::as_str));
     for (text, name) in texts.iter().zip(names) {
-        assert!(text.contains(&format!("{name} looks like a real credential")), "{text}");
+        assert!(text.contains(&format!("error[real-credential]: {name} looks like a real credential")), "{text}");
     }
 }
 
@@ -116,6 +119,7 @@ fn a_contract_that_lacks_a_database() {
     let texts = fails_at(&workspace, &[".env.ci:1", ".env.ci:1", ".env.ci:2"]);
     let all = quick(&workspace).outcome().text();
     assert!(all.contains("LIBRARY_URL") && all.contains("JOURNAL_URL"), "{texts:?}");
+    assert!(texts[0].contains("error[contract-wrong]"), "{texts:?}");
     // If `.env` is good, the databases don't depend on `.env.ci`, so only the step `env` fails.
     let (_server, workspace) = checkout();
     write_env(&workspace);
@@ -148,7 +152,7 @@ fn settings_that_the_program_rejects() {
     // The key `env-check` is misspelled.
     workspace.write("Cargo.toml", workspace.read("Cargo.toml").replace("env-check", "env-chekc"));
     let outcome = super::ci(&workspace, &["--list"]).run().fails();
-    outcome.says(["Cargo.toml", "env-chekc", "env-check"]);
+    outcome.problem("manifest").says(["Cargo.toml", "env-chekc", "env-check"]);
 }
 
 /// If the databases' host isn't this machine, nothing is made there without `--allow-remote`.
@@ -160,7 +164,10 @@ fn a_host_that_is_not_this_machine() {
     let pipeline = json(&workspace, &["--only", "migrations,schema"]).code(6).fails(&steps, &[]);
     for step in steps {
         let text = pipeline.at(step, &["", ""]).concat();
-        assert!(text.contains("db.example.com") && text.contains("cargo xtask ci --allow-remote"), "{text}");
+        assert!(
+            text.contains("error[remote-host]: db.example.com") && text.contains("cargo xtask ci --allow-remote"),
+            "{text}"
+        );
     }
     let pipeline = json(&workspace, &["--only", "db-setup,migrations,schema"]).code(6);
     pipeline.fails(&["db-setup"], &steps).at("db-setup", &[""]);

@@ -37,7 +37,7 @@ fn an_index_that_locks_its_table() {
     let run = real_ci(&workspace, &["--format", "json", "--only", "migration-lint,format"]).with_built_target();
     let pipeline = json_of(run).code(1).fails(&["migration-lint"], &[]);
     let text = pipeline.at("migration-lint", &[&format!("{up}:3:5")]).concat();
-    assert!(text.contains("require-concurrent-index-creation"), "{text}");
+    assert!(text.contains("error[migration-finding]") && text.contains("require-concurrent-index-creation"), "{text}");
 
     // What `tools` has built is run as it is. The linter itself is the real one.
     let stand_in = StandInCargo::of(&workspace);

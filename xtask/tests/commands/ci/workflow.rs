@@ -186,7 +186,7 @@ fn nothing_runs_the_whole_pipeline() {
         workspace.write(CI, SOUND.replace("cargo xtask ci", run));
         let pipeline = Pipeline::of(own(&workspace).run()).code(1).fails(&["workflow"], &[]);
         let text = pipeline.at("workflow", &[&format!("{CI}:1")]).concat();
-        assert!(text.contains("No workflow runs the whole pipeline"), "{run}: {text}");
+        assert!(text.contains("error[workflow]: No workflow runs the whole pipeline"), "{run}: {text}");
     }
     // One is enough, wherever it is.
     finds(&[(".github/workflows/a.yaml", &SOUND.replace("cargo xtask ci", "cargo test")), (CI, SOUND)]);
@@ -334,7 +334,7 @@ fn what_the_linters_find() {
     let [zizmor_says, actionlint_says] = &pipeline.at("workflow", &[&places[0], &places[1]])[..] else { panic!() };
     assert!(zizmor_says.contains("attacker-controllable code [template-injection]"), "{zizmor_says}");
     assert!(zizmor_says.contains("https://docs.zizmor.sh/audits/#template-injection"), "{zizmor_says}");
-    assert_eq!(actionlint_says, "unexpected key \"stepss\" for \"job\" section [syntax-check]");
+    assert_eq!(actionlint_says, "error[workflow]: unexpected key \"stepss\" for \"job\" section [syntax-check]");
 
     // What fails in another way is shown as it is.
     linter(&workspace, "zizmor", &zizmor, "fatal: no audit was performed", 1);

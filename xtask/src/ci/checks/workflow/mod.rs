@@ -13,7 +13,7 @@ use anyhow::Result;
 use super::{Passed, Setting};
 use crate::ci::command::{CommandLine, Printed, Reading};
 use crate::ci::machine;
-use crate::problem::{Code, Problem, Problems};
+use crate::problem::{Problem, Problems};
 
 /// The folder in which GitHub looks for workflows.
 pub(in crate::ci) const FOLDER: &str = ".github/workflows";
@@ -95,9 +95,7 @@ pub(super) fn check(judge: Judge, setting: &Setting<'_>) -> Result<Passed> {
 
 /// The workflows' names, sorted, and their contents.
 fn files(root: &Path) -> Result<Vec<(String, String)>, Problem> {
-    let failed = |what: &Path, error| {
-        Problem::failed(Code::FileUnreadable, format!("{} can't be read: {error}.", what.display()))
-    };
+    let failed = |what: &Path, error| Problem::unreadable(what, &error);
     let folder = root.join(FOLDER);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(|error| failed(&folder, error))? {
