@@ -48,6 +48,8 @@ pub(crate) struct Build {
     row: Row,
     /// The folder that it is unpacked to. It is complete as soon as it exists.
     into: PathBuf,
+    /// Whether the program that fetches has to be compiled without the network, too.
+    offline: bool,
 }
 
 #[derive(Deserialize)]
@@ -114,7 +116,7 @@ pub(super) fn find(required: Option<u32>, account: &Account, offline: bool, inte
             .remedy(format!("Run this again without it, or name a file that you have: {ARCHIVE}=/some/{}", row.file()))
             .into());
     }
-    Ok(Found::ToFetch(Build { row, into }))
+    Ok(Found::ToFetch(Build { row, into, offline }))
 }
 
 impl Build {
@@ -137,7 +139,7 @@ impl Build {
         let Context { reporter, interrupt, .. } = context;
         let Row { package, version, url, size, sha256, .. } = &self.row;
         reporter.note(&format!("Fetching {}, once for all checkouts, into {}.", self.describe(), self.into.display()));
-        let program = FETCH.compile(context)?;
+        let program = if self.offline { FETCH.compile_offline(context)? } else { FETCH.compile(context)? };
         let silence = patience.min(SILENCE).as_secs().to_string();
         let child = Child::new(program, DEADLINE)
             .args(["archive", "--package", package, "--version", version, "--url", url, "--sha256", sha256])
