@@ -44,8 +44,12 @@ pub(crate) struct Tool {
 pub(crate) const BENCH: Tool =
     Tool { package: "xtask-bench", folder: "bench", shown: "the benchmarks", takes: "some twenty seconds" };
 /// Fetches PostgreSQL.
-pub(crate) const FETCH: Tool =
-    Tool { package: "xtask-fetch", folder: "fetch", shown: "the program that fetches it", takes: "half a minute" };
+pub(crate) const FETCH: Tool = Tool {
+    package: "xtask-fetch",
+    folder: "fetch",
+    shown: "the program that fetches PostgreSQL",
+    takes: "half a minute",
+};
 /// Lints migrations.
 pub(crate) const MIGRATION_LINT: Tool =
     Tool { package: "xtask-migration-lint", folder: "migration-lint", shown: "squawk", takes: "a minute" };
@@ -131,7 +135,7 @@ impl Tool {
             .into());
         }
         if told {
-            step.end(Outcome::Done, &format!("{shown} compiled"));
+            step.end(Outcome::Done, &format!("compiled {shown}"));
         }
         let mut executables = compiler::read(&ended.stdout, &ended.stderr).executables;
         executables.remove(*package).with_context(|| format!("cargo built no {package}"))

@@ -283,10 +283,7 @@ impl<'a> Ladder<'a> {
         if rung == Rung::Compose {
             return Ok(self.compose()?.map(Usable::Compose));
         }
-        Ok(Err(Unusable {
-            why: "a private cluster needs a Unix system".into(),
-            remedy: "Start a server, or install Docker.".into(),
-        }))
+        Ok(Err(Unusable::new("a private cluster needs a Unix system", "Start a server, or install Docker.")))
     }
 
     #[cfg(unix)]
@@ -308,8 +305,8 @@ impl<'a> Ladder<'a> {
         let Err(error) = found else { return found.map(Ok) };
         self.context.interrupt.check()?;
         let problem = error.downcast::<Problem>()?;
-        let why = [vec![problem.what], problem.details].concat().join(" ");
-        Ok(Err(Unusable { why, remedy: problem.remedies.join(", ") }))
+        let remedy = problem.remedies.join(", ");
+        Ok(Err(Unusable { why: problem.what, details: problem.details, remedy }))
     }
 }
 

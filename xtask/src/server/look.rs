@@ -129,8 +129,7 @@ impl Ladder<'_> {
         if self.choice == Choice::Auto && self.record().uses_running(&address) {
             return Err(no_server::data_is_elsewhere(&address, &absent).into());
         }
-        let unusable =
-            Unusable { why: format!("{address}: {absent}"), remedy: format!("Start a server at {address}.") };
+        let unusable = Unusable::new(format!("{address}: {absent}"), format!("Start a server at {address}."));
         let skipped = vec![Skipped { rung: Rung::Running, unusable }];
         if self.choice == Choice::Running || !is_ours_to_start {
             let problem = no_server::none(skipped).detail(if address.is_loopback() {
@@ -268,7 +267,7 @@ impl Ladder<'_> {
             "That server isn't this checkout's, so port {port} is used instead, in {}.",
             settings.names()
         ));
-        let unusable = Unusable { why, remedy };
+        let unusable = Unusable::new(why, remedy);
         Ok(Look::ToStart(vec![Skipped { rung: Rung::Running, unusable }]))
     }
 

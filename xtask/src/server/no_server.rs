@@ -85,6 +85,7 @@ pub(super) fn data_is_with(rung: Rung, place: &str, unusable: Unusable) -> Probl
             unusable.why.trim_end_matches('.')
         ),
     )
+    .details(unusable.details)
     .detail("Nothing was started in its place, and nothing was changed.")
     .remedy(unusable.remedy)
     .remedy(elsewhere(&others))
@@ -118,10 +119,11 @@ fn elsewhere(rungs: &[Rung]) -> String {
 /// The problem that no rung has a server, with the reason for each.
 pub(super) fn none(skipped: Vec<Skipped>) -> Problem {
     let mut problem = Problem::unavailable(Code::NoServer, "There is no PostgreSQL to use.");
-    for skipped in skipped {
+    for Skipped { rung, unusable: Unusable { why, details, remedy } } in skipped {
         problem = problem
-            .detail(format!("{}: {}.", skipped.rung.name(), skipped.unusable.why.trim_end_matches('.')))
-            .remedy(skipped.unusable.remedy);
+            .detail(format!("{}: {}.", rung.name(), why.trim_end_matches('.')))
+            .details(details.into_iter().map(|line| format!("  {line}")))
+            .remedy(remedy);
     }
     problem
 }

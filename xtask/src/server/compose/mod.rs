@@ -68,7 +68,15 @@ pub(crate) struct Compose {
 #[derive(Clone)]
 pub(crate) struct Unusable {
     pub(crate) why: String,
+    /// More facts, one sentence each. They are shown only if no provider can be used.
+    pub(crate) details: Vec<String>,
     pub(crate) remedy: String,
+}
+
+impl Unusable {
+    pub(crate) fn new(why: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { why: why.into(), details: Vec::new(), remedy: remedy.into() }
+    }
 }
 
 impl Compose {
@@ -79,7 +87,7 @@ impl Compose {
     /// The outer error is only Ctrl-C. The inner error is the reason why compose can't be used.
     pub(crate) fn find(root: &Path, patience: Duration, interrupt: &Interrupt) -> Result<Result<Self, Unusable>> {
         let question = QUESTION.min(patience);
-        let unusable = |why: &str, remedy: &str| Ok(Err(Unusable { why: why.into(), remedy: remedy.into() }));
+        let unusable = |why: &str, remedy: &str| Ok(Err(Unusable::new(why, remedy)));
         if !root.join(FILE).is_file() {
             return unusable(
                 &format!("there is no {FILE} here"),
@@ -184,10 +192,10 @@ impl Compose {
             return Ok(());
         }
         let DatabaseUrl { variable, address, .. } = url;
-        Err(Unusable {
-            why: format!("a container's port is open at {PUBLISHED} only, but {variable} names {address}"),
-            remedy: format!("Write localhost or {PUBLISHED} into {variable}"),
-        })
+        Err(Unusable::new(
+            format!("a container's port is open at {PUBLISHED} only, but {variable} names {address}"),
+            format!("Write localhost or {PUBLISHED} into {variable}"),
+        ))
     }
 
     /// Starts the container, and waits until PostgreSQL in it is ready. The container is made first if there is none.
@@ -381,10 +389,10 @@ impl Compose {
 
 /// The reason that the image is neither on this machine nor to be had.
 fn no_image(said: &str) -> Unusable {
-    Unusable {
-        why: format!("the image {} can't be pulled: {}", image(), last_line(said)),
-        remedy: format!("docker pull {}, or name another image: POSTGRES_IMAGE=…", image()),
-    }
+    Unusable::new(
+        format!("the image {} can't be pulled: {}", image(), last_line(said)),
+        format!("docker pull {}, or name another image: POSTGRES_IMAGE=…", image()),
+    )
 }
 
 /// Logs in as the container's superuser, which is the role of the first URL.

@@ -19,6 +19,7 @@ use crate::interrupt::Interrupt;
 use crate::problem::{Code, Problem};
 use crate::process::Child;
 use crate::report::Step;
+use crate::system::System;
 use crate::tool::FETCH;
 
 /// The table, in which newer builds come first.
@@ -106,14 +107,15 @@ pub(super) fn find(required: Option<u32>, account: &Account, offline: bool, inte
             Code::FetchUnusable,
             format!("This workspace lacks the package {}.", FETCH.package),
         )
-        .remedy("Install PostgreSQL, or start a server.")
+        .remedy(install())
         .into());
     }
     if (offline || is_offline()) && !has_file() {
         let what = format!("PostgreSQL {} isn't fetched yet, and nothing may be fetched offline.", row.postgres());
+        let who = if offline { "--offline" } else { "the variable CARGO_NET_OFFLINE" };
         return Err(Problem::unavailable(Code::FetchOffline, what)
-            .detail("Offline is what --offline or CARGO_NET_OFFLINE says.")
-            .remedy(format!("Run this again without it, or name a file that you have: {ARCHIVE}=/some/{}", row.file()))
+            .remedy(format!("Run this again without {who}"))
+            .remedy(format!("or name a copy of {}, which is at {}: {ARCHIVE}=/some/file", row.file(), row.url))
             .into());
     }
     Ok(Found::ToFetch(Build { row, into, offline }))
@@ -191,7 +193,8 @@ impl Build {
             format!("The fetched PostgreSQL {} doesn't run here.", self.row.postgres()),
         )
         .details(why.lines().map(str::to_owned))
-        .remedy("Install PostgreSQL from your system's packages. This build needs glibc 2.27 and zlib on Linux."))
+        .detail("On Linux, this build needs glibc 2.27 or newer, and zlib.")
+        .remedy(install()))
     }
 }
 
@@ -210,13 +213,17 @@ impl Row {
     }
 }
 
+fn install() -> String {
+    format!("Install PostgreSQL: {}", System::this().install_postgresql())
+}
+
 /// The row of the table for this system.
 fn row(required: Option<u32>) -> Result<Row> {
     let system = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
     let table: Table = toml::from_str(BUILDS)?;
     let mut builds: Vec<_> = table.build.into_iter().filter(|row| row.system == system).collect();
-    // The builds for Linux need glibc.
-    if cfg!(target_env = "musl") {
+    let is_musl = cfg!(target_env = "musl");
+    if is_musl {
         builds.clear();
     }
     let majors: Vec<_> = builds.iter().map(|row| format!("PostgreSQL {}", row.postgres())).collect();
@@ -227,11 +234,12 @@ fn row(required: Option<u32>) -> Result<Row> {
                 "This checkout's cluster was made by PostgreSQL {major}, and only {} can be fetched.",
                 majors.join(", ")
             ),
+            _ if is_musl => "The builds of PostgreSQL that can be fetched for Linux need glibc, and this system has \
+                             musl in its place."
+                .to_owned(),
             _ => format!("No build of PostgreSQL for {system} can be fetched."),
         };
-        Problem::unavailable(Code::FetchUnusable, what)
-            .remedy("Install PostgreSQL from your system's packages, or start a server.")
-            .into()
+        Problem::unavailable(Code::FetchUnusable, what).remedy(install()).into()
     })
 }
 
