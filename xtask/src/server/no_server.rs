@@ -70,12 +70,13 @@ pub(super) fn data_is_elsewhere(address: &Address, absent: &str) -> Problem {
     )
     .detail("db-setup didn't start that server. So nothing was started in its place, and nothing was changed.")
     .remedy(format!("Start the server at {address}, then run this again"))
-    .remedy(elsewhere(&[Rung::Compose, Rung::Local]))
+    .remedy(elsewhere(&[Rung::Compose, Rung::Local, Rung::Fetched]))
 }
 
 /// The problem that the rung with this checkout's data can't be used.
 pub(super) fn data_is_with(rung: Rung, place: &str, unusable: Unusable) -> Problem {
-    let others = [Rung::Compose, Rung::Local].into_iter().filter(|other| other.provider() != rung.provider());
+    let others =
+        [Rung::Compose, Rung::Local, Rung::Fetched].into_iter().filter(|other| other.provider() != rung.provider());
     let others: Vec<_> = others.collect();
     Problem::unavailable(
         Code::DataElsewhere,

@@ -37,6 +37,7 @@ fn a_file_or_a_mirror_that_the_user_names() {
 fn pip_is_the_second_source() {
     let bytes = archive();
     let place = Place::new(&bytes, "http://127.0.0.1:1/some/build-1.whl");
+    place.assert_failed(&place.run(), &["pip: it isn't on PATH", "or pip is installed: cargo xtask db-setup"]);
     std::fs::write(place.base().join("file"), &bytes).unwrap();
     // Its file is checked as well.
     std::fs::write(place.base().join("other"), b"another file").unwrap();

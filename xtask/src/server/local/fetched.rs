@@ -115,7 +115,7 @@ pub(super) fn find(required: Option<u32>, account: &Account, offline: bool, inte
         let who = if offline { "--offline" } else { "the variable CARGO_NET_OFFLINE" };
         return Err(Problem::unavailable(Code::FetchOffline, what)
             .remedy(format!("Run this again without {who}"))
-            .remedy(format!("or name a copy of {}, which is at {}: {ARCHIVE}=/some/file", row.file(), row.url))
+            .remedy(format!("or name a copy of {}: {ARCHIVE}=/some/file cargo xtask db-setup", row.url))
             .into());
     }
     Ok(Found::ToFetch(Build { row, into, offline }))
@@ -206,10 +206,6 @@ impl Row {
     /// PostgreSQL's own version.
     fn postgres(&self) -> &str {
         self.version.rsplit_once('.').map_or(&self.version, |(version, _)| version)
-    }
-
-    fn file(&self) -> &str {
-        self.url.rsplit('/').next().unwrap_or(&self.url)
     }
 }
 
