@@ -44,8 +44,12 @@ pub(crate) struct Tool {
 pub(crate) const BENCH: Tool =
     Tool { package: "xtask-bench", folder: "bench", shown: "the benchmarks", takes: "some twenty seconds" };
 /// Fetches PostgreSQL.
-pub(crate) const FETCH: Tool =
-    Tool { package: "xtask-fetch", folder: "fetch", shown: "the program that fetches it", takes: "half a minute" };
+pub(crate) const FETCH: Tool = Tool {
+    package: "xtask-fetch",
+    folder: "fetch",
+    shown: "the program that fetches PostgreSQL",
+    takes: "half a minute",
+};
 /// Lints migrations.
 pub(crate) const MIGRATION_LINT: Tool =
     Tool { package: "xtask-migration-lint", folder: "migration-lint", shown: "squawk", takes: "a minute" };
@@ -83,11 +87,24 @@ impl Tool {
     /// # Errors
     /// The tool can't be compiled, or the user pressed Ctrl-C. The error holds cargo's output.
     pub(crate) fn compile(&self, context: Context<'_>) -> Result<PathBuf> {
+        self.build(context, false)
+    }
+
+    /// Compiles the tool without the network, from crates that were downloaded before.
+    ///
+    /// # Errors
+    /// The errors of [`Tool::compile`]. A crate that isn't there is one of them.
+    pub(crate) fn compile_offline(&self, context: Context<'_>) -> Result<PathBuf> {
+        self.build(context, true)
+    }
+
+    fn build(&self, context: Context<'_>, offline: bool) -> Result<PathBuf> {
         let Context { reporter, interrupt, .. } = context;
         let Self { package, folder, shown, takes } = self;
         let manifest = Path::new(HOME).join("Cargo.toml").display().to_string();
         let args = ["build", "--package", package, "--manifest-path", &manifest];
-        let cargo = process::Child::cargo(BUILD).args(args).args(["--message-format", "json-render-diagnostics"]);
+        let cargo = process::Child::cargo(BUILD).args(args).args(offline.then_some("--offline"));
+        let cargo = cargo.args(["--message-format", "json-render-diagnostics"]);
         let step = reporter.step(folder);
         let started = Instant::now();
         let mut told = false;
@@ -104,16 +121,21 @@ impl Tool {
             build.join().unwrap_or_else(|_| anyhow::bail!("the thread that waits for cargo died"))
         })?;
         if !ended.status.success() {
+            let remedy = if offline {
+                format!("With the network, once: cargo build --package {package}")
+            } else {
+                format!("To repeat only the compilation: cargo build --package {package}")
+            };
             return Err(Problem::failed(
                 Code::ToolNotBuilt,
                 format!("The package {package} can't be compiled ({}).", ended.status),
             )
             .details(ended.stderr.lines().map(str::to_owned))
-            .remedy(format!("To repeat only the compilation: cargo build --package {package}"))
+            .remedy(remedy)
             .into());
         }
         if told {
-            step.end(Outcome::Done, &format!("{shown} compiled"));
+            step.end(Outcome::Done, &format!("compiled {shown}"));
         }
         let mut executables = compiler::read(&ended.stdout, &ended.stderr).executables;
         executables.remove(*package).with_context(|| format!("cargo built no {package}"))

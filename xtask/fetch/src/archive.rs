@@ -7,11 +7,11 @@ use std::path::Path;
 use clap::Args;
 use sha2::{Digest, Sha256};
 
-/// A wheel of PyPI, which is a zip file, with all that is known about it before.
+/// A wheel, which is a zip file, with all that is known about it before.
 #[derive(Args, Debug)]
 #[group(skip)]
 pub(crate) struct Archive {
-    /// The name of the package on PyPI
+    /// The name by which pip knows the package
     #[arg(long)]
     pub(crate) package: String,
 

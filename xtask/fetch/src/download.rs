@@ -222,11 +222,16 @@ fn progress(has: u64, all: u64) -> String {
     format!("fetching PostgreSQL [{bar}] {} of {} MB", megabytes(has), megabytes(all))
 }
 
+const UNKNOWN_NAME: &str = "the address of that name can't be looked up here";
+
 /// A client's error in words.
 fn words(error: &ureq::Error, patience: Duration) -> String {
     match error {
         ureq::Error::Timeout(_) => format!("the server was silent for {} s", patience.as_secs()),
-        ureq::Error::HostNotFound => "the name of the server is unknown here".to_owned(),
+        ureq::Error::HostNotFound => UNKNOWN_NAME.to_owned(),
+        // The library has no kind for it.
+        ureq::Error::Io(error) if error.to_string().contains("lookup address") => UNKNOWN_NAME.to_owned(),
+        ureq::Error::Io(error) => without_credentials(error.to_string().trim_end_matches('.')),
         other => without_credentials(other.to_string().trim_end_matches('.')),
     }
 }

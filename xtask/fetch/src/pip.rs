@@ -1,4 +1,4 @@
-//! pip as a source. It finds PyPI, or the index that a company has set up, by settings of its own.
+//! pip as a source. It finds its index, or the one that a company has set up, by settings of its own.
 
 use std::fs;
 use std::io::{self, Read};

@@ -37,24 +37,26 @@ pub(crate) fn get(archive: &Archive, folder: &Folder) -> Result<Vec<u8>, Failure
         Err(download::Error::Disk(error)) => return Err(folder.failed(archive, &error)),
         Err(download::Error::Source(why)) => format!("{host}: {why}."),
     };
-    report::note(&format!("{first} pip is asked for the same file."));
-    let second = match from_pip(archive, folder) {
+    report::note(&first);
+    let pip = pip::find();
+    let second = match pip.ok_or_else(|| "it isn't on PATH".to_owned()).and_then(|pip| from_pip(pip, archive, folder)) {
         Ok(bytes) => return Ok(bytes),
         Err(why) => format!("pip: {why}."),
     };
-    Err(Failure::new("PostgreSQL can't be fetched.")
-        .detail(first)
-        .detail(second)
-        .remedy("When the network is there again: cargo xtask db-setup")
-        .remedy(format!(
-            "or get the file elsewhere, and name it: {VARIABLE}=/some/{} cargo xtask db-setup. Its address is {}",
-            archive.file(),
-            archive.url
-        )))
+    let failure = Failure::new("PostgreSQL can't be fetched.").detail(first).detail(second);
+    let again = if pip.is_some() {
+        "When the network is there again: cargo xtask db-setup".to_owned()
+    } else {
+        format!("When {host} can be reached, or pip is installed: cargo xtask db-setup")
+    };
+    Err(failure.remedy(again).remedy(format!(
+        "or download {} elsewhere, and name the file here: {VARIABLE}=/some/file cargo xtask db-setup",
+        archive.url
+    )))
 }
 
-fn from_pip(archive: &Archive, folder: &Folder) -> Result<Vec<u8>, String> {
-    let Some(pip) = pip::find() else { return Err("it isn't on PATH".to_owned()) };
+fn from_pip(pip: &[&str], archive: &Archive, folder: &Folder) -> Result<Vec<u8>, String> {
+    report::note("pip is asked for the same file.");
     report::doing(&format!("pip downloads {} {}", archive.package, archive.version));
     let place = folder.for_pip();
     let got = pip::download(pip, archive, &place).and_then(|file| archive.read(&file));

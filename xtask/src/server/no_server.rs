@@ -70,12 +70,13 @@ pub(super) fn data_is_elsewhere(address: &Address, absent: &str) -> Problem {
     )
     .detail("db-setup didn't start that server. So nothing was started in its place, and nothing was changed.")
     .remedy(format!("Start the server at {address}, then: cargo xtask db-setup"))
-    .remedy(elsewhere(&[Rung::Compose, Rung::Local]))
+    .remedy(elsewhere(&[Rung::Compose, Rung::Local, Rung::Fetched]))
 }
 
 /// The problem that the rung with this checkout's data can't be used.
 pub(super) fn data_is_with(rung: Rung, place: &str, unusable: Unusable) -> Problem {
-    let others = [Rung::Compose, Rung::Local].into_iter().filter(|other| other.provider() != rung.provider());
+    let others =
+        [Rung::Compose, Rung::Local, Rung::Fetched].into_iter().filter(|other| other.provider() != rung.provider());
     let others: Vec<_> = others.collect();
     Problem::unavailable(
         Code::DataElsewhere,
@@ -85,6 +86,7 @@ pub(super) fn data_is_with(rung: Rung, place: &str, unusable: Unusable) -> Probl
             unusable.why.trim_end_matches('.')
         ),
     )
+    .details(unusable.details)
     .detail("Nothing was started in its place, and nothing was changed.")
     .remedy(unusable.remedy)
     .remedy(elsewhere(&others))
@@ -123,10 +125,11 @@ pub(super) fn none(skipped: Vec<Skipped>) -> Problem {
         return Problem { exit: Exit::Unavailable, ..problem.clone() }.detail(alone);
     }
     let mut problem = Problem::unavailable(Code::NoServer, "There is no PostgreSQL to use.");
-    for skipped in skipped {
+    for Skipped { rung, unusable: Unusable { why, details, remedy, .. } } in skipped {
         problem = problem
-            .detail(format!("{}: {}.", skipped.rung.name(), skipped.unusable.why.trim_end_matches('.')))
-            .remedy(skipped.unusable.remedy);
+            .detail(format!("{}: {}.", rung.name(), why.trim_end_matches('.')))
+            .details(details.into_iter().map(|line| format!("  {line}")))
+            .remedy(remedy);
     }
     problem
 }

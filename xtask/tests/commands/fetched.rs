@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::run::{Invocation, built_target};
-use crate::support::{Workspace, skip, sql};
+use crate::support::{Workspace, is_root, set_mode, skip, sql};
 
 /// The deadline of a run that may compile the program that fetches. The first run of all does.
 const WITH_BUILD: Duration = Duration::from_secs(20 * 60);
@@ -67,10 +67,43 @@ fn from_nothing_then_again_and_when_it_is_gone() {
     let fetched = workspace.base().join("cache/postgresql");
     std::fs::rename(&fetched, workspace.base().join("aside")).unwrap();
     let outcome = setup(&workspace, &["--offline"]).run().code(6);
-    outcome.says(["This checkout's databases are in", "nothing may be fetched offline", "XTASK_PG_ARCHIVE="]);
+    outcome
+        .says(["This checkout's databases are in", "nothing may be fetched offline", "again without --offline"])
+        .says(["XTASK_PG_ARCHIVE="]);
     std::fs::rename(workspace.base().join("aside"), &fetched).unwrap();
     setup(&workspace, &[]).env("CARGO_NET_OFFLINE", "true").run().code(0);
     workspace.run(&["db-stop"]).code(0);
+}
+
+/// Without Docker and without PostgreSQL, which only root can hide. Root's cache is closed to the account that runs the server.
+#[test]
+fn a_bare_machine_comes_to_fetched_binaries_by_itself() {
+    const HIDE: &str =
+        "mount -t tmpfs -o mode=755 none /usr/lib/postgresql && mount -t tmpfs -o mode=755 none /var/lib";
+    let archive = match archive() {
+        Ok(archive) => archive,
+        Err(why) => skip!("{why}"),
+    };
+    let can_hide = Command::new("unshare").args(["--mount", "sh", "-c", HIDE]).status();
+    if !is_root() || !can_hide.is_ok_and(|status| status.success()) {
+        skip!("this user can't hide the machine's PostgreSQL");
+    }
+    let workspace = Workspace::generic().build();
+    let cache = workspace.base().join("cache");
+    set_mode(&cache, 0o700);
+    let script = format!("{HIDE} && \"$0\" db-setup && \"$0\" doctor && \"$0\" db-stop");
+    let words = ["--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_xtask")];
+    let run = Invocation::of(&workspace, "unshare", &words).own_cache().with_cargo().with_built_target();
+    let run = run.without("docker").without("docker-compose").without("postgres");
+    let outcome = run.env("XTASK_PG_ARCHIVE", &archive).deadline(WITH_BUILD).run().code(0);
+    outcome.says([
+        "local was skipped: PostgreSQL 15 or newer isn't installed here.\n",
+        "into /var/lib/xtask/postgresql/18.",
+        ", a private cluster of this checkout",
+        ", fetched into /var/lib/xtask/postgresql/18.",
+        "the private cluster is stopped",
+    ]);
+    assert!(!cache.join("postgresql").exists());
 }
 
 #[test]

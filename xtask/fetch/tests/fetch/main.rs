@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 
+mod disk;
 mod server;
 mod sources;
 mod support;

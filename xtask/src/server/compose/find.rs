@@ -21,6 +21,8 @@ const STANDALONE: Duration = Duration::from_secs(40);
 #[derive(Clone)]
 pub(crate) struct Unusable {
     pub(crate) why: String,
+    /// More facts, one sentence each. They are shown only if no provider can be used.
+    pub(crate) details: Vec<String>,
     pub(crate) remedy: String,
     /// The same as a problem by itself, if it has a word of its own.
     pub(crate) problem: Option<Problem>,
@@ -30,22 +32,24 @@ pub(crate) struct Unusable {
 
 impl Unusable {
     pub(crate) fn new(why: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { why: why.into(), remedy: remedy.into(), problem: None, runs_nothing: false }
+        Self { why: why.into(), details: Vec::new(), remedy: remedy.into(), problem: None, runs_nothing: false }
     }
 
     /// Takes a problem for the reason.
     pub(crate) fn of(problem: Problem) -> Self {
-        let why =
-            std::iter::once(&problem.what).chain(&problem.details).map(String::as_str).collect::<Vec<_>>().join(" ");
-        let remedy = problem.remedies.join(", ");
-        Self { problem: Some(problem), ..Self::new(why, remedy) }
+        let (details, remedy) = (problem.details.clone(), problem.remedies.join(", "));
+        Self { details, ..Self::new(problem.what.clone(), remedy) }.with(problem)
     }
 
     /// The reason that Docker can't be used.
     pub(super) fn of_docker(why: &str, remedy: &str) -> Self {
         let end = if why.ends_with(['.', '?', '!']) { "" } else { "." };
         let problem = Problem::unavailable(Code::DockerUnusable, format!("{}{end}", capital(why))).remedy(remedy);
-        Self { problem: Some(problem), ..Self::new(why, remedy) }
+        Self::new(why, remedy).with(problem)
+    }
+
+    fn with(self, problem: Problem) -> Self {
+        Self { problem: Some(problem), ..self }
     }
 }
 

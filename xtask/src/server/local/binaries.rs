@@ -74,10 +74,12 @@ impl Binaries {
                 }
                 None => format!("PostgreSQL {OLDEST} or newer isn't installed here."),
             };
-            let problem = Problem::unavailable(Code::NoBinaries, what)
-                .detail(if seen.is_empty() { "Found: nothing.".into() } else { format!("Found: {}.", seen.join(", ")) })
-                .detail(format!("PATH and these folders were searched: {}.", USUAL.join(", ")));
+            let mut problem = Problem::unavailable(Code::NoBinaries, what);
+            if !seen.is_empty() {
+                problem = problem.detail(format!("Found: {}.", seen.join(", ")));
+            }
             problem
+                .detail(format!("PATH and these folders were searched: {}.", usual().join(", ")))
                 .remedy(format!("Install it: {}", System::this().install_postgresql()))
                 .remedy(format!("or name the folder of its binaries: {VARIABLE}=/some/bin"))
                 .into()
@@ -123,11 +125,16 @@ impl Binaries {
     }
 }
 
+/// The folders that this system may have.
+fn usual() -> &'static [&'static str] {
+    if cfg!(target_os = "macos") { &USUAL } else { &USUAL[..3] }
+}
+
 /// The folders to search, each once. Several links to one folder count as one.
 fn candidates() -> BTreeSet<PathBuf> {
     let on_path = which::which_all("postgres").into_iter().flatten().filter_map(|program| program.canonicalize().ok());
     let on_path = on_path.filter_map(|program| program.parent().map(Path::to_owned));
-    let usual = USUAL.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten().flatten();
+    let usual = usual().iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten().flatten();
     on_path.chain(usual.filter_map(|dir| dir.canonicalize().ok())).collect()
 }
 

