@@ -9,8 +9,9 @@ use crate::report::Format;
 use crate::server::Choice;
 
 /// The workspace's automation: sets up its databases and proves them, and runs everything that CI runs.
+// Clap breaks lines only with a feature that other packages of a workspace may ask for. The texts must not depend on that.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", term_width = 0)]
 #[command(after_help = "Examples:
   cargo xtask db-setup          from a fresh clone to proven databases
   cargo xtask ci                everything that CI runs

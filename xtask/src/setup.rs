@@ -123,6 +123,18 @@ impl Setup<'_> {
         Ok(Record::use_server(root, provider, &server.address)?)
     }
 
+    /// Writes down which server has databases that were there already, so that none are made elsewhere when that server is
+    /// away. A checkout that can't be written to goes without.
+    async fn record_found(&self, settings: &Settings<'_>) -> Result<()> {
+        let root = self.context.workspace.root.as_path();
+        let (record, address) = (Record::read(root), &settings.first_url().address);
+        if matches!(record.uses, None | Some(Provider::Running)) && !record.uses_running(address) {
+            let provider = self.ladder().started(address).await?.unwrap_or(Provider::Running);
+            drop(Record::use_server(root, provider, address));
+        }
+        Ok(())
+    }
+
     /// Reads the settings, and looks whether everything is set up and proven already. If so, it shows the databases and
     /// returns `None`. Databases without a stamp get this checkout's.
     async fn begin(&self) -> Result<Option<Begun<'_>>> {
@@ -133,6 +145,7 @@ impl Setup<'_> {
         let mut server_step = reporter.step("server");
         if let Some(ready) = self.ready(&settings, false).await? {
             server_step.stop_clock();
+            self.record_found(&settings).await?;
             end_settings(settings_step, Written::Nothing, &settings);
             end_ready(server_step, &ready, &settings, reporter);
             return Ok(None);

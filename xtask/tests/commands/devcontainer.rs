@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::run::{Invocation, whole_path};
-use crate::support::{Workspace, skip};
+use crate::support::{Workspace, docker, skip};
 
 fn read(file: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -38,7 +38,10 @@ fn compose_takes_the_files_of_the_dev_container() {
         workspace.write(file, read(file));
     }
     let compose = |arguments: &[&str]| {
-        Invocation::of(&workspace, "docker", &[&["compose"], arguments].concat()).env("PATH", whole_path()).run()
+        Invocation::of(&workspace, "docker", &[&["compose"], arguments].concat())
+            .env("PATH", whole_path())
+            .env("DOCKER_CONFIG", docker::config_folder())
+            .run()
     };
     if compose(&["version"]).status.code() != Some(0) {
         skip!("docker has no compose");

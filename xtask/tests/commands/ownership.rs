@@ -11,7 +11,7 @@ use crate::support::docker::{Docker, containers, make_quick};
 use crate::support::fixture::{LIBRARY_HISTORY, PASSWORD, ROLE};
 use crate::support::listener::Listener;
 use crate::support::stand_in_docker::StandInDocker;
-use crate::support::{Server, Workspace, skip, sql};
+use crate::support::{Server, Workspace, set_up, skip, sql};
 
 /// Adds a row that only this checkout has.
 pub(crate) fn leave_a_mark(workspace: &Workspace, mark: &str) {
@@ -126,6 +126,17 @@ fn a_server_of_the_users_is_stopped() {
     assert!(pid_files(&workspace).is_empty());
     workspace.run(&["db-setup", "--server", "local"]).code(0);
     workspace.run(&["db-stop"]).code(0);
+}
+
+/// The databases were there already, so the first run had nothing to do. Then their server is stopped.
+#[test]
+fn a_server_whose_databases_were_ready_is_stopped() {
+    let (mut server, workspace) = set_up();
+    workspace.remove(".xtask/server");
+    workspace.run(&["db-setup"]).code(0).says(["nothing to do"]);
+    server.stop();
+    workspace.run(&["db-setup"]).code(6).problem("data-server-stopped");
+    assert!(pid_files(&workspace).is_empty());
 }
 
 /// Another server answers at the URLs' address while the one with the data is stopped.
