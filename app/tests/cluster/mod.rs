@@ -185,8 +185,9 @@ impl Programs {
             .output()
             .unwrap();
         assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
-        // The rename makes the archive visible as a whole.
-        let aside = made.with_extension(std::process::id().to_string());
+        // The rename makes the archive visible as a whole. Each test has a folder with another name, also if several of them
+        // run in one process.
+        let aside = made.with_extension(folder.file_name().unwrap());
         run(tar("-c", &aside).arg("-C").arg(data).arg("."));
         fs::rename(&aside, &made).unwrap();
     }
