@@ -16,6 +16,9 @@ use crate::workspace::{Database, Workspace};
 const CONTRACT: &str = ".env.ci";
 const SETTINGS: &str = ".env";
 
+/// How often git is asked for the uncommitted changes, at most.
+const TRIES: u32 = 5;
+
 /// A checkout in the benchmarks' folder.
 pub(crate) struct Checkout<'a> {
     bench: &'a Bench,
@@ -61,9 +64,19 @@ impl Revision {
             fs::copy(&index, &copy).with_context(|| format!("{index} can't be copied"))?;
         }
         // The commit would fail if only the files' times differed, so git compares the contents first.
-        bench.end(cmd!(shell, "git -C {root} update-index -q --refresh").env("GIT_INDEX_FILE", &copy))?;
+        let refresh = || bench.end(cmd!(shell, "git -C {root} update-index -q --refresh").env("GIT_INDEX_FILE", &copy));
         // This command makes a commit of the changes, and doesn't change the checkout.
-        let changes = bench.read(cmd!(shell, "git -C {root} stash create").env("GIT_INDEX_FILE", &copy))?;
+        let create = || cmd!(shell, "git -C {root} stash create").env("GIT_INDEX_FILE", &copy);
+        // A program that compiles queries gives a file another time, and may do so between the two commands.
+        let mut tries = TRIES;
+        let changes = loop {
+            refresh()?;
+            tries -= 1;
+            match bench.read(create()) {
+                Err(_) if tries > 0 => {}
+                created => break created?,
+            }
+        };
         let untracked = bench.read(cmd!(shell, "git -C {root} ls-files -z --others --exclude-standard"))?;
         let untracked: Vec<_> = untracked.split_terminator('\0').map(PathBuf::from).collect();
         if changes.is_empty() && untracked.is_empty() {
