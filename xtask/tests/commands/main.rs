@@ -18,6 +18,7 @@ mod devcontainer;
 mod docker_recordings;
 mod doctor;
 mod env_file;
+mod examples;
 mod fetched;
 mod half_applied;
 mod history;
