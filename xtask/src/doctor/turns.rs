@@ -36,8 +36,15 @@ pub(super) async fn take(context: Context<'_>, patience: Duration) -> Result<Vec
     // What db-setup would say on its way is a part of what was found.
     let said = Reporter::keeping();
     let context = Context { reporter: &said, ..context };
-    let (choice, allow_remote, share, accept_stale_file, offline) = (Choice::Auto, false, false, false, false);
-    let setup = Setup { context, choice, patience, allow_remote, share, accept_stale_file, offline };
+    let setup = Setup {
+        context,
+        choice: Choice::Auto,
+        patience,
+        allow_remote: false,
+        share: false,
+        offline: false,
+        accept_stale_file: false,
+    };
     let outlook = match setup.outlook(&mut settings, &said.step("server")).await {
         Ok(outlook) => outlook,
         Err(error) => {

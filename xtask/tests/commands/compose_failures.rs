@@ -178,15 +178,21 @@ fn a_compose_file_that_cannot_be_read() {
     outcome.says(["compose.yaml", "did not find expected node content"]);
 }
 
-/// The container refuses the login. Only the server at the container's port is this checkout's, and docker is asked
-/// once in a run.
-#[test]
-fn a_container_that_refuses_the_login() {
+/// A server that refuses the role of the checkout's URLs, which lead to it.
+pub(crate) fn with_another_password() -> (Server, Workspace) {
     let server = Server::start();
     server.create_role(ROLE, "an0ther-Passw0rd", "CREATEDB");
     let workspace = Workspace::generic().build();
     workspace.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
     workspace.write_own_env();
+    (server, workspace)
+}
+
+/// The container refuses the login. Only the server at the container's port is this checkout's, and docker is asked
+/// once in a run.
+#[test]
+fn a_container_that_refuses_the_login() {
+    let (server, workspace) = with_another_password();
     let docker = StandInDocker::new(&workspace, "running");
     let refused = docker.run(&["db-setup", "--server", "compose"]).code(6).problem("container-password");
     refused.mentions(["volume", "password", ROLE]);

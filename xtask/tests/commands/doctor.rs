@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
+use crate::compose_failures::with_another_password;
 use crate::local::pid_files;
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, PASSWORD, ROLE};
 use crate::support::listener::Listener;
-use crate::support::run::{Invocation, whole_path};
+use crate::support::run::Invocation;
 use crate::support::stand_in_docker::StandInDocker;
 use crate::support::{Outcome, Server, Workspace, free_port, mode, set_mode, set_up, sql};
 
@@ -180,11 +181,7 @@ fn it_agrees_with_db_setup_about_docker() {
 /// The container runs, and its data was made with another password.
 #[test]
 fn it_agrees_with_db_setup_about_a_volume_with_another_password() {
-    let server = Server::start();
-    server.create_role(ROLE, "an0ther-Passw0rd", "CREATEDB");
-    let workspace = Workspace::generic().build();
-    workspace.set_authority("127.0.0.1", server.port, ROLE, PASSWORD);
-    workspace.write_own_env();
+    let (_server, workspace) = with_another_password();
     let docker = StandInDocker::new(&workspace, "running");
     docker.run(&["db-setup", "--server", "compose"]).code(6);
     let run = |arguments: &[&str]| docker.show(workspace.xtask(arguments));
@@ -267,9 +264,7 @@ fn it_agrees_with_db_setup_about_migrations_and_other_checkouts() {
 #[test]
 fn what_it_puts_right() {
     let (server, workspace) = set_up();
-    let path = whole_path();
-    let git = std::env::split_paths(&path).map(|folder| folder.join("git")).find(|program| program.exists()).unwrap();
-    let folder = workspace.add_program("git", "git", &format!("#!/bin/sh\nexec '{}' \"$@\"\n", git.display()));
+    let folder = workspace.add_git();
     let git = |arguments: &[&str]| {
         Invocation::of(&workspace, "git", arguments).path(["/usr/bin", "/bin"]).path_first(folder.clone()).run().code(0)
     };

@@ -37,8 +37,7 @@ fn every_example_of_the_help_can_be_typed() {
     let workspace = Workspace::repository().build();
     workspace.set_authority("127.0.0.1", server.port, role, password);
     Invocation::of(&workspace, "git", &["init", "--quiet"]).env("PATH", whole_path()).run().code(0);
-    let git = std::env::split_paths(&whole_path()).map(|folder| folder.join("git")).find(|git| git.exists()).unwrap();
-    let git = workspace.add_program("git", "git", &format!("#!/bin/sh\nexec '{}' \"$@\"\n", git.display()));
+    let git = workspace.add_git();
     workspace.run(&["db-setup"]).code(0);
     let without_server = Workspace::repository().build();
 

@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use super::fixture::{self, PASSWORD, ROLE};
 use super::process::user;
 use super::reaper::Folder;
-use super::run::{Invocation, Outcome};
+use super::run::{Invocation, Outcome, whole_path};
 use super::server::{ADMIN_PASSWORD, Server, binaries};
 use super::{cleanup, free_port, is_root, set_mode, sql, template};
 
@@ -304,6 +304,13 @@ impl Workspace {
         std::fs::write(folder.join(name), script).unwrap();
         set_mode(&folder.join(name), 0o755);
         folder
+    }
+
+    /// Makes git available to runs, and nothing else. Returns the folder, for the search path.
+    pub(crate) fn add_git(&self) -> PathBuf {
+        let path = whole_path();
+        let git = std::env::split_paths(&path).map(|folder| folder.join("git")).find(|git| git.exists()).unwrap();
+        self.add_program("git", "git", &format!("#!/bin/sh\nexec '{}' \"$@\"\n", git.display()))
     }
 
     fn copy_repository(&self) {

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Compose, image, lines, log_in, no_image};
+use super::{Compose, failed, image, log_in, no_image};
 use crate::connection::readiness::Answer;
 use crate::database_url::DatabaseUrl;
 use crate::interrupt::Interrupt;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::process::{Child, Ended};
 use crate::server::{Record, StartError};
 
@@ -54,8 +54,6 @@ impl Compose {
         let config = self.compose_with(env_file, self.question, Some(url)).args(["config", "--quiet"]);
         let ended = config.run(interrupt).ok().filter(|ended| !ended.status.success());
         interrupt.check()?;
-        Ok(ended.map(|ended| {
-            Problem::unavailable(Code::ComposeFailed, format!("`{config}` failed.")).details(lines(&ended.stderr))
-        }))
+        Ok(ended.map(|ended| failed(&config, &ended)))
     }
 }

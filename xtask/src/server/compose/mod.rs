@@ -182,9 +182,7 @@ impl Compose {
         if !self.image_is_there && has_image() != Some(true) {
             return StartError::Unusable(no_image(&ended.stderr));
         }
-        let problem =
-            Problem::unavailable(Code::ComposeFailed, format!("`{up}` failed.")).details(lines(&ended.stderr));
-        StartError::Failed(self.with_log(problem, interrupt).into())
+        StartError::Failed(self.with_log(failed(up, ended), interrupt).into())
     }
 
     /// The container's state, such as `running` or `exited`. It is empty if there is no container.
@@ -196,10 +194,7 @@ impl Compose {
         let ps = Child::new("docker", self.question).args(ps);
         let ended = ps.run(interrupt)?;
         if !ended.status.success() {
-            return Err(Problem::unavailable(Code::ComposeFailed, format!("`{ps}` failed."))
-                .details(lines(&ended.stderr))
-                .remedy("See whether Docker answers: docker ps")
-                .into());
+            return Err(failed(&ps, &ended).remedy("See whether Docker answers: docker ps").into());
         }
         let Some(id) = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
             return Ok(String::new());
@@ -260,6 +255,11 @@ impl Compose {
             .env("POSTGRES_PORT", port.to_string())
             .env("POSTGRES_IMAGE", image())
     }
+}
+
+/// The problem that a command of compose or docker failed.
+fn failed(command: &Child, ended: &Ended) -> Problem {
+    Problem::unavailable(Code::ComposeFailed, format!("`{command}` failed.")).details(lines(&ended.stderr))
 }
 
 /// The reason that the image is neither on this machine nor to be had.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Compose, SERVICE, Unusable, find, lines};
+use super::{Compose, SERVICE, Unusable, failed, find};
 use crate::interrupt::Interrupt;
 use crate::problem::{Code, Problem};
 
@@ -30,8 +30,7 @@ impl Compose {
         let stop = self.compose(STOP, None).args(["stop", SERVICE]);
         let ended = stop.run(interrupt)?;
         if !ended.status.success() {
-            return Err(Problem::unavailable(Code::ComposeFailed, format!("`{stop}` failed."))
-                .details(lines(&ended.stderr))
+            return Err(failed(&stop, &ended)
                 .remedy("See whether Docker answers (docker ps), then stop the container: cargo xtask db-stop")
                 .into());
         }
