@@ -4,6 +4,7 @@
 //! in, and what to type next. It carries the exit code, so that all commands use the same codes.
 
 mod code;
+mod entry;
 #[cfg(test)]
 mod page;
 

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use expect_test::expect_file;
 
-use super::code::{Code, Entry};
+use super::code::Code;
+use super::entry::Entry;
 
 /// The page, from the entries.
 fn page() -> String {

@@ -1,0 +1,103 @@
+//! The options of the commands that work on databases and their migrations.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::seconds;
+use crate::server::Choice;
+
+#[derive(Args)]
+pub(crate) struct DbSetup {
+    /// Where PostgreSQL comes from. With any value but auto, no other place is tried
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) server: Choice,
+
+    /// How long to wait for a server, and for another run, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Also make and migrate databases on a host that isn't this machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+
+    /// Use databases that belong to another checkout, from now on
+    #[arg(long)]
+    pub(crate) share: bool,
+
+    /// Fetch nothing from the network
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DbVerify {
+    /// Regenerate the schema files from freshly migrated scratch databases
+    #[arg(long)]
+    pub(crate) write: bool,
+
+    /// Also compare every column of every catalog with a scratch database migrated from nothing
+    #[arg(long, conflicts_with = "write")]
+    pub(crate) deep: bool,
+
+    /// How long an answer of the server may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+
+    /// Also make scratch databases on a host that isn't this machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DbDiagram {
+    /// Also make scratch databases on a host that isn't this machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DbPrepare {
+    /// Also make scratch databases on a host that isn't this machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Sqlx {
+    /// Also use a host that isn't this machine. This option stands before DATABASE
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+
+    /// The database, and the arguments for sqlx-cli
+    #[arg(required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_names = ["DATABASE", "ARGS"])]
+    pub(crate) words: Vec<OsString>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Migrate {
+    /// Make the files of a database's next migration
+    #[command(
+        long_about = "Make the files of a database's next migration, NNN_NAME.up.sql and NNN_NAME.down.sql. NNN is the \
+                      number after the highest one. The command never changes a file that exists.",
+        after_help = "Examples:
+  cargo xtask migrate add main add_users_phone
+  cargo xtask migrate add main \"add users phone\""
+    )]
+    Add(MigrateAdd),
+}
+
+#[derive(Args)]
+pub(crate) struct MigrateAdd {
+    /// The name of the database, which is the name of its migrations folder
+    pub(crate) database: String,
+
+    /// What the migration does, in letters, digits and _. Spaces and hyphens become _
+    pub(crate) name: String,
+}
