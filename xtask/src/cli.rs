@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::databases::{DbDiagram, DbPrepare, DbSetup, DbVerify, Migrate, MigrateAdd, Sqlx};
+pub(crate) use self::databases::{
+    DbDiagram, DbPrepare, DbSetup, DbShell, DbStatus, DbUrl, DbVerify, Migrate, MigrateAdd, Sqlx,
+};
 pub(crate) use self::pipeline::{Bench, Ci, Complete, Completions, Doctor, Hook, Hooks, HooksInstall, Shell};
 use crate::report::Format;
 
@@ -51,6 +53,33 @@ pub(crate) enum Command {
   cargo xtask db-setup --timeout 5 --format json"
     )]
     DbSetup(DbSetup),
+    /// Show the state of the server and of the databases, and change nothing
+    #[command(
+        long_about = "Show the state of the server and of the databases, and change nothing: what runs and where its data \
+                            lies, each migration, whether the schema is proven, and scratch databases that lie about. With \
+                            --quiet, only the exit code tells.",
+        after_help = "Examples:
+  cargo xtask db-status
+  cargo xtask db-status --quiet            for scripts: the exit code is 0 if all is proven
+  cargo xtask db-status --brief            one line, if the databases have other migrations than this checkout
+  cargo xtask db-status --format json      for programs"
+    )]
+    DbStatus(DbStatus),
+    /// Open a prompt in one of the databases, with psql
+    #[command(
+        long_about = "Open a prompt in one of the databases, with psql: the one of this machine, or else the one in the \
+                            container. The password is passed in its environment. Without DATABASE, it is the first one of the \
+                            workspace.",
+        after_help = "Examples:
+  cargo xtask db-shell
+  cargo xtask db-shell main -- -c 'SELECT now()'"
+    )]
+    DbShell(DbShell),
+    /// Print the URL of a database, for other programs
+    #[command(after_help = "Examples:
+  cargo xtask db-url main
+  cargo xtask db-url main --with-password    the password is then on your screen")]
+    DbUrl(DbUrl),
     /// Stop the PostgreSQL that db-setup started, and keep its data
     #[command(after_help = "Examples:
   cargo xtask db-stop")]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 pub(crate) use xtask_env::Value;
 use xtask_env::{EnvFile, Fault};
 
@@ -19,7 +19,7 @@ use crate::checkout;
 use crate::database_url::{self, Address, DatabaseUrl};
 use crate::problem::{Code, Problem, Problems};
 use crate::target::{LONGEST_ANSWER, Target};
-use crate::workspace::Workspace;
+use crate::workspace::{Database, Workspace};
 
 /// The settings file, at the root of the workspace. [`CONTRACT`] is the contract that it has to keep.
 pub(crate) const FILE: &str = ".env";
@@ -76,6 +76,24 @@ fn problems_in(file: &str, faults: &[Fault]) -> impl Iterator<Item = Problem> {
             .remedy(fault.remedy)
     };
     faults.iter().map(problem)
+}
+
+/// Returns a database with its URL, for a command that works on this one alone, whatever is wrong with its migrations.
+///
+/// # Errors
+/// There is no `.env` yet, or something is wrong with the settings.
+pub(crate) fn target<'w>(workspace: &'w Workspace, database: &Database) -> Result<Target<'w>> {
+    let mut problems = Problems::default();
+    let settings = Settings::load(workspace, &mut problems);
+    let (name, variable) = (&database.name, &database.url_variable);
+    if settings.new_file.is_some() && std::env::var_os(variable).is_none() {
+        return Err(Problem::unavailable(Code::NoEnv, format!("There is no {FILE} yet, so {name} has no URL."))
+            .remedy("cargo xtask db-setup")
+            .into());
+    }
+    problems.into_result()?;
+    let target = settings.targets.into_iter().find(|target| target.database.name == *name);
+    target.with_context(|| format!("{variable} isn't set"))
 }
 
 impl<'w> Settings<'w> {

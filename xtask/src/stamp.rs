@@ -35,10 +35,10 @@ const KEY: i64 = 0x7874_6173_6b20_7374;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     pub(crate) checkout: PathBuf,
-    branch: Option<String>,
+    pub(crate) branch: Option<String>,
     /// When the checkout made the database or migrated it.
-    at: String,
-    machine: String,
+    pub(crate) at: String,
+    pub(crate) machine: String,
 }
 
 impl Stamp {

@@ -64,6 +64,18 @@ impl System {
         }
     }
 
+    /// How psql is installed, without a server.
+    pub(crate) fn install_psql(self) -> String {
+        match self {
+            Self::Debian | Self::Ubuntu => as_root("apt-get install postgresql-client"),
+            Self::Fedora | Self::RedHat => as_root("dnf install postgresql"),
+            Self::Arch => as_root("pacman -S postgresql-libs"),
+            Self::Alpine => as_root("apk add postgresql-client"),
+            Self::MacOs => "brew install libpq && brew link --force libpq".to_owned(),
+            Self::NixOs | Self::Windows | Self::Other => self.install_postgresql(),
+        }
+    }
+
     /// How Docker is installed, with compose.
     pub(crate) fn install_docker(self) -> String {
         match self {

@@ -188,6 +188,16 @@ impl DatabaseUrl {
         url.into()
     }
 
+    /// The URL without its password, which may be printed.
+    pub fn without_password(&self) -> String {
+        let mut url = self.url.clone();
+        // A URL without a host has no password there.
+        let _ = url.set_password(None);
+        let pairs = pairs_without(&url, &["password"]);
+        set_pairs(&mut url, &pairs);
+        url.into()
+    }
+
     /// The URL with its password. It may stand in a file or in the environment of a child, but in no output.
     pub fn with_password(&self) -> &str {
         self.url.as_str()

@@ -36,6 +36,37 @@ pub(crate) struct DbSetup {
 }
 
 #[derive(Args)]
+pub(crate) struct DbStatus {
+    /// Print one line if the databases have other migrations than this checkout, and nothing otherwise. No schema is compared
+    #[arg(long)]
+    pub(crate) brief: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DbShell {
+    /// Also use a host that isn't this machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+
+    /// The name of the database, which is the name of its migrations folder
+    pub(crate) database: Option<String>,
+
+    /// The arguments for psql
+    #[arg(last = true)]
+    pub(crate) args: Vec<OsString>,
+}
+
+#[derive(Args)]
+pub(crate) struct DbUrl {
+    /// The name of the database, which is the name of its migrations folder
+    pub(crate) database: String,
+
+    /// Print the password, too
+    #[arg(long)]
+    pub(crate) with_password: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct DbVerify {
     /// Regenerate the schema files from freshly migrated scratch databases
     #[arg(long)]

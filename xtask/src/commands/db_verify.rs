@@ -13,7 +13,7 @@ use crate::database::history::{self, History};
 use crate::database::{deep, privileges, proof};
 use crate::env_file::Settings;
 use crate::interrupt;
-use crate::problem::{Code, Exit, Problem, Problems};
+use crate::problem::{Code, Problem, Problems};
 use crate::report::{Outcome, count};
 use crate::server::Record;
 use crate::target::Target;
@@ -65,17 +65,8 @@ impl One<'_> {
         if let Some(problem) = history.problem(self.target, self.context.interrupt) {
             return Err(problem.into());
         }
-        if !history.pending.is_empty() {
-            let pending_count = count(history.pending.len(), "migration");
-            let pending = history.pending.iter().map(|file| file.file.display().to_string());
-            return Err(Problem::new(
-                Code::MigrationsPending,
-                Exit::Pending,
-                format!("{}: {pending_count} pending in {}.", database.name, url.database),
-            )
-            .details(pending)
-            .remedy("cargo xtask db-setup")
-            .into());
+        if let Some(problem) = history.pending_problem(self.target) {
+            return Err(problem.into());
         }
         let measured = proof::measure(&mut connection, database);
         let measured = deadline::without_changes(self.target, measured).await?;

@@ -6,7 +6,10 @@ mod completions;
 mod db_diagram;
 mod db_prepare;
 mod db_setup;
+mod db_shell;
+mod db_status;
 mod db_stop;
+mod db_url;
 mod db_verify;
 mod doctor;
 mod hooks;
@@ -27,6 +30,9 @@ use crate::workspace::Workspace;
 pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
     let name = match &cli.command {
         Command::DbSetup(_) => "db-setup",
+        Command::DbStatus(_) => "db-status",
+        Command::DbShell(_) => "db-shell",
+        Command::DbUrl(_) => "db-url",
         Command::DbStop => "db-stop",
         Command::DbVerify(_) => "db-verify",
         Command::DbDiagram(_) => "db-diagram",
@@ -40,9 +46,14 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
         Command::Completions(_) => "completions",
         Command::Complete(_) => "complete",
     };
+    let mut silent = false;
     let (code, next) = match dispatch(cli, reporter) {
         Ok(Ending::Done(next)) => (Exit::Done as u8, next),
         Ok(Ending::Code(code)) => (code, Vec::new()),
+        Ok(Ending::Result(code)) => {
+            silent = true;
+            (code, Vec::new())
+        }
         Ok(Ending::PassedOn(code)) => return code,
         Err(error) => {
             let problems = Problems::of(error).with_next_steps();
@@ -50,7 +61,7 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
             (problems.exit() as u8, see_doctor(&problems))
         }
     };
-    reporter.finished(name, code, &next);
+    reporter.finished(name, code, &next, silent);
     code
 }
 
@@ -69,6 +80,8 @@ pub(crate) enum Ending {
     Done(Vec<String>),
     /// The command ended with this exit code.
     Code(u8),
+    /// The command showed its result, and ended with this exit code. People see nothing else.
+    Result(u8),
     /// The command passed on the output of a program, and ended with its exit code. Nothing is added to the output.
     PassedOn(u8),
 }
@@ -77,6 +90,9 @@ fn dispatch(cli: &Cli, reporter: &Reporter) -> Result<Ending> {
     let context = Context { workspace: &Workspace::find()?, reporter, interrupt: &Interrupt::listen()? };
     match &cli.command {
         Command::DbSetup(options) => wait_for(db_setup::run(options, context)).map(Ending::Done),
+        Command::DbStatus(options) => db_status::run(options, context),
+        Command::DbShell(options) => db_shell::run(options, context),
+        Command::DbUrl(options) => db_url::run(options, context),
         Command::DbStop => wait_for(db_stop::run(context)).map(Ending::Done),
         Command::DbVerify(options) => wait_for(db_verify::run(options, context)).map(Ending::Done),
         Command::DbDiagram(options) => wait_for(db_diagram::run(options, context)).map(Ending::Done),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::Ending;
 use crate::cli::Sqlx;
@@ -16,8 +16,8 @@ use crate::connection::session;
 use crate::context::Context;
 use crate::database::cancel::cancel;
 use crate::database_url::DatabaseUrl;
-use crate::env_file::{FILE, Settings};
-use crate::problem::{Code, Exit, Problem, Problems};
+use crate::env_file;
+use crate::problem::{Code, Exit, Problem};
 use crate::process;
 use crate::target::Target;
 use crate::tool::{self, SQLX};
@@ -77,25 +77,15 @@ fn asks_database(args: &[OsString]) -> bool {
 /// # Errors
 /// The checkout isn't set up, or the server is on another machine.
 fn usable<'w>(workspace: &'w Workspace, database: &Database, options: &Sqlx) -> Result<Target<'w>> {
-    let mut problems = Problems::default();
-    let settings = Settings::load(workspace, &mut problems);
-    let (name, variable) = (&database.name, &database.url_variable);
-    if settings.new_file.is_some() && std::env::var_os(variable).is_none() {
-        return Err(Problem::unavailable(Code::NoEnv, format!("There is no {FILE} yet, so {name} has no URL."))
-            .remedy("cargo xtask db-setup")
-            .into());
-    }
-    problems.into_result()?;
-    let target = settings.targets.into_iter().find(|target| target.database.name == *name);
-    let target = target.with_context(|| format!("{variable} isn't set"))?;
+    let target = env_file::target(workspace, database)?;
     let url = &target.url;
     if !url.address.is_loopback() && !options.allow_remote {
         return Err(Problem::unavailable(
             Code::RemoteHost,
             format!("{} ({}) isn't on this machine; sqlx-cli wasn't run.", url.database, url.address),
         )
-        .detail(format!("The host is named by {variable}. Nothing was asked or changed there."))
-        .remedy(format!("If you mean that server: cargo xtask sqlx --allow-remote {name} …"))
+        .detail(format!("The host is named by {}. Nothing was asked or changed there.", url.variable))
+        .remedy(format!("If you mean that server: cargo xtask sqlx --allow-remote {} …", database.name))
         .into());
     }
     Ok(target)

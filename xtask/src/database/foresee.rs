@@ -128,7 +128,5 @@ async fn prove(connection: &mut PgConnection, target: &Target<'_>) -> Result<Mea
     if differences.is_empty() || privileges::to_catch_up(connection, &measured, &differences).await?.is_some() {
         return Ok(measured);
     }
-    Err(proof::unexplained(target, &differences)
-        .remedy("See which of the two is wrong, with a scratch database: cargo xtask db-verify")
-        .into())
+    Err(proof::see_which(proof::unexplained(target, &differences)).into())
 }

@@ -1,6 +1,9 @@
 //! The comparison of the applied migrations with the files: the pending migrations, and the differences.
 
 mod differences;
+mod states;
+
+use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::StreamExt;
@@ -11,7 +14,8 @@ use self::differences::{Difference, Later};
 use super::statements;
 use crate::interrupt::Interrupt;
 use crate::migrations::MigrationFile;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Exit, Problem};
+use crate::report::count;
 use crate::stamp::{COMMENT, Found};
 use crate::target::Target;
 use crate::workspace::{Database, HistoryTable};
@@ -23,6 +27,10 @@ pub(crate) struct Applied {
     checksum: Vec<u8>,
     /// False while a migration runs outside a transaction, and after it was cut off.
     finished: bool,
+    /// When it was applied, in UTC.
+    at: String,
+    /// How long it took, if that was written down.
+    took: Option<Duration>,
 }
 
 /// The history of a database, compared with the files.
@@ -41,7 +49,8 @@ pub(crate) struct History<'a> {
 pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) -> Result<(Vec<Applied>, Found)> {
     // The simple protocol takes one round trip for both, and sends values as text.
     let statements = format!(
-        "{COMMENT}; SELECT version, description, encode(checksum, 'hex'), success FROM {} ORDER BY version",
+        "{COMMENT}; SELECT version, description, encode(checksum, 'hex'), success, \
+         to_char(installed_on AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), execution_time FROM {} ORDER BY version",
         table.name
     );
     let mut answers = sqlx::raw_sql(AssertSqlSafe(statements)).fetch(connection);
@@ -58,7 +67,7 @@ pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) ->
                     Code::HistoryUnreadable,
                     format!("The history table {} can't be read: {error}.", table.name),
                 )
-                .detail("It has to be the table that sqlx makes: version, description, success, checksum, …")
+                .detail("It has to be the table that sqlx makes: version, description, installed_on, success, checksum, execution_time.")
                 .into());
             }
         }
@@ -72,6 +81,9 @@ pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) ->
                 description: row.try_get(1)?,
                 checksum: bytes(&checksum),
                 finished: row.try_get(3)?,
+                at: row.try_get(4)?,
+                // sqlx writes nanoseconds, and -1 until it knows them.
+                took: u64::try_from(row.try_get::<i64, _>(5)?).ok().map(Duration::from_nanos),
             })
         })
         .collect();
@@ -112,6 +124,20 @@ impl<'a> History<'a> {
     /// Whether the history differs from the files, other than by pending migrations.
     pub(crate) fn differs(&self) -> bool {
         !self.differences.is_empty()
+    }
+
+    /// The problem that migrations are pending, if some are.
+    pub(crate) fn pending_problem(&self, target: &Target<'_>) -> Option<Problem> {
+        let Target { database, url, .. } = target;
+        let pending = count(self.pending.len(), "migration");
+        let problem = Problem::new(
+            Code::MigrationsPending,
+            Exit::Pending,
+            format!("{}: {pending} pending in {}.", database.name, url.database),
+        )
+        .details(self.pending.iter().map(|file| file.file.display().to_string()))
+        .remedy("cargo xtask db-setup");
+        (!self.pending.is_empty()).then_some(problem)
     }
 
     /// The problems of pending migrations without a statement. If one was applied, nothing could be written into it later,

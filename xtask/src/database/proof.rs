@@ -184,6 +184,11 @@ pub(crate) fn unexplained(target: &Target<'_>, differences: &[Difference]) -> Pr
     Problem::new(Code::SchemaDiffers, Exit::SchemaDiffers, what).details(differences.iter().map(without_repair))
 }
 
+/// Adds the command that shows which of the two is wrong.
+pub(crate) fn see_which(problem: Problem) -> Problem {
+    problem.remedy("See which of the two is wrong, with a scratch database: cargo xtask db-verify")
+}
+
 /// Explains why a database differs from the repository, and how to fix that.
 ///
 /// `differences` are the differences between the committed file and the database.

@@ -26,6 +26,7 @@ use crate::connection::working;
 use crate::context::Context;
 use crate::env_file::Settings;
 use crate::problem::{Code, Problem, Problems};
+use crate::report::status as report;
 use crate::target::Target;
 
 /// The number of bits in 12 hexadecimal digits.
@@ -280,7 +281,7 @@ pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>])
         }
         let mut held = Vec::new();
         for named in found {
-            let Named { name, key, is_marked } = &named;
+            let Named { name, key, is_marked, .. } = &named;
             if !try_lock(connection, *key).await? {
                 // Another step of this process uses it, so its lock isn't about to be given up.
                 if !InUse::all().contains(key) {
@@ -303,14 +304,17 @@ pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>])
 /// # Errors
 /// The query fails.
 pub(crate) async fn left_behind(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<String>> {
-    let mut left = Vec::new();
-    for Named { name, key, .. } in named(connection, targets).await?.into_iter().filter(|named| named.is_marked) {
-        if try_lock(connection, key).await? {
-            unlock(connection, key).await?;
-            left.push(name);
-        }
-    }
-    Ok(left)
+    let named = named(connection, targets).await?.into_iter();
+    Ok(named.filter(|named| named.is_marked && !named.is_in_use).map(|named| named.name).collect())
+}
+
+/// Returns the scratch databases that are there, and whether a run uses them. No lock is taken.
+///
+/// # Errors
+/// The query fails.
+pub(crate) async fn list(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<report::Scratch>> {
+    let named = named(connection, targets).await?.into_iter().filter(|named| named.is_marked);
+    Ok(named.map(|named| report::Scratch { database: named.name, in_use: named.is_in_use }).collect())
 }
 
 /// A database that is named like a scratch database of ours.
@@ -319,20 +323,26 @@ struct Named {
     key: i64,
     /// Whether it has the mark of one.
     is_marked: bool,
+    /// Whether a session holds its lock.
+    is_in_use: bool,
 }
 
 async fn named(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<Named>, sqlx::Error> {
-    let rows = sqlx::raw_sql(
-        "SELECT datname::text, datconnlimit FROM pg_database \
-         WHERE datname ~ '_scratch_[0-9a-f]{12}$' AND pg_has_role(current_user, datdba, 'MEMBER') ORDER BY datname",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
+    // pg_locks shows the halves of a lock's key. The key is made of the digits, as in `key`.
+    let statement = format!(
+        "SELECT datname::text, datconnlimit, EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted \
+         AND objsubid = 1 AND (classid::bigint << 32) + objid::bigint \
+         = {KEY_SPACE} + ('x' || right(datname, 12))::bit({BITS})::bigint) \
+         FROM pg_database WHERE datname ~ '_scratch_[0-9a-f]{{12}}$' AND pg_has_role(current_user, datdba, 'MEMBER') \
+         ORDER BY datname"
+    );
+    let rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(&mut *connection).await?;
     let mut found = Vec::new();
     for row in rows {
         let (name, limit): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
         let is_marked = matches!(limit, MARK | HALF_DROPPED);
-        found.extend(key_of(&name, targets).map(|key| Named { name, key, is_marked }));
+        let is_in_use = row.try_get(2)?;
+        found.extend(key_of(&name, targets).map(|key| Named { name, key, is_marked, is_in_use }));
     }
     Ok(found)
 }

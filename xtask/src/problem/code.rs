@@ -54,8 +54,8 @@ codes! {
         "The server ended or restarted, or the network was cut. A migration in a transaction was rolled back.",
         "Start the server if it has ended, then: cargo xtask db-setup";
     DataServerStopped "data-server-stopped" ("server"): "The server at ADDRESS has this checkout's databases, and doesn't answer.",
-        "You started that server yourself, so db-setup doesn't start another one in its place.",
-        "Start that server, then: cargo xtask db-setup";
+        "It was stopped, or the machine was. db-setup starts again what it has started, and nothing in place of a server of yours.",
+        "Start that server if it is yours, then: cargo xtask db-setup";
     DataElsewhere "data-elsewhere" ("server"): "This checkout's databases are in PLACE, but that can't be used.",
         "The databases were made in a container or a private cluster that isn't available now. Nothing is started in its place, so no data is hidden.",
         "See how to bring it back: cargo xtask doctor";
@@ -170,6 +170,9 @@ codes! {
     NoBinaries "no-binaries" ("binaries"): "PostgreSQL 15 or newer isn't installed here.",
         "A private cluster needs PostgreSQL's programs, in a version that can read the cluster's files.",
         "See the command for this system: cargo xtask doctor";
+    NoPsql "no-psql": "psql isn't installed here.",
+        "It is neither on PATH, nor beside PostgreSQL's own programs, nor in a container of this checkout.",
+        "Install PostgreSQL's client. doctor shows the command of this system for the server: cargo xtask doctor";
     FetchUnusable "fetch-unusable" ("binaries"): "PostgreSQL can't be fetched for this system, or what was fetched doesn't run here.",
         "There is no pinned build for it, the system lacks a library, or others can write to the folder.",
         "See how to install PostgreSQL on this system: cargo xtask doctor";

@@ -72,22 +72,29 @@ pub(super) fn lines(checks: &[Checked], styled: bool) -> String {
         text.push('\n');
         what.for_each(|line| text.push_str(&format!("        {}\n", visible(line))));
         for (index, problem) in checked.problems.iter().enumerate() {
-            if index > 0 || checked.what.is_some() {
-                let place = problem.location.as_ref().map_or_else(String::new, |place| format!("{place}: "));
-                text.push_str(&format!("      {place}{}\n", in_one_line(&with_word(problem))));
-            }
-            for line in problem.details.iter().flat_map(|detail| detail.lines()) {
-                text.push_str(&format!("        {}\n", visible(line)));
-            }
-            for remedy in &problem.remedies {
-                for (index, line) in remedy.lines().enumerate() {
-                    let arrow = if index == 0 { "→ " } else { "  " };
-                    text.push_str(&format!("      {arrow}{}\n", visible(line)));
-                }
-            }
+            text.push_str(&below(problem, index > 0 || checked.what.is_some()));
         }
     }
     text.trim_end().to_owned()
+}
+
+/// The lines about a problem below something that has it. `with_head` says whether they begin with what is wrong.
+pub(super) fn below(problem: &Problem, with_head: bool) -> String {
+    let mut text = String::new();
+    if with_head {
+        let place = problem.location.as_ref().map_or_else(String::new, |place| format!("{place}: "));
+        text.push_str(&format!("      {place}{}\n", in_one_line(&with_word(problem))));
+    }
+    for line in problem.details.iter().flat_map(|detail| detail.lines()) {
+        text.push_str(&format!("        {}\n", visible(line)));
+    }
+    for remedy in &problem.remedies {
+        for (index, line) in remedy.lines().enumerate() {
+            let arrow = if index == 0 { "→ " } else { "  " };
+            text.push_str(&format!("      {arrow}{}\n", visible(line)));
+        }
+    }
+    text
 }
 
 /// What is wrong, with the word by which the problem is known.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::checks::Checked;
 use super::pipeline::{Listed, Row, Running};
+use super::status::Status;
 use crate::problem::Problem;
 
 /// How a step ended.
@@ -75,10 +76,26 @@ pub(crate) enum Event<'a> {
     },
     /// The results of checks.
     Checks { checks: &'a [Checked] },
+    /// The state of the servers and the databases. People see all of it, or at most one line.
+    Status {
+        #[serde(flatten)]
+        status: &'a Status,
+        #[serde(skip)]
+        brief: bool,
+    },
+    /// The URL of a database.
+    Url { database: &'a str, url: &'a str },
     /// The results of the steps of the pipeline.
     Pipeline { steps: &'a [Row] },
-    /// The command ended.
-    Finished { command: &'a str, exit_code: u8, seconds: f64, next: &'a [String] },
+    /// The command ended. People aren't told if the command has nothing to say beside its result.
+    Finished {
+        command: &'a str,
+        exit_code: u8,
+        seconds: f64,
+        next: &'a [String],
+        #[serde(skip)]
+        silent: bool,
+    },
 }
 
 impl Event<'_> {
@@ -91,6 +108,7 @@ impl Event<'_> {
                 | Self::Checks { .. }
                 | Self::Pipeline { .. }
                 | Self::Steps { .. }
+                | Self::Url { .. }
         )
     }
 }

@@ -28,6 +28,7 @@ impl GitHub {
             Event::Warning { text } => command("warning", "", text),
             Event::Problem { problem, .. } => annotation(problem),
             Event::Checks { checks } => checks.iter().flat_map(|checked| &checked.problems).for_each(annotation),
+            Event::Status { status, brief: false } => status.problems().for_each(annotation),
             Event::Pipeline { steps } => summary(steps),
             _ => {}
         }

@@ -10,6 +10,7 @@ mod foreign;
 mod github;
 mod json;
 mod pipeline;
+pub(crate) mod status;
 mod text;
 
 use std::cell::Cell;
@@ -126,6 +127,16 @@ impl Reporter {
         self.show(&Event::Checks { checks });
     }
 
+    /// Shows the state of the databases. With `brief`, people see at most one line.
+    pub(crate) fn status(&self, status: &status::Status, brief: bool) {
+        self.show(&Event::Status { status, brief });
+    }
+
+    /// Shows the URL of a database, which is the command's result.
+    pub(crate) fn url(&self, database: &str, url: &str) {
+        self.show(&Event::Url { database, url });
+    }
+
     /// Shows the steps of the pipeline, which are the command's result.
     pub(crate) fn steps(&self, steps: &[Listed], explained: bool) {
         self.show(&Event::Steps { steps, explained });
@@ -166,10 +177,11 @@ impl Reporter {
         self.show(&Event::Pipeline { steps: rows });
     }
 
-    /// Shows the last event of a command: its exit code, and lines that say what to type next.
-    pub(crate) fn finished(&self, command: &str, exit_code: u8, next: &[String]) {
+    /// Shows the last event of a command: its exit code, and lines that say what to type next. With `silent`, only programs
+    /// get it.
+    pub(crate) fn finished(&self, command: &str, exit_code: u8, next: &[String], silent: bool) {
         let seconds = self.started.elapsed().as_secs_f64();
-        self.show(&Event::Finished { command, exit_code, seconds, next });
+        self.show(&Event::Finished { command, exit_code, seconds, next, silent });
     }
 
     fn show(&self, event: &Event<'_>) {

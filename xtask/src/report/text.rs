@@ -77,7 +77,7 @@ impl Text {
                 self.err(&format!("{} {}", self.paint("warning:", &Style::new().yellow()), visible(text)));
             }
             Event::Tables { database, tables } => self.out(&listing(database, tables)),
-            Event::Started { .. } => {}
+            Event::Started { .. } | Event::Finished { silent: true, .. } => {}
             Event::Problem { problem: Problem { code, what, location, details, remedies, .. }, .. } => {
                 let word = format!("error[{}]:", code.entry().word);
                 let mut lines = self.paint(&word, &Style::new().red().bold());
@@ -110,7 +110,10 @@ impl Text {
                 self.stop_spinner();
                 self.out(&format!("\n{}\n", pipeline::table(steps, self.styled)));
             }
-            Event::Finished { command, exit_code, seconds, next } => {
+            Event::Status { status, brief: true } => status.line().iter().for_each(|line| self.out(line)),
+            Event::Status { status, .. } => self.out(&status.lines(self.styled)),
+            Event::Url { url, .. } => self.out(url),
+            Event::Finished { command, exit_code, seconds, next, .. } => {
                 self.stop_spinner();
                 let time = human(Duration::from_secs_f64(*seconds));
                 let end = if *exit_code == 0 {

@@ -5,11 +5,13 @@
 //! for it. Each rung that is skipped is reported, with the reason and the way to fix it.
 
 pub(crate) mod compose;
+mod known;
 mod ladder;
 #[cfg(unix)]
 pub(crate) mod local;
 mod look;
 mod no_server;
+pub(crate) mod psql;
 mod record;
 mod roles;
 

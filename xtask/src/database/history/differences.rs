@@ -73,10 +73,7 @@ pub(super) fn problem(differences: &[Difference<'_>], target: &Target<'_>, inter
 /// A difference in one line, and what to do about it.
 fn explain(difference: &Difference<'_>, target: &Target<'_>, interrupt: &Interrupt) -> (String, Vec<String>) {
     let database = target.database;
-    // Files are named by hand, so a number may have zeros before it.
-    let digits = |file: &MigrationFile| file.stem().split('_').next().map_or(0, str::len);
-    let width = database.migrations.first().map_or(0, digits);
-    let of_version = |version: i64| database.migrations_dir.join(format!("{version:0width$}_*")).display().to_string();
+    let of_version = |version: i64| database.migrations_dir.join(database.stem_of(version, "*")).display().to_string();
     match difference {
         Difference::Modified(file) => {
             let path = file.file.display();

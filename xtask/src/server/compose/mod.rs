@@ -187,19 +187,8 @@ impl Compose {
 
     /// The container's state, such as `running` or `exited`. It is empty if there is no container.
     fn state(&self, interrupt: &Interrupt) -> Result<String> {
-        // Docker answers this in a tenth of the time that compose takes, and it is asked again and again during a start.
-        let label = |name: &str, value: &str| format!("label=com.docker.compose.{name}={value}");
-        let (project, service) = (label("project", &self.project), label("service", SERVICE));
-        let ps = ["ps", "-a", "-q", "--no-trunc", "--filter", &project, "--filter", &service];
-        let ps = Child::new("docker", self.question).args(ps);
-        let ended = ps.run(interrupt)?;
-        if !ended.status.success() {
-            return Err(failed(&ps, &ended).remedy("See whether Docker answers: docker ps").into());
-        }
-        let Some(id) = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
-            return Ok(String::new());
-        };
-        let inspect = Child::new("docker", self.question).args(["inspect", "--format", "{{.State.Status}}", id]);
+        let Some(id) = container(&self.project, self.question, interrupt)? else { return Ok(String::new()) };
+        let inspect = Child::new("docker", self.question).args(["inspect", "--format", "{{.State.Status}}", &id]);
         Ok(inspect.run(interrupt)?.stdout.trim().to_owned())
     }
 
@@ -255,6 +244,24 @@ impl Compose {
             .env("POSTGRES_PORT", port.to_string())
             .env("POSTGRES_IMAGE", image())
     }
+}
+
+/// The id of a project's container, if there is one.
+///
+/// # Errors
+/// Docker fails, or doesn't answer in time.
+pub(super) fn container(project: &str, question: Duration, interrupt: &Interrupt) -> Result<Option<String>> {
+    // Docker answers this in a tenth of the time that compose takes, and it is asked again and again during a start.
+    let label = |name: &str, value: &str| format!("label=com.docker.compose.{name}={value}");
+    let (project, service) = (label("project", project), label("service", SERVICE));
+    let ps = ["ps", "-a", "-q", "--no-trunc", "--filter", &project, "--filter", &service];
+    let ps = Child::new("docker", question).args(ps);
+    let ended = ps.run(interrupt)?;
+    if !ended.status.success() {
+        return Err(failed(&ps, &ended).remedy("See whether Docker answers: docker ps").into());
+    }
+    let id = ended.stdout.lines().next().map(str::trim).filter(|id| !id.is_empty());
+    Ok(id.map(str::to_owned))
 }
 
 /// The problem that a command of compose or docker failed.

@@ -132,6 +132,12 @@ impl Cluster {
         }
     }
 
+    /// Returns whether the server seems to run on this port. Unlike [`Cluster::running`], it never logs in.
+    pub(crate) fn seems_to_run_at(&self, port: u16) -> bool {
+        let running = self.pid_file().running().filter(|running| running.port == port);
+        running.is_some_and(|running| !matches!(self.pid_file().holder(running.pid), Holder::Nobody))
+    }
+
     /// Starts the server, and waits until it is ready. The cluster is made first if there is none. Returns the server's
     /// version and a session as the superuser.
     ///
