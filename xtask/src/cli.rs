@@ -72,7 +72,7 @@ pub(crate) enum Command {
                             workspace.",
         after_help = "Examples:
   cargo xtask db-shell
-  cargo xtask db-shell main -- -c 'SELECT now()'"
+  cargo xtask db-shell main -- -c \"SELECT now()\""
     )]
     DbShell(DbShell),
     /// Print the URL of a database, for other programs

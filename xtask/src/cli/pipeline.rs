@@ -83,7 +83,9 @@ pub(crate) struct Bench {
 pub(crate) enum Hooks {
     /// Make a hook in this repository. One that exists already is never changed
     #[command(after_help = "Examples:
-  cargo xtask hooks install pre-push")]
+  cargo xtask hooks install pre-push
+  cargo xtask hooks install post-checkout
+  cargo xtask hooks install post-merge")]
     Install(HooksInstall),
 }
 
@@ -99,4 +101,8 @@ pub(crate) struct HooksInstall {
 pub(crate) enum Hook {
     /// Runs `cargo xtask ci` before each push, and stops the push if it fails
     PrePush,
+    /// Says after `git switch` if the databases have other migrations than the branch
+    PostCheckout,
+    /// Says after `git merge` and `git pull` if migrations are to be applied
+    PostMerge,
 }

@@ -28,7 +28,9 @@ pub(crate) fn run(options: &DbStatus, context: Context<'_>) -> Result<Ending> {
         context.reporter.status(&status, false);
         return Ok(Ending::Code(exit(&status)));
     }
-    let read = context.interrupt.guard(async { Ok(tokio::time::timeout(BRIEF, read(&settings, Depth::History, context)).await) });
+    let read = context
+        .interrupt
+        .guard(async { Ok(tokio::time::timeout(BRIEF, read(&settings, Depth::History, context)).await) });
     let Ok(status) = wait_for(read)? else { return Ok(Ending::Result(Exit::Unavailable as u8)) };
     let status = status?;
     context.reporter.status(&status, true);

@@ -51,6 +51,8 @@ impl Hook {
     fn name(self) -> &'static str {
         match self {
             Self::PrePush => "pre-push",
+            Self::PostCheckout => "post-checkout",
+            Self::PostMerge => "post-merge",
         }
     }
 
@@ -60,6 +62,14 @@ impl Hook {
             Self::PrePush => {
                 "Before each push, git now runs `cargo xtask ci` on the files of this checkout. To push without it: \
                  git push --no-verify"
+            }
+            Self::PostCheckout => {
+                "After each switch to another branch, git now shows one line if the databases have other migrations than the \
+                 branch. It compiles nothing, and says nothing while no server runs."
+            }
+            Self::PostMerge => {
+                "After each merge and pull, git now shows one line if the databases and the files have different migrations. \
+                 It compiles nothing, and says nothing while no server runs."
             }
         }
     }
@@ -76,24 +86,46 @@ fn script(hook: Hook, from_top: &Path) -> String {
 
 /// Returns the lines that a hook needs. `from_top` is the workspace's folder, as seen from the top of the checkout.
 fn body(hook: Hook, from_top: &Path) -> String {
-    let Hook::PrePush = hook;
     let enter = if from_top.as_os_str().is_empty() {
         String::new()
     } else {
         format!("cd {} || exit\n", quoted(&from_top.display().to_string()))
     };
+    match hook {
+        Hook::PrePush => format!(
+            "# A push that only deletes branches has no commit to check. Git lists what is pushed: ref, commit, ref, commit.\n\
+             new=\n\
+             while read -r _ commit _; do case $commit in *[!0]*) new=yes ;; esac; done\n\
+             [ -n \"$new\" ] || exit 0\n\
+             # Git names this repository to its hooks. Programs that work on other repositories must not see that.\n\
+             unset $(git rev-parse --local-env-vars)\n\
+             PATH=$PATH:$HOME/.cargo/bin\n\
+             {enter}cargo xtask ci --quiet </dev/null || {{\n    \
+                 echo \"Nothing was pushed, because cargo xtask ci failed. To push all the same: git push --no-verify\" >&2\n    \
+                 exit 1\n\
+             }}\n"
+        ),
+        Hook::PostCheckout => {
+            let condition =
+                "# The third argument is 1 if a branch was checked out, and not single files.\n[ \"$3\" = 1 ]";
+            format!("{condition} && {}\n", in_parentheses(&enter))
+        }
+        Hook::PostMerge => format!("{}\n", in_parentheses(&enter)),
+    }
+}
+
+/// The lines of the hooks that look at the databases. They end nothing but themselves, so that other lines may follow. A rebase
+/// checks out commits on its way, and says nothing meanwhile. The program that cargo has compiled last is asked, and nothing is
+/// compiled.
+fn in_parentheses(enter: &str) -> String {
+    let enter = enter.replace('\n', "\n    ");
     format!(
-        "# A push that only deletes branches has no commit to check. Git lists what is pushed: ref, commit, ref, commit.\n\
-         new=\n\
-         while read -r _ commit _; do case $commit in *[!0]*) new=yes ;; esac; done\n\
-         [ -n \"$new\" ] || exit 0\n\
-         # Git names this repository to its hooks. Programs that work on other repositories must not see that.\n\
-         unset $(git rev-parse --local-env-vars)\n\
-         PATH=$PATH:$HOME/.cargo/bin\n\
-         {enter}cargo xtask ci --quiet </dev/null || {{\n    \
-             echo \"Nothing was pushed, because cargo xtask ci failed. To push all the same: git push --no-verify\" >&2\n    \
-             exit 1\n\
-         }}\n"
+        "(\n    \
+             # In the midst of a rebase, a branch is checked out for a moment only.\n    \
+             for rebase in rebase-merge rebase-apply; do [ ! -e \"${{GIT_DIR:-.git}}/$rebase\" ] || exit 0; done\n    \
+             {enter}program=${{CARGO_TARGET_DIR:-target}}/debug/xtask\n    \
+             [ ! -x \"$program\" ] || \"$program\" db-status --brief </dev/null 2>/dev/null\n\
+         ) || :"
     )
 }
 

@@ -226,7 +226,7 @@ impl<'a> Look<'a> {
         if let Some(stamp) = stamp {
             (checkout, branch, at, machine) = (Some(stamp.checkout), stamp.branch, Some(stamp.at), Some(stamp.machine));
         }
-        state.belongs_to = Some(BelongsTo { whose, checkout, branch, machine, at });
+        state.belongs_to = BelongsTo { whose, checkout, branch, machine, at };
     }
 }
 
@@ -240,7 +240,7 @@ fn unknown(target: &Target<'_>) -> Database {
         owner: None,
         encoding: None,
         bytes: None,
-        belongs_to: None,
+        belongs_to: BelongsTo::default(),
         migrations: Vec::new(),
         schema: Schema::NOT_COMPARED,
         problems: Vec::new(),

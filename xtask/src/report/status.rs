@@ -64,7 +64,7 @@ pub(crate) struct Database {
     pub(crate) owner: Option<String>,
     pub(crate) encoding: Option<String>,
     pub(crate) bytes: Option<i64>,
-    pub(crate) belongs_to: Option<BelongsTo>,
+    pub(crate) belongs_to: BelongsTo,
     /// In the order of their versions.
     pub(crate) migrations: Vec<Migration>,
     pub(crate) schema: Schema,
@@ -72,7 +72,7 @@ pub(crate) struct Database {
 }
 
 /// Whose a database is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct BelongsTo {
     pub(crate) whose: Whose,
     pub(crate) checkout: Option<PathBuf>,
@@ -82,9 +82,12 @@ pub(crate) struct BelongsTo {
     pub(crate) at: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Whose {
+    /// The database can't be read.
+    #[default]
+    Unknown,
     /// This checkout's.
     Ours,
     /// Another checkout's, which this one shares it with on purpose.
@@ -176,10 +179,8 @@ impl Status {
         if self.is_new {
             return None;
         }
-        let is_others = |database: &&Database| {
-            database.belongs_to.as_ref().is_some_and(|belongs| belongs.whose == Whose::Others)
-        };
-        let own: Vec<_> = self.databases.iter().filter(|one| one.exists == Some(true) && !is_others(one)).collect();
+        let is_own = |one: &&Database| one.exists == Some(true) && one.belongs_to.whose != Whose::Others;
+        let own: Vec<_> = self.databases.iter().filter(is_own).collect();
         let parts: Vec<_> = own.iter().flat_map(|database| database.differs()).collect();
         if parts.is_empty() {
             return None;
@@ -217,7 +218,8 @@ impl Server {
             text.push_str(&format!("  {}\n", visible(&facts.join(", "))));
         }
         for Scratch { database, in_use } in scratch {
-            let what = if *in_use { "used by a run" } else { "left behind, and dropped by the next run that makes one" };
+            let what =
+                if *in_use { "used by a run" } else { "left behind, and dropped by the next run that makes one" };
             text.push_str(&format!("  scratch database {}: {what}\n", visible(database)));
         }
         problems.iter().for_each(|problem| text.push_str(&below(problem, true)));
@@ -254,16 +256,16 @@ impl Database {
         let Self { database, exists, owner, encoding, bytes, belongs_to, .. } = self;
         let missing = (*exists == Some(false)).then(|| "doesn't exist".to_owned());
         let unknown = exists.is_none().then(|| "can't be reached".to_owned());
-        let whose = belongs_to.as_ref().and_then(|belongs| {
-            let who = match belongs.whose {
-                Whose::Ours => "this checkout's".to_owned(),
-                Whose::Shared => format!("shared with {}", belongs.place()),
-                Whose::Others => format!("of another checkout, {}", belongs.place()),
-                Whose::Elsewhere => format!("of a checkout elsewhere, {}", belongs.place()),
-                Whose::Nobodys => return None,
-            };
-            Some(belongs.branch.as_ref().map_or(who.clone(), |branch| format!("{who} (branch {branch})")))
-        });
+        let place = || belongs_to.checkout.as_ref().map(|checkout| checkout.display().to_string()).unwrap_or_default();
+        let whose = match belongs_to.whose {
+            Whose::Ours => Some("this checkout's".to_owned()),
+            Whose::Shared => Some(format!("shared with {}", place())),
+            Whose::Others => Some(format!("of another checkout, {}", place())),
+            Whose::Elsewhere => Some(format!("of a checkout elsewhere, {}", place())),
+            Whose::Nobodys | Whose::Unknown => None,
+        };
+        let branch = belongs_to.branch.as_ref().map_or_else(String::new, |branch| format!(" (branch {branch})"));
+        let whose = whose.map(|whose| whose + &branch);
         let size = bytes.map(size);
         let owner = owner.as_ref().map(|owner| format!("owner {owner}"));
         let known = [missing, unknown, size, encoding.clone(), owner, whose];
@@ -283,18 +285,10 @@ impl Database {
         let verb = |names: &[&str]| if is_one(names) { "isn't" } else { "aren't" };
         let parts = [
             (!missing.is_empty()).then(|| format!("{name} has {}, which {} here", list(&missing), verb(&missing))),
-            (!modified.is_empty()).then(|| {
-                format!("{} {} what {name} has", list(&modified), verb(&modified))
-            }),
+            (!modified.is_empty()).then(|| format!("{} {} what {name} has", list(&modified), verb(&modified))),
             (!pending.is_empty()).then(|| format!("{} {} applied to {name}", list(&pending), verb(&pending))),
         ];
         parts.into_iter().flatten().collect()
-    }
-}
-
-impl BelongsTo {
-    fn place(&self) -> String {
-        self.checkout.as_ref().map(|checkout| checkout.display().to_string()).unwrap_or_default()
     }
 }
 

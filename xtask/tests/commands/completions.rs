@@ -54,9 +54,9 @@ fn bash_completes_cargo_xtask_and_leaves_the_rest_alone() {
         ask 'cargo bui'
         ask 'cargo xtask db-s'
     "#;
-    let expected = "cargo xtask db-s> db-setup db-stop\ncargo xtask migrate add > journal library\n\
+    let expected = "cargo xtask db-s> db-setup db-status db-shell db-stop\ncargo xtask migrate add > journal library\n\
                     cargo xtask ci --only lint,que> lint,queries\ncargo xtask ci --only test:lib> library\n\
-                    cargo xtask db-setup --server=loc> local\ncargo bui> build\ncargo xtask db-s> db-setup db-stop\n";
+                    cargo xtask db-setup --server=loc> local\ncargo bui> build\ncargo xtask db-s> db-setup db-status db-shell db-stop\n";
     let before = "_cargo() { COMPREPLY=(build); }\n";
     let eager = run(&workspace, &bash, &script, &format!("{ask}{before}complete -F _cargo cargo\n{lines}"));
     assert_eq!(eager, expected);
@@ -69,7 +69,7 @@ fn bash_completes_cargo_xtask_and_leaves_the_rest_alone() {
 fn fish_completes_cargo_xtask() {
     let Some(fish) = shell("fish") else { skip!("fish isn't installed") };
     let (workspace, script) = checkout("fish");
-    let commands = "source $SCRIPT; complete -C 'cargo xtask db-st'; complete -C 'cargo xtask sqlx lib'; \
+    let commands = "source $SCRIPT; complete -C 'cargo xtask db-sto'; complete -C 'cargo xtask sqlx lib'; \
                     complete -C 'cargo xtask ci --only lint,que'";
     let found = run(&workspace, &fish, &script, commands);
     let expected = "db-stop\tStop the PostgreSQL that db-setup started, and keep its data\nlibrary\ton LIBRARY_URL\n\
@@ -86,7 +86,7 @@ fn zsh_completes_cargo_xtask() {
         _describe() { print -rl -- "${candidates[@]}" }
         source $SCRIPT
         words=(xtask sqlx li) CURRENT=3; _cargo-xtask
-        words=(cargo xtask db-st) CURRENT=3; _cargo_only_xtask
+        words=(cargo xtask db-sto) CURRENT=3; _cargo_only_xtask
         words=(xtask ci --only '') CURRENT=4; _cargo-xtask
     "#;
     let found = run(&workspace, &zsh, &script, commands);

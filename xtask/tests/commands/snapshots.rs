@@ -66,6 +66,25 @@ fn schemas_that_differ() {
 }
 
 #[test]
+fn states() {
+    let (server, workspace) = set_up();
+    server.execute("postgres", "COMMENT ON DATABASE library IS NULL; COMMENT ON DATABASE journal IS NULL");
+    workspace.write(".git/HEAD", "ref: refs/heads/main\n");
+    workspace.run(&["db-setup"]).code(0);
+    assert("status-good.plain", &workspace, &run(&workspace, &["db-status"], "plain"));
+    server.execute("library", "ALTER TABLE books ADD COLUMN stray text");
+    workspace.remove("migrations/journal/001_entries.up.sql");
+    workspace.remove("migrations/journal/001_entries.down.sql");
+    for number in 2..9 {
+        workspace.add_migration("journal", &format!("00{number}_more"), "SELECT 1;\n");
+    }
+    for form in FORMS {
+        assert(&format!("status-differs.{form}"), &workspace, &run(&workspace, &["db-status"], form));
+    }
+    assert("status-brief.plain", &workspace, &run(&workspace, &["db-status", "--brief"], "plain"));
+}
+
+#[test]
 fn no_server() {
     let workspace = Workspace::generic().build();
     let empty = workspace.empty();
@@ -109,6 +128,9 @@ fn help() {
     for command in [
         "",
         "db-setup",
+        "db-status",
+        "db-shell",
+        "db-url",
         "db-stop",
         "db-verify",
         "db-diagram",

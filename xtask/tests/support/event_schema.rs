@@ -81,6 +81,7 @@ fn is_of(name: &str, value: &Value) -> bool {
         "array" => value.is_array(),
         "object" => value.is_object(),
         "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
         other => panic!("the type {other} isn't known here"),
     }
 }

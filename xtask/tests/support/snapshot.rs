@@ -37,7 +37,9 @@ fn plain(workspace: &Workspace, text: &str) -> String {
 
 /// Returns the text without times and versions. The lines of databases are in one order.
 pub(crate) fn without_chance(text: &str) -> String {
-    let lines = text.lines().map(|line| without_system(&without_versions(&without_times(line))).trim_end().to_owned());
+    let lines = text
+        .lines()
+        .map(|line| without_system(&without_versions(&without_times(&without_moments(line)))).trim_end().to_owned());
     in_order(lines)
 }
 
@@ -73,6 +75,29 @@ fn without_times(line: &str) -> String {
         }
     }
     kept + rest
+}
+
+/// Replaces moments such as `2026-01-02 03:04 UTC` and `2026-01-02T03:04:05Z`, sizes, and the name of the machine.
+fn without_moments(line: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, number_on) = rest.split_at(at);
+        let is_digit = |c: char| c.is_ascii_digit() || "-:.TZ ".contains(c);
+        let length = number_on.find(|c| !is_digit(c)).unwrap_or(number_on.len());
+        let found = &number_on[..length];
+        let is_moment = found.len() >= 16 && found.starts_with("20") && found.as_bytes()[4] == b'-';
+        let words = [(is_moment, "<moment> "), (number_on[length..].starts_with("MB"), "<size> ")];
+        kept.push_str(before);
+        match words.into_iter().find(|(is_one, _)| *is_one) {
+            Some((_, word)) => kept.push_str(if found.ends_with(' ') { word } else { word.trim_end() }),
+            None if before.ends_with("\"bytes\":") => kept.push('0'),
+            None => kept.push_str(found),
+        }
+        rest = &number_on[length..];
+    }
+    let machine = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
+    (kept + rest).replace(&format!("\"machine\":\"{machine}\""), "\"machine\":\"<machine>\"")
 }
 
 /// Replaces `PostgreSQL 15.18` by `PostgreSQL <version>`.

@@ -275,12 +275,18 @@ impl Workspace {
 
     /// Returns every file of the checkout with its content and its modification time, except those in `.xtask` folders.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>, std::time::SystemTime)> {
+        let is_state = |path: &Path| path.components().any(|part| part.as_os_str() == ".xtask");
+        self.files_with_state().into_iter().filter(|(path, ..)| !is_state(path)).collect()
+    }
+
+    /// Returns every file of the checkout, with those of its state, except the data of a cluster.
+    pub(crate) fn files_with_state(&self) -> Vec<(PathBuf, Vec<u8>, std::time::SystemTime)> {
         let mut found = Vec::new();
         let mut folders = vec![self.root.clone()];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
                 let kind = entry.file_type().unwrap();
-                if kind.is_dir() && entry.file_name() != ".xtask" {
+                if kind.is_dir() && !entry.path().ends_with(".xtask/postgres") {
                     folders.push(entry.path());
                 } else if kind.is_file() {
                     let changed = entry.metadata().unwrap().modified().unwrap();

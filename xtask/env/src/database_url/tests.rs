@@ -317,3 +317,22 @@ fn sessions_have_a_name() {
     let options = url("postgres://me@localhost/shop?application_name=other").options("xtask");
     assert_eq!((options.get_application_name(), options.get_database()), (Some("xtask"), Some("shop")));
 }
+
+#[test]
+fn without_its_password() {
+    for (url, shown) in [
+        (
+            "postgres://ann:s3cret@localhost:5433/shop?sslmode=disable",
+            "postgres://ann@localhost:5433/shop?sslmode=disable",
+        ),
+        ("postgres://ann@localhost/shop?password=s3cret&port=5433", "postgres://ann@localhost/shop?port=5433"),
+        ("postgres://ann%40home:s%2F3cret@localhost/shop?pass%77ord=s3cret", "postgres://ann%40home@localhost/shop"),
+        (
+            "postgres:///shop?host=/run/postgresql&user=ann&password=s3cret",
+            "postgres:///shop?host=/run/postgresql&user=ann",
+        ),
+        ("postgres://ann@localhost/shop", "postgres://ann@localhost/shop"),
+    ] {
+        assert_eq!(DatabaseUrl::parse("A_URL", url).unwrap().without_password(), shown);
+    }
+}
