@@ -26,5 +26,6 @@ mod sample;
 pub(crate) mod scratch;
 pub(crate) mod side_by_side;
 mod statements;
+pub(crate) mod texts;
 mod transaction;
 mod watch;
