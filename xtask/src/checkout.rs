@@ -153,14 +153,39 @@ pub(crate) fn unique_name(root: &Path) -> String {
 
 /// The branch that is checked out at `root`, if git knows one.
 pub(crate) fn branch(root: &Path) -> Option<String> {
-    let git = root.ancestors().map(|folder| folder.join(".git")).find(|git| git.exists())?;
-    let folder = match std::fs::read_to_string(&git) {
-        // In a worktree, it is a file that names a folder of the repository.
-        Ok(text) => git.parent()?.join(text.trim().strip_prefix("gitdir: ")?),
-        Err(_) => git,
+    let head = head(&git_folder(root)?)?;
+    head.strip_prefix("ref: refs/heads/").map(str::to_owned)
+}
+
+/// The commit that is checked out at `root`, if git knows one.
+pub(crate) fn commit(root: &Path) -> Option<String> {
+    let folder = git_folder(root)?;
+    let head = head(&folder)?;
+    let Some(name) = head.strip_prefix("ref: ") else { return Some(head) };
+    // A worktree shares the branches of its repository.
+    let shared = std::fs::read_to_string(folder.join("commondir"));
+    let shared = shared.map_or_else(|_| folder.clone(), |path| folder.join(path.trim()));
+    let loose = std::fs::read_to_string(shared.join(name));
+    let packed = || {
+        let packed = std::fs::read_to_string(shared.join("packed-refs")).ok()?;
+        packed.lines().find_map(|line| Some(line.split_once(' ').filter(|(_, known)| *known == name)?.0.to_owned()))
     };
-    let head = std::fs::read_to_string(folder.join("HEAD")).ok()?;
-    head.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
+    loose.ok().map(|commit| commit.trim().to_owned()).or_else(packed)
+}
+
+/// The folder of git's own files for the checkout at `root`.
+fn git_folder(root: &Path) -> Option<PathBuf> {
+    let git = root.ancestors().map(|folder| folder.join(".git")).find(|git| git.exists())?;
+    match std::fs::read_to_string(&git) {
+        // In a worktree, it is a file that names a folder of the repository.
+        Ok(text) => Some(git.parent()?.join(text.trim().strip_prefix("gitdir: ")?)),
+        Err(_) => Some(git),
+    }
+}
+
+/// What is checked out: the name of a branch after `ref: `, or a commit.
+fn head(folder: &Path) -> Option<String> {
+    Some(std::fs::read_to_string(folder.join("HEAD")).ok()?.trim().to_owned())
 }
 
 /// The name of this machine. It is empty if the system tells none.

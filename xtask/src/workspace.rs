@@ -88,6 +88,14 @@ impl HistoryTable {
             None => (None, bare(&self.name)),
         }
     }
+
+    /// The table that has the texts of the migrations, written as the name of the history is.
+    pub(crate) fn texts(&self) -> String {
+        let quote = if self.name.ends_with('"') { "\"" } else { "" };
+        let (_, table) = self.parts();
+        let before = &self.name[..self.name.len() - table.len() - quote.len()];
+        format!("{before}{}{quote}", xtask_schema::texts_table(table))
+    }
 }
 
 impl Workspace {

@@ -88,13 +88,27 @@ const NAME_ONLY: &str = ": not rendered, compared by name only";
 const VERSION: &str = "-- version ";
 const DIGEST: &str = ", the digest of its objects is ";
 
-/// The history table of the migrations. A catalog leaves it out, with its schema if that contains nothing else.
+/// The history table of the migrations. A catalog leaves it out, with the table of the recorded texts beside it, and with
+/// its schema if that contains nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct History<'a> {
     /// The schema of the table. `None` means that the table is found on the search path.
     pub schema: Option<&'a str>,
     /// The table's name.
     pub table: &'a str,
+}
+
+/// The name of the table that has the texts of the migrations in a history table, beside which it is. Names are without
+/// quotes.
+#[must_use]
+pub fn texts_table(history: &str) -> String {
+    const SUFFIX: &str = "_texts";
+    // PostgreSQL would cut a longer name, and then it could be that of the history.
+    let mut end = history.len().min(63 - SUFFIX.len());
+    while !history.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{SUFFIX}", &history[..end])
 }
 
 /// A table as psql's `\dt` lists it.

@@ -6,7 +6,7 @@ use super::rows::{
     Aggregate, Column, Constraint, Dependency, Id, Index, Inheritance, Listed, Oid, Range, Relation, Rows, Sequence,
     Trigger, Type, class,
 };
-use super::{History, Table};
+use super::{History, Table, texts_table};
 
 /// The rows of a catalog, with maps that find them by their keys.
 pub(super) struct Model<'r> {
@@ -41,6 +41,8 @@ pub(super) struct Model<'r> {
     children: BTreeMap<Oid, Vec<&'r Constraint>>,
     /// The table that has the history of the migrations.
     history: Option<Oid>,
+    /// The table that has the texts of the migrations.
+    texts: Option<Oid>,
     excluded: BTreeSet<Oid>,
 }
 
@@ -77,6 +79,7 @@ impl<'r> Model<'r> {
             enforcement: BTreeMap::new(),
             children: BTreeMap::new(),
             history: None,
+            texts: None,
             excluded: BTreeSet::new(),
         };
         for column in &rows.columns {
@@ -128,14 +131,16 @@ impl<'r> Model<'r> {
         for definition in &rows.definitions {
             model.definitions.extend(definition.text.as_deref().map(|text| ((definition.class, definition.oid), text)));
         }
-        model.history = model.find_history(history);
+        let found = model.find_history(history);
+        model.history = found.map(|table| table.oid);
+        model.texts = found.and_then(|table| model.find_texts(table));
         model.excluded = model.find_excluded();
         model.enforcement = model.find_enforcement();
         model
     }
 
     /// Finds the table that has the history of the migrations.
-    fn find_history(&self, history: &History<'_>) -> Option<Oid> {
+    fn find_history(&self, history: &History<'_>) -> Option<&'r Relation> {
         let is_history = |relation: &&Relation| {
             "rp".contains(relation.kind)
                 && unquote(&relation.name) == history.table
@@ -144,7 +149,16 @@ impl<'r> Model<'r> {
                     None => self.rows.listed.iter().any(|listed| listed.oid == relation.oid),
                 }
         };
-        self.rows.relations.iter().find(is_history).map(|relation| relation.oid)
+        self.rows.relations.iter().find(is_history)
+    }
+
+    /// Finds the table that has the texts of the migrations, beside the history.
+    fn find_texts(&self, history: &Relation) -> Option<Oid> {
+        let name = texts_table(&unquote(&history.name));
+        let is_texts = |relation: &&Relation| {
+            relation.kind == 'r' && relation.schema == history.schema && unquote(&relation.name) == name
+        };
+        self.rows.relations.iter().find(is_texts).map(|relation| relation.oid)
     }
 
     /// Finds the relations that aren't part of the schema: those of extensions, and temporary ones.
@@ -205,6 +219,11 @@ impl<'r> Model<'r> {
     /// Returns whether this is the table that has the history of the migrations.
     pub(super) fn is_history(&self, relation: Oid) -> bool {
         self.history == Some(relation)
+    }
+
+    /// Returns whether this is the table that has the texts of the migrations.
+    pub(super) fn is_texts(&self, relation: Oid) -> bool {
+        self.texts == Some(relation)
     }
 
     /// Returns the relation, if it is part of the schema.

@@ -1,5 +1,5 @@
 //! Applies and reverts migrations. Each file runs in one transaction together with its row in the history, unless the
-//! file says `-- no-transaction` or ends its transaction by itself.
+//! file says `-- no-transaction` or ends its transaction by itself. What is recorded of its text goes with that row.
 //!
 //! Each file starts from the same state of the session, so it doesn't matter whether the files before it were applied in
 //! the same run, or in which database they are applied.
@@ -16,6 +16,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::failure::{Failed, Failure};
 use super::lock::Holder;
 use super::reach::Watch;
+use super::texts::{self, Origin};
 use super::transaction::{self, Left};
 use super::{remains, statements};
 use crate::connection::working;
@@ -26,6 +27,15 @@ use crate::workspace::{Database, HistoryTable};
 pub(crate) struct Done {
     pub(crate) stem: String,
     pub(crate) took: Duration,
+}
+
+/// What the work in a database of the user's needs, and that in a scratch database doesn't.
+#[derive(Clone, Copy)]
+pub(crate) struct Live<'a> {
+    /// The session that has the setup lock.
+    pub(crate) holder: &'a Holder,
+    /// What is checked out, to be recorded with the texts.
+    pub(crate) origin: &'a Origin,
 }
 
 /// Applies one migration to a scratch database, unless it reaches beyond the database. Then it is rolled back.
@@ -42,8 +52,7 @@ pub(super) async fn watched(
     each(connection, database, &[file], guard, |_| {}).await.1
 }
 
-/// Applies migrations, in order, and stops at the first one that fails. `holder` has the setup lock, which a scratch
-/// database doesn't need.
+/// Applies migrations, in order, and stops at the first one that fails.
 ///
 /// `progress` is called with each file before the file is applied.
 ///
@@ -54,10 +63,10 @@ pub(crate) async fn pending(
     connection: &mut PgConnection,
     database: &Database,
     pending: &[&MigrationFile],
-    holder: Option<&Holder>,
+    live: Option<Live<'_>>,
     progress: impl FnMut(&str),
 ) -> (Vec<Done>, Result<()>) {
-    each(connection, database, pending, Guard { holder, watch: None }, progress).await
+    each(connection, database, pending, Guard { live, watch: None }, progress).await
 }
 
 async fn each(
@@ -69,15 +78,14 @@ async fn each(
 ) -> (Vec<Done>, Result<()>) {
     let mut done = Vec::new();
     let history = &database.history;
-    if let Err(error) = prepare(connection, history).await {
+    if let Err(error) = prepare(connection, database, guard).await {
         return (done, Err(error));
     }
     for file in pending {
         progress(&file.stem());
         let started = Instant::now();
-        let way = Way::Up { started };
-        if let Err(error) = (One { connection, history, guard, migration: &file.migration, way }).run(&file.file).await
-        {
+        let one = One { connection, history, guard, step: Step::Up(file), started };
+        if let Err(error) = one.run().await {
             return (done, Err(error));
         }
         done.push(Done { stem: file.stem(), took: started.elapsed() });
@@ -96,15 +104,20 @@ pub(super) async fn revert(
     watch: &Watch<'_>,
 ) -> Result<()> {
     let guard = Guard { watch: Some(watch), ..Guard::default() };
-    One { connection, history, guard, migration: &down.migration, way: Way::Down }.run(&down.file).await
+    One { connection, history, guard, step: Step::Down(down), started: Instant::now() }.run().await
 }
 
-/// Makes the history table and its schemas.
-async fn prepare(connection: &mut PgConnection, history: &HistoryTable) -> Result<()> {
+/// Makes the history table and its schemas. In a database of the user's, the texts of what is applied are recorded as well.
+async fn prepare(connection: &mut PgConnection, database: &Database, guard: Guard<'_>) -> Result<()> {
+    let history = &database.history;
     for schema in &history.create_schemas {
         connection.create_schema_if_not_exists(schema).await?;
     }
     connection.ensure_migrations_table(&history.name).await?;
+    if guard.live.is_some() {
+        texts::make(connection, history).await?;
+        texts::catch_up(connection, database).await?;
+    }
     Ok(())
 }
 
@@ -114,18 +127,34 @@ const NO_ROW: &str = "the history couldn't be written";
 const NOT_CLEARED: &str = "the index that an earlier run left couldn't be removed";
 const NOT_ASKED: &str = "the server couldn't be asked for the state of things";
 
-/// The direction in which a file leads.
+/// A file, and the direction in which it leads.
 #[derive(Clone, Copy)]
-enum Way {
-    Up { started: Instant },
-    Down,
+enum Step<'a> {
+    Up(&'a MigrationFile),
+    Down(&'a DownFile),
+}
+
+impl<'a> Step<'a> {
+    fn file(self) -> &'a Path {
+        match self {
+            Self::Up(up) => &up.file,
+            Self::Down(down) => &down.file,
+        }
+    }
+
+    fn migration(self) -> &'a Migration {
+        match self {
+            Self::Up(up) => &up.migration,
+            Self::Down(down) => &down.migration,
+        }
+    }
 }
 
 /// What has to be true before a file's transaction is committed.
 #[derive(Clone, Copy, Default)]
 struct Guard<'a> {
     /// The setup lock is held, where one is needed.
-    holder: Option<&'a Holder>,
+    live: Option<Live<'a>>,
     /// The file hasn't reached beyond its scratch database.
     watch: Option<&'a Watch<'a>>,
 }
@@ -135,18 +164,18 @@ struct One<'a> {
     connection: &'a mut PgConnection,
     history: &'a HistoryTable,
     guard: Guard<'a>,
-    migration: &'a Migration,
-    way: Way,
+    step: Step<'a>,
+    started: Instant,
 }
 
 impl One<'_> {
     /// Runs the file, and leaves the session as it was before.
-    async fn run(mut self, file: &Path) -> Result<()> {
-        let as_a_whole = !self.migration.no_tx && statements::end_of_transaction(self.migration.sql.as_str()).is_none();
+    async fn run(mut self) -> Result<()> {
+        let migration = self.step.migration();
+        let as_a_whole = !migration.no_tx && statements::end_of_transaction(migration.sql.as_str()).is_none();
         let result = if as_a_whole { self.in_transaction().await } else { self.in_steps().await };
         if let Err((failure, left)) = result {
-            let Self { migration, history, .. } = self;
-            let is_on_scratch = self.guard.holder.is_none();
+            let (file, history, is_on_scratch) = (self.step.file(), self.history, self.guard.live.is_none());
             return Err(Failed { file, migration, history, failure, left, is_on_scratch }.problem().into());
         }
         Ok(working::start_anew(self.connection).await?)
@@ -171,9 +200,9 @@ impl One<'_> {
                 self.own("ROLLBACK", NO_TRANSACTION).await?;
                 return Err(Failure::Refused(problem));
             }
-            let row = match self.way {
-                Way::Up { started } => self.row("TRUE", Some(started.elapsed())),
-                Way::Down => self.no_row(),
+            let row = match self.step {
+                Step::Up(file) => self.row(file, None),
+                Step::Down(_) => self.no_row(),
             };
             self.own(&row, NO_ROW).await?;
             self.execute("COMMIT").await.map_err(Failure::AtCommit)
@@ -191,7 +220,7 @@ impl One<'_> {
             Err(failure) => return Err((failure, self.left_if_lost(Left::Nothing).await)),
         };
         if !is_done {
-            let first = if self.migration.no_tx {
+            let first = if self.step.migration().no_tx {
                 transaction::next(self.connection).await
             } else {
                 transaction::begin(self.connection).await
@@ -220,14 +249,14 @@ impl One<'_> {
         if !self.look().await?.is_locked {
             return Err(Failure::LockLost);
         }
-        if let Way::Up { .. } = self.way {
-            let cleared = remains::clear(self.connection, self.history, self.migration).await;
+        if let Step::Up(file) = self.step {
+            let cleared = remains::clear(self.connection, self.history, &file.migration).await;
             if cleared.map_err(|error| Failure::InOwn { what: NOT_CLEARED, error })? {
                 return Ok(true);
             }
             let replaced = "ON CONFLICT (version) DO UPDATE SET description = excluded.description, success = FALSE, \
                             checksum = excluded.checksum, installed_on = now(), execution_time = excluded.execution_time";
-            let row = format!("{} {replaced}", self.row("FALSE", None));
+            let row = self.row(file, Some(replaced));
             self.own(&row, NO_ROW).await?;
         }
         Ok(false)
@@ -236,14 +265,14 @@ impl One<'_> {
     async fn end_steps(&mut self) -> Result<(), Failure> {
         self.settle_transaction().await?;
         let is_open = self.look().await?.is_open;
-        let row = match self.way {
-            Way::Up { started } => format!(
+        let row = match self.step {
+            Step::Up(file) => format!(
                 "UPDATE {} SET success = TRUE, execution_time = {} WHERE version = {}",
                 self.history.name,
-                started.elapsed().as_nanos(),
-                self.migration.version
+                self.started.elapsed().as_nanos(),
+                file.migration.version
             ),
-            Way::Down => self.no_row(),
+            Step::Down(_) => self.no_row(),
         };
         self.own(&row, NO_ROW).await?;
         // The file may have begun a transaction that it doesn't end.
@@ -253,7 +282,7 @@ impl One<'_> {
     /// Sends the file as it is, and counts the statements that are done.
     async fn send(&mut self) -> Result<(), Failure> {
         let mut statements_done = 0;
-        let mut results = sqlx::raw_sql(self.migration.sql.clone()).execute_many(&mut *self.connection);
+        let mut results = sqlx::raw_sql(self.step.migration().sql.clone()).execute_many(&mut *self.connection);
         loop {
             match results.try_next().await {
                 Ok(Some(_)) => statements_done += 1,
@@ -272,7 +301,7 @@ impl One<'_> {
 
     /// Asks the server for the state of things.
     async fn look(&mut self) -> Result<Looked, Failure> {
-        let is_locked = self.guard.holder.map_or_else(|| "TRUE".to_owned(), Holder::condition);
+        let is_locked = self.guard.live.map_or_else(|| "TRUE".to_owned(), |live| live.holder.condition());
         // A transaction that the same message has begun is as old as its statement.
         let statement = format!("SELECT {is_locked}, now() < statement_timestamp()");
         let looked = async {
@@ -290,23 +319,32 @@ impl One<'_> {
         sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *self.connection).await.map(drop)
     }
 
-    /// The statement that adds the row of the migration. It means the same whatever the session's settings are.
-    fn row(&self, success: &str, took: Option<Duration>) -> String {
-        let took = took.map_or_else(|| "-1".to_owned(), |took| took.as_nanos().to_string());
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let Migration { version, description, checksum, .. } = self.migration;
-        format!(
+    /// The statements that add the row of a migration, and what is recorded of it. They mean the same whatever the session's
+    /// settings are. `replaced` says what becomes of a row that is there; the row is then one of a migration that isn't
+    /// finished.
+    fn row(&self, file: &MigrationFile, replaced: Option<&str>) -> String {
+        let took = if replaced.is_some() { -1 } else { i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(-1) };
+        let Migration { version, description, checksum, .. } = &file.migration;
+        let row = format!(
             "INSERT INTO {} (version, description, success, checksum, execution_time) VALUES \
-             ({version}, convert_from(decode('{}', 'hex'), 'UTF8'), {success}, decode('{}', 'hex'), {})",
+             ({version}, convert_from({}, 'UTF8'), {}, {}, {took}) {}",
             self.history.name,
-            hex(description.as_bytes()),
-            hex(checksum),
-            took
-        )
+            texts::bytes(description.as_bytes()),
+            replaced.is_none(),
+            texts::bytes(checksum),
+            replaced.unwrap_or_default()
+        );
+        match self.guard.live {
+            Some(live) => format!("{row}; {}", texts::record(self.history, file, live.origin)),
+            None => row,
+        }
     }
 
+    /// The statements that remove the row of a migration, and what is recorded of it.
     fn no_row(&self) -> String {
-        format!("DELETE FROM {} WHERE version = {}", self.history.name, self.migration.version)
+        let version = self.step.migration().version;
+        let row = format!("DELETE FROM {} WHERE version = {version}", self.history.name);
+        if self.guard.live.is_some() { format!("{row}; {}", texts::forget(self.history, version)) } else { row }
     }
 
     /// Returns what is left if the session still answers.

@@ -10,10 +10,12 @@ use anyhow::Result;
 use futures_util::future::{Either, join_all, select, select_all};
 use sqlx::postgres::PgConnection;
 
+use super::apply::Live;
 use super::history::{self, History};
 use super::lock::{self, Holder, SetupLock};
 use super::proof::{self, Measured};
 use super::ready::{Proven, Ready};
+use super::texts::{self, Origin};
 use super::watch::{UnderWay, Watch};
 use super::{apply, create, privileges, room, scratch};
 use crate::connection::deadline::{self, Run};
@@ -208,6 +210,8 @@ impl<'a> Goal<'a> {
             }
             // The migrations grant something to the roles only if they are there.
             declared::make(&mut connection, database.declared_roles(), &url.user).await?;
+            // A table that stands in the way is found before anything is applied anywhere.
+            texts::is_there(&mut connection, &database.history).await?;
             history::read(&mut connection, &database.history).await
         };
         let (rows, found) = deadline::within(limit, &url.address, prepared).await?;
@@ -256,8 +260,10 @@ impl<'a> Goal<'a> {
             under_way.begin(url.kept_name(), stem);
             step.doing(&format!("migration {applied} of {total}: {stem}"));
         };
+        let origin = Origin::of(&self.context.workspace.root);
         let holder = holders.iter().find(|holder| holder.is_at(&url.address));
-        let (done, result) = apply_pending(&mut connection, database, &history.pending, holder, progress).await;
+        let live = holder.map(|holder| Live { holder, origin: &origin });
+        let (done, result) = apply_pending(&mut connection, database, &history.pending, live, progress).await;
         under_way.end(url.kept_name());
         let now = before + done.len();
         let state = format!("{} ({}): {now} of {total} migrations applied", url.database, database.name);
@@ -321,13 +327,13 @@ async fn apply_pending(
     connection: &mut PgConnection,
     database: &Database,
     pending: &[&MigrationFile],
-    holder: Option<&Holder>,
+    live: Option<Live<'_>>,
     progress: impl FnMut(&str),
 ) -> (Vec<apply::Done>, Result<()>) {
     if pending.is_empty() {
         return (Vec::new(), Ok(()));
     }
-    apply::pending(connection, database, pending, holder, progress).await
+    apply::pending(connection, database, pending, live, progress).await
 }
 
 fn summary(url: &DatabaseUrl, made: bool, done: &[apply::Done]) -> String {

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::history::{self, History};
 use super::lock::{self, HeldBy};
 use super::proof::{self, Measured};
-use super::{create, privileges, room, scratch};
+use super::{create, privileges, room, scratch, texts};
 use crate::connection::sql::literal;
 use crate::connection::{deadline, session, working};
 use crate::context::Context;
@@ -106,6 +106,7 @@ async fn look(target: &Target<'_>, context: Context<'_>) -> Result<Outlook> {
     };
     working::refuse_read_only(&mut connection, url).await?;
     create::check(&mut connection, url).await?;
+    texts::is_there(&mut connection, &database.history).await?;
     let (rows, _) = history::read(&mut connection, &database.history).await?;
     let history = History::compare(database, &rows);
     let problems: Vec<_> = history.problem(target, context.interrupt).into_iter().chain(history.empty()).collect();

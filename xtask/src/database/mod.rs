@@ -27,5 +27,6 @@ pub(crate) mod scratch;
 pub(crate) mod side_by_side;
 mod statements;
 pub(crate) mod status;
+pub(crate) mod texts;
 mod transaction;
 mod watch;

@@ -46,6 +46,7 @@ mod snapshots;
 mod sqlx;
 mod stamp;
 mod support_itself;
+mod texts;
 mod unfit_servers;
 mod urls;
 mod users;

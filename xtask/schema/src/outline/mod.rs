@@ -94,7 +94,9 @@ impl Outline {
     }
 
     fn of(model: &Model<'_>) -> Self {
-        let shown = |relation: &&Relation| !relation.partition && !model.is_history(relation.oid);
+        let shown = |relation: &&Relation| {
+            !relation.partition && !model.is_history(relation.oid) && !model.is_texts(relation.oid)
+        };
         let mut found: Vec<_> =
             model.relations("rpfvm").filter(shown).map(|relation| (entity(model, relation), relation)).collect();
         found.sort_by(|(one, _), (other, _)| (one.kind.is_view(), &one.name).cmp(&(other.kind.is_view(), &other.name)));

@@ -28,7 +28,9 @@ pub(super) fn objects(model: &Model<'_>, history: &History<'_>) -> Vec<Object> {
     }
     for relation in model.relations("rpf") {
         let object = table::table(model, relation);
-        if !(model.is_history(relation.oid) && table::is_usual_history(&object)) {
+        let is_left_out = (model.is_history(relation.oid) && table::is_usual_history(&object))
+            || (model.is_texts(relation.oid) && table::is_usual_texts(&object));
+        if !is_left_out {
             objects.push(object);
         }
     }

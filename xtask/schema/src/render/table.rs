@@ -45,14 +45,36 @@ const HISTORY: [&str; 6] = [
     "execution_time bigint NOT NULL,",
 ];
 
-/// Returns whether a table is the one that sqlx makes for the history. The name of its key depends on the table's first
-/// name.
+/// The columns of the table that `cargo xtask` makes beside it, for the texts of the migrations.
+const TEXTS: [&str; 8] = [
+    "version bigint NOT NULL,",
+    "checksum bytea NOT NULL,",
+    "up text NOT NULL,",
+    "down text,",
+    "branch text,",
+    "commit text,",
+    "recorded_at timestamp with time zone DEFAULT now() NOT NULL,",
+    "sum bytea NOT NULL,",
+];
+
+/// Returns whether a table is the one that sqlx makes for the history.
 pub(super) fn is_usual_history(object: &Object) -> bool {
+    has_only(object, &HISTORY)
+}
+
+/// Returns whether a table is the one that is made for the texts of the migrations.
+pub(super) fn is_usual_texts(object: &Object) -> bool {
+    has_only(object, &TEXTS)
+}
+
+/// Returns whether a table has these columns, the version as its key, and nothing else. The name of its key depends on the
+/// table's first name.
+fn has_only(object: &Object, wanted: &[&str]) -> bool {
     let [create] = object.statements.as_slice() else { return false };
     let lines: Vec<&str> = create.lines().map(str::trim).collect();
     let [first, columns @ .., key, last] = lines.as_slice() else { return false };
     first.starts_with("CREATE TABLE ")
-        && columns == HISTORY
+        && columns == wanted
         && key.starts_with("CONSTRAINT ")
         && key.ends_with(" PRIMARY KEY (version)")
         && *last == ");"

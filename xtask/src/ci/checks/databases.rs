@@ -41,16 +41,22 @@ pub(super) async fn schema_files(setting: &Setting<'_>, live: bool) -> Result<Pa
     let page = page::committed(&workspace.root)?;
     let check = async |target: &Target<'_>, run: &str| {
         let database = target.database;
+        // What is wrong with the live database mustn't hide what is wrong with the files.
+        let live = if live { Some(deep::open_live(target).await) } else { None };
         let read = async |connection: &mut PgConnection| {
             let measured = proof::measure(connection, database).await?;
-            let deep = if live { Some(proof::read_deep(connection, database).await?) } else { None };
             let outline = if page.is_some() { Some(page::outline(connection, database).await?) } else { None };
+            let deep = match &live {
+                Some(Ok(live)) => Some(deep::read_fresh(target, connection, live).await?),
+                _ => None,
+            };
             Ok((measured, deep, outline))
         };
         let (fresh, deep, outline) = proof::in_fresh(target, run, read).await?;
-        let compared = match (proof::file_is_current(target, &fresh), deep) {
-            (Ok(()), Some(deep)) => deep::live_equals(target, deep).await,
-            (compared, _) => compared.map_err(Into::into),
+        let compared = match (proof::file_is_current(target, &fresh), live, deep) {
+            (Ok(()), Some(Ok(live)), Some(deep)) => deep::compare(target, deep, live).await.map(drop),
+            (Ok(()), Some(Err(error)), _) => Err(error),
+            (compared, ..) => compared.map_err(Into::into),
         };
         let without = if fresh.lacks_privileges() { " (without owners and privileges)" } else { "" };
         let file = compared.map(|()| format!("{}{without}", database.schema_file.display()));
