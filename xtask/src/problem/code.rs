@@ -83,6 +83,12 @@ codes! {
     MayNotWrite "may-not-write" ("database"): "DATABASE belongs to OWNER, and ROLE may not make anything in it.",
         "Somebody else made the database.",
         "Run the ALTER DATABASE in the message as a superuser of that server, then: cargo xtask db-setup";
+    MayNotRename "may-not-rename": "DATABASE belongs to OWNER, so ROLE may neither copy it nor rename it.",
+        "Somebody else made the database, or the server refuses the new name.",
+        "Run the ALTER DATABASE in the message as a superuser of that server, then run the same command again";
+    DatabaseInUse "database-in-use": "Others use DATABASE, and this run can't end that.",
+        "A database with sessions can't be copied or renamed. A session belongs to a role that yours may not end, or there is a prepared transaction.",
+        "See who they are: SELECT * FROM pg_stat_activity, and SELECT * FROM pg_prepared_xacts. Then run the same command again";
     DatabaseNotMade "database-not-made": "The database DATABASE can't be made.",
         "The server refused CREATE DATABASE. Its disk may be full.",
         "Mend what the server says, then: cargo xtask db-setup";
