@@ -5,7 +5,9 @@ mod ci;
 mod completions;
 mod db_diagram;
 mod db_prepare;
+mod db_reset;
 mod db_setup;
+mod db_snapshot;
 mod db_stop;
 mod db_verify;
 mod doctor;
@@ -28,6 +30,8 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
     let name = match &cli.command {
         Command::DbSetup(_) => "db-setup",
         Command::DbStop => "db-stop",
+        Command::DbReset(_) => "db-reset",
+        Command::DbSnapshot(_) => "db-snapshot",
         Command::DbVerify(_) => "db-verify",
         Command::DbDiagram(_) => "db-diagram",
         Command::DbPrepare(_) => "db-prepare",
@@ -78,6 +82,8 @@ fn dispatch(cli: &Cli, reporter: &Reporter) -> Result<Ending> {
     match &cli.command {
         Command::DbSetup(options) => wait_for(db_setup::run(options, context)).map(Ending::Done),
         Command::DbStop => wait_for(db_stop::run(context)).map(Ending::Done),
+        Command::DbReset(options) => wait_for(db_reset::run(options, context)).map(Ending::Done),
+        Command::DbSnapshot(options) => wait_for(db_snapshot::run(options, context)).map(Ending::Done),
         Command::DbVerify(options) => wait_for(db_verify::run(options, context)).map(Ending::Done),
         Command::DbDiagram(options) => wait_for(db_diagram::run(options, context)).map(Ending::Done),
         Command::DbPrepare(options) => db_prepare::run(options, context).map(Ending::Done),

@@ -2,14 +2,17 @@
 //! page that shows the schemas.
 
 pub(crate) mod accepted_rows;
+pub(crate) mod anew;
 pub(crate) mod apply;
 pub(crate) mod cancel;
+pub(crate) mod contents;
 pub(crate) mod converge;
 pub(crate) mod create;
 pub(crate) mod deep;
 pub(crate) mod exchange;
 mod failure;
 pub(crate) mod foresee;
+pub(crate) mod guard;
 pub(crate) mod history;
 pub(crate) mod lock;
 mod marked;

@@ -215,6 +215,11 @@ impl<'t> Scratch<'t> {
         if may_not { problem.remedy(grant) } else { problem }
     }
 
+    /// The database that it was made for.
+    pub(super) fn target(&self) -> &'t Target<'t> {
+        self.target
+    }
+
     /// Whether it was made for this database.
     pub(super) fn is_of(&self, target: &Target<'_>) -> bool {
         self.target.database.name == target.database.name

@@ -4,10 +4,14 @@
 //! stamp that says what it keeps. It gets its name, its mark and its stamp in one transaction, so none is ever incomplete. A
 //! set has a snapshot of each database that was kept at the time.
 
+use anyhow::Result;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::lock;
 use super::marked::{HALF_DROPPED, SNAPSHOT};
+use crate::connection::{deadline, session};
+use crate::problem::{Code, Problem};
 use crate::stamp::{Claim, Kept, Stamp, Whose, stamp_in};
 use crate::target::Target;
 
@@ -123,6 +127,47 @@ pub(crate) async fn read(
         found.snapshots.push(Snapshot { oid, name, comment, stamp, kept, bytes, whose });
     }
     Ok(found)
+}
+
+/// Returns the snapshots of these databases without a lock, the newest set first.
+///
+/// # Errors
+/// A server can't be reached, or is silent.
+pub(crate) async fn list(targets: &[Target<'_>], claim: &Claim) -> Result<Vec<Set>> {
+    let mut found = Vec::new();
+    for (url, _) in lock::servers(targets) {
+        let is_here = |target: &&Target<'_>| target.url.address.same_server(&url.address);
+        let here: Vec<Target<'_>> = targets.iter().filter(is_here).cloned().collect();
+        let work = async {
+            let mut connection = session::maintenance(url, session::READER).await?;
+            let read = read(&mut connection, &here, claim).await?;
+            session::close(connection).await;
+            anyhow::Ok(read.snapshots)
+        };
+        found.extend(deadline::without_changes(&here[0], work).await?);
+    }
+    Ok(sets(found))
+}
+
+/// Finds the set of a name. This checkout's own comes first, then that of a checkout whose databases it shares, then that of one
+/// that isn't there any more.
+///
+/// # Errors
+/// There is none, or it is another checkout's.
+pub(crate) fn find<'s>(sets: &'s [Set], name: &str) -> Result<&'s Set, Problem> {
+    let named = || sets.iter().filter(|set| set.name() == name);
+    let rank = |set: &&Set| match set.first().whose {
+        Whose::Ours => 0,
+        Whose::Shared => 1,
+        Whose::Free(_) | Whose::Remote(_) | Whose::Others(_) => 2,
+    };
+    if let Some(set) = named().filter(|set| set.others().is_none()).min_by_key(rank) {
+        return Ok(set);
+    }
+    let problem =
+        Problem::failed(Code::NoSnapshot, format!("There is no snapshot \"{name}\" of this checkout's databases."));
+    let other = named().find_map(Set::others);
+    Err(problem.details(other.map(|stamp| format!("Another checkout has one of that name: {stamp}."))))
 }
 
 /// Puts the snapshots together that were made together, the newest set first.

@@ -23,7 +23,7 @@ use super::cancel::cancel;
 use super::create;
 use super::lock::{self, SetupLock};
 use super::marked::{self, SCRATCH};
-use super::scratch::{self, Holder};
+use super::scratch::{self, Holder, Scratch};
 use super::snapshot::{self, Set};
 use crate::connection::deadline::{self, Run};
 use crate::connection::sql::identifier;
@@ -35,37 +35,39 @@ use crate::problem::{Code, Problem, Problems};
 use crate::stamp::{self, Claim};
 use crate::target::Target;
 
-/// The databases of a checkout, whose servers no other run sets up meanwhile.
-pub(crate) struct Exchange<'a> {
-    context: Context<'a>,
-    targets: &'a [Target<'a>],
+/// The databases that a run may exchange.
+#[derive(Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) context: Context<'a>,
+    pub(crate) targets: &'a [Target<'a>],
     pub(crate) claim: &'a Claim,
     /// The name of the sessions that write.
     pub(crate) run: &'a str,
+    /// The name of the command, for other runs that wait.
+    pub(crate) command: &'a str,
+    /// How long this run waits for another run.
+    pub(crate) patience: Duration,
+}
+
+/// The databases of a checkout, whose servers no other run sets up meanwhile.
+pub(crate) struct Exchange<'a> {
+    site: Site<'a>,
     locks: Vec<SetupLock>,
     /// The databases that were made aside, and that are dropped at the end unless they got another name.
     pub(crate) asides: Vec<Holder<'a>>,
 }
 
-/// Does work under the setup locks of the databases' servers. What was made aside is dropped at the end. `command` is the name
-/// of the command, for other runs that wait.
+/// Does work under the setup locks of the databases' servers. What was made aside is dropped at the end.
 ///
 /// # Errors
 /// A server isn't on this machine or can't be used for such work, a database is another checkout's, the errors of the work, or
 /// the interruption.
-pub(crate) async fn with<'a, T>(
-    context: Context<'a>,
-    targets: &'a [Target<'a>],
-    claim: &'a Claim,
-    run: &'a str,
-    command: &str,
-    patience: Duration,
-    work: impl AsyncFnOnce(&mut Exchange<'a>) -> Result<T>,
-) -> Result<T> {
+pub(crate) async fn with<'a, T>(site: Site<'a>, work: impl AsyncFnOnce(&mut Exchange<'a>) -> Result<T>) -> Result<T> {
+    let Site { context, targets, run, command, patience, .. } = site;
     refuse_remote(targets)?;
     let whole = async {
         let locks = lock::take_all(targets, command, patience, context).await?;
-        let mut exchange = Exchange { context, targets, claim, run, locks, asides: Vec::new() };
+        let mut exchange = Exchange { site, locks, asides: Vec::new() };
         let result = async {
             exchange.prepare().await?;
             work(&mut exchange).await
@@ -107,20 +109,23 @@ impl<'a> Exchange<'a> {
         let mut others = Vec::new();
         for lock in &mut self.locks {
             let address = lock.address().clone();
-            let here: Vec<Target<'_>> = at(self.targets, lock).cloned().collect();
+            let here: Vec<Target<'_>> = at(self.site.targets, lock).cloned().collect();
             let first = &here[0];
             let connection = lock.connection();
             let prepared = async {
                 session::end_orphans(connection).await?;
                 create::check_may_rename(connection, &first.url).await?;
                 for name in scratch::sweep(connection, &here).await?.dropped {
-                    self.context.reporter.note(&format!("Dropped {name}, a scratch database that was left behind."));
+                    self.site
+                        .context
+                        .reporter
+                        .note(&format!("Dropped {name}, a scratch database that was left behind."));
                 }
-                for name in snapshot::read(connection, &here, self.claim).await?.half_dropped {
+                for name in snapshot::read(connection, &here, self.site.claim).await?.half_dropped {
                     marked::drop_database(connection, &name).await?;
-                    self.context.reporter.note(&format!("Dropped what was left of the snapshot {name}."));
+                    self.site.context.reporter.note(&format!("Dropped what was left of the snapshot {name}."));
                 }
-                anyhow::Ok(self.claim.others(connection, &here, &address).await?)
+                anyhow::Ok(self.site.claim.others(connection, &here, &address).await?)
             };
             others.extend(deadline::without_changes(first, prepared).await?);
         }
@@ -185,8 +190,8 @@ impl<'a> Exchange<'a> {
     pub(crate) async fn snapshots(&mut self) -> Result<Vec<Set>> {
         let mut found = Vec::new();
         for lock in &mut self.locks {
-            let here: Vec<Target<'_>> = at(self.targets, lock).cloned().collect();
-            let read = snapshot::read(lock.connection(), &here, self.claim);
+            let here: Vec<Target<'_>> = at(self.site.targets, lock).cloned().collect();
+            let read = snapshot::read(lock.connection(), &here, self.site.claim);
             found.extend(deadline::without_changes(&here[0], read).await?.snapshots);
         }
         Ok(snapshot::sets(found))
@@ -197,7 +202,7 @@ impl<'a> Exchange<'a> {
     /// # Errors
     /// The role may not make databases, or the server is silent.
     pub(crate) async fn make_empty(&mut self, target: &'a Target<'a>) -> Result<()> {
-        self.asides.push(Holder::create(target, self.run).await?);
+        self.asides.push(Holder::create(target, self.site.run).await?);
         Ok(())
     }
 
@@ -206,7 +211,7 @@ impl<'a> Exchange<'a> {
     /// # Errors
     /// A session can't be ended, the server refuses, or the server is silent.
     pub(crate) async fn make_copy(&mut self, target: &'a Target<'a>, source: &str) -> Result<()> {
-        let (run, reporter) = (self.run, self.context.reporter);
+        let (run, reporter) = (self.site.run, self.site.context.reporter);
         let connection = self.lock(target).connection();
         let copy = async |maintenance: &mut PgConnection, name: &str| {
             let ender = Ender { connection, databases: &[source], target, reporter };
@@ -217,15 +222,19 @@ impl<'a> Exchange<'a> {
         Ok(())
     }
 
+    /// Returns the database that was made aside for `target`.
+    pub(crate) fn scratch(&self, target: &Target<'_>) -> Option<&Scratch<'a>> {
+        self.asides.iter().map(|aside| &aside.scratch).find(|scratch| scratch.is_of(target))
+    }
+
     /// Returns the database that was made aside for `target`, with the privileges and settings of `from`. The copy hasn't them
     /// by itself.
     ///
     /// # Errors
     /// The connection is lost.
     pub(crate) async fn aside(&mut self, target: &Target<'_>, from: Option<&str>) -> Result<Present> {
-        let aside = self.asides.iter().find(|aside| aside.scratch.is_of(target));
-        let name = aside.map(|aside| aside.scratch.name().to_owned()).unwrap_or_default();
-        let (run, reporter) = (self.run, self.context.reporter);
+        let name = self.scratch(target).map(|scratch| scratch.name().to_owned()).unwrap_or_default();
+        let (run, reporter) = (self.site.run, self.site.context.reporter);
         let work = async {
             let mut connection = working::maintenance(&target.url, run).await?;
             let refused = match from {
@@ -266,9 +275,13 @@ impl<'a> Exchange<'a> {
             let statements = swap::statements(&moves, &holder.condition());
             let names: Vec<_> = moves.iter().map(|one| one.from.as_str()).collect();
             let work = async {
-                let mut connection = working::maintenance(&target.url, self.run).await?;
-                let ender =
-                    Ender { connection: lock.connection(), databases: &names, target, reporter: self.context.reporter };
+                let mut connection = working::maintenance(&target.url, self.site.run).await?;
+                let ender = Ender {
+                    connection: lock.connection(),
+                    databases: &names,
+                    target,
+                    reporter: self.site.context.reporter,
+                };
                 ender.alone(swap::run(&mut connection, &statements)).await?;
                 session::close(connection).await;
                 anyhow::Ok(())
@@ -288,7 +301,7 @@ impl<'a> Exchange<'a> {
     /// # Errors
     /// The server refuses, or is gone.
     pub(crate) async fn drop(&mut self, target: &Target<'_>, name: &str) -> Result<()> {
-        let run = self.run;
+        let run = self.site.run;
         let work = async {
             let mut connection = working::maintenance(&target.url, run).await?;
             marked::drop_database(&mut connection, name).await?;

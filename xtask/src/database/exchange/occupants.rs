@@ -65,7 +65,7 @@ pub(crate) async fn look(connection: &mut PgConnection, databases: &[&str]) -> R
          coalesce(pg_has_role(current_user, usesysid, 'USAGE') OR pg_has_role(current_user, 'pg_signal_backend', 'USAGE') \
          AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = usesysid), false) \
          FROM pg_stat_activity WHERE datname IN ({}) AND pid <> pg_backend_pid() \
-         AND backend_type NOT LIKE 'autovacuum%' ORDER BY backend_start",
+         AND usesysid IS NOT NULL AND backend_type IS DISTINCT FROM 'autovacuum worker' ORDER BY backend_start",
         names.join(", ")
     );
     let rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(connection).await?;
@@ -151,7 +151,7 @@ impl Ender<'_> {
             return error.into();
         };
         let said = database.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::detail);
-        let said = format!("{database}{}", said.map(|detail| format!(": {detail}")).unwrap_or_default());
+        let said = format!("{}{}", database.message(), said.map(|detail| format!(": {detail}")).unwrap_or_default());
         match self.look().await {
             Ok(left) => self.in_use(&left, Some(said)).into(),
             Err(error) => error,
