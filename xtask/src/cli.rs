@@ -1,6 +1,7 @@
 //! The arguments of every command, with their help texts.
 
 mod databases;
+mod exchange;
 mod pipeline;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use self::databases::{
     DbDiagram, DbPrepare, DbSetup, DbShell, DbStatus, DbUrl, DbVerify, Migrate, MigrateAdd, Sqlx,
 };
+pub(crate) use self::exchange::{DbReset, DbSnapshot, DbSnapshotDrop, DbSnapshotRestore, DbSnapshotSave};
 pub(crate) use self::pipeline::{Bench, Ci, Complete, Completions, Doctor, Hook, Hooks, HooksInstall, Shell};
 use crate::report::Format;
 
@@ -84,6 +86,20 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   cargo xtask db-stop")]
     DbStop,
+    /// Put new databases in the place of the present ones, migrated from nothing and proven
+    #[command(
+        long_about = "Put new databases in the place of the present ones. They are made beside them, migrated from nothing and \
+                            proven, and then exchanged, so a migration that fails changes nothing. The old databases are kept as a \
+                            snapshot, and the last line brings them back. The command says what would go, and asks for the \
+                            name. It refuses databases on another machine, of another checkout, and of production.",
+        after_help = "Examples:
+  cargo xtask db-reset --yes
+  cargo xtask db-reset main --yes --no-snapshot"
+    )]
+    DbReset(DbReset),
+    /// Keep the databases as they are now, and bring them back later
+    #[command(subcommand)]
+    DbSnapshot(DbSnapshot),
     /// Prove, object by object, that each database has the committed schema
     #[command(after_help = "Examples:
   cargo xtask db-verify

@@ -49,6 +49,8 @@ pub(crate) struct Settings<'w> {
     pub(crate) required: usize,
     /// Whether every URL comes from the new file and none from the process's environment.
     pub(crate) urls_from_file: bool,
+    /// The environment that these are the settings of, such as `development`, if they say so.
+    pub(crate) environment: Option<String>,
 }
 
 /// The content of the contract.
@@ -141,7 +143,9 @@ impl<'w> Settings<'w> {
             .flat_map(|contract| contract.values.iter().map(|value| value.name.as_str()))
             .chain(url_variables.iter().copied().filter(|variable| !in_contract(variable)))
             .collect();
-        let values = under_environment(&required, values.into_iter().map(|value| (value.name, value.text)).collect());
+        let environment = workspace.metadata.production().0;
+        let asked: Vec<_> = required.iter().copied().chain([environment]).collect();
+        let values = under_environment(&asked, values.into_iter().map(|value| (value.name, value.text)).collect());
         missing_or_empty(&required, &values, file.is_some(), contract.is_some(), problems);
 
         let mut targets = Vec::new();
@@ -158,7 +162,9 @@ impl<'w> Settings<'w> {
         same_database(&targets, problems);
         two_passwords(&targets, problems);
         let urls_from_file = url_variables.iter().all(|variable| std::env::var_os(variable).is_none());
-        Self { targets, new_file, copy, required: required.len(), urls_from_file }
+        let environment =
+            values.get(environment).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        Self { targets, new_file, copy, required: required.len(), urls_from_file, environment }
     }
 
     /// The URL of the first database. A server that xtask starts for a checkout listens at this URL's address.

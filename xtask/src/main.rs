@@ -7,6 +7,7 @@ mod ci;
 mod cli;
 mod commands;
 mod compiler;
+mod confirm;
 mod connection;
 mod context;
 mod database;

@@ -95,7 +95,7 @@ impl Setup<'_> {
 
         touched.clone_from(&settings.targets);
         let Self { context, patience, accept_stale_file, .. } = *self;
-        let claim = Record::claim(root, server.is_own);
+        let claim = Record::claim(root, server.is_own, settings.environment.clone());
         let own_way = own_server(&settings, &server.address);
         let (targets, claim, own_way) = (settings.targets.as_slice(), &claim, own_way.as_str());
         let ready = Goal { context, targets, run, patience, claim, own_way, accept_stale_file }.reach().await;
@@ -161,7 +161,7 @@ impl Setup<'_> {
         if settings.new_file.is_some() || !matches!(self.choice, Choice::Auto | Choice::Running) {
             return Ok(None);
         }
-        let claim = Record::claim(&workspace.root, false);
+        let claim = Record::claim(&workspace.root, false, settings.environment.clone());
         let ready = present::already_there(&settings.targets, self.patience, &claim, reporter, dry_run).await?;
         match ready {
             // This checkout's own server makes the roles that are missing.

@@ -39,16 +39,50 @@ pub(crate) struct Stamp {
     /// When the checkout made the database or migrated it.
     pub(crate) at: String,
     pub(crate) machine: String,
+    /// The environment of the settings at that time. Stamps of older versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) environment: Option<String>,
+    /// What is kept, if the database is a snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) snapshot: Option<Kept>,
+}
+
+/// What a snapshot keeps.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// The name that its user gave it.
+    pub(crate) name: String,
+    /// The snapshots that were made together have this in common.
+    pub(crate) set: String,
+    /// The databases of the set, by their names in the repository.
+    pub(crate) all: Vec<String>,
+    /// The name in the repository of the database that is kept.
+    pub(crate) database: String,
+    /// Its name on the server.
+    pub(crate) of: String,
+    /// Its limit of connections. A snapshot has a mark there.
+    pub(crate) limit: i32,
+    /// When it was kept.
+    pub(crate) at: String,
+}
+
+/// Now, as stamps write a time.
+pub(crate) fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// A time of a stamp, for people.
+pub(crate) fn readable(at: &str) -> String {
+    DateTime::parse_from_rfc3339(at).map_or_else(|_| at.to_owned(), |at| at.format("%F %R UTC").to_string())
 }
 
 impl Stamp {
-    fn of(checkout: &Path) -> Self {
-        Self {
-            checkout: checkout.to_owned(),
-            branch: checkout::branch(checkout),
-            at: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
-            machine: checkout::machine(),
-        }
+    /// The comment of a database with this stamp: the lines that it has already, and this one in place of an older stamp.
+    pub(crate) fn in_comment(&self, comment: Option<&str>) -> Result<String, serde_json::Error> {
+        let line = self.line()?;
+        let lines = comment.into_iter().flat_map(|comment| comment.split('\n'));
+        let kept = lines.filter(|line| stamp_in(Some(line)).is_none());
+        Ok(kept.chain([line.as_str()]).collect::<Vec<_>>().join("\n"))
     }
 
     /// The line of the comment. It is in ASCII, because databases of any encoding show it.
@@ -66,12 +100,12 @@ impl Stamp {
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { checkout, branch, at, machine } = self;
+        let Self { checkout, branch, at, machine, .. } = self;
         write!(f, "{}", checkout.display())?;
         if *machine != checkout::machine() {
             write!(f, " on {machine}")?;
         }
-        let at = DateTime::parse_from_rfc3339(at).map_or_else(|_| at.clone(), |at| at.format("%F %R UTC").to_string());
+        let at = readable(at);
         match branch {
             Some(branch) => write!(f, " (branch {branch}, {at})"),
             None => write!(f, " ({at})"),
@@ -79,7 +113,8 @@ impl fmt::Display for Stamp {
     }
 }
 
-fn stamp_in(comment: Option<&str>) -> Option<Stamp> {
+/// Reads the stamp in a database's comment.
+pub(crate) fn stamp_in(comment: Option<&str>) -> Option<Stamp> {
     comment?.lines().find_map(|line| serde_json::from_str(line.strip_prefix(PREFIX)?).ok())
 }
 
@@ -93,6 +128,8 @@ pub(crate) struct Claim {
     /// Whether it has started the server itself. Then no database there is another checkout's: the cluster was copied with
     /// its stamps.
     pub(crate) owns_server: bool,
+    /// The environment, as its settings have it.
+    pub(crate) environment: Option<String>,
 }
 
 /// Whose a database is.
@@ -110,6 +147,18 @@ pub(crate) enum Whose {
 }
 
 impl Claim {
+    /// The stamp of this checkout.
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp {
+            checkout: self.checkout.clone(),
+            branch: checkout::branch(&self.checkout),
+            at: now(),
+            machine: checkout::machine(),
+            environment: self.environment.clone(),
+            snapshot: None,
+        }
+    }
+
     /// Says whose a database at this address is.
     pub(crate) fn whose(&self, stamp: Option<Stamp>, address: &Address) -> Whose {
         let Some(stamp) = stamp else { return Whose::Free(None) };
@@ -232,7 +281,7 @@ impl Found {
     }
 
     async fn try_write(&self, connection: &mut PgConnection, claim: &Claim, database: &str) -> anyhow::Result<bool> {
-        let line = Stamp::of(&claim.checkout).line()?;
+        let comment = claim.stamp().in_comment(self.comment.as_deref())?;
         // A run with nothing else to do holds no setup lock. This lock is never waited for.
         let begin = format!(
             "BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_try_advisory_xact_lock({KEY}) \
@@ -245,10 +294,7 @@ impl Found {
             sqlx::raw_sql("ROLLBACK").execute(connection).await?;
             return Ok(false);
         }
-        let lines = self.comment.iter().flat_map(|comment| comment.split('\n'));
-        let kept = lines.filter(|line| stamp_in(Some(line)).is_none());
-        let comment: Vec<&str> = kept.chain([line.as_str()]).collect();
-        let comment = literal(&comment.join("\n"));
+        let comment = literal(&comment);
         let write = format!("COMMENT ON DATABASE {} IS {comment}; COMMIT", identifier(database));
         sqlx::raw_sql(AssertSqlSafe(write)).execute(connection).await?;
         Ok(true)

@@ -38,6 +38,13 @@ pub(crate) struct Metadata {
     pub(crate) production: Option<String>,
 }
 
+impl Metadata {
+    /// The variable that says which environment the settings are of, and its value in production.
+    pub(crate) fn production(&self) -> (&str, &str) {
+        self.production.as_deref().and_then(|marker| marker.split_once('=')).unwrap_or(("ENVIRONMENT", "production"))
+    }
+}
+
 /// The table `[package.metadata.xtask.privileges]` in the manifest of a database's package. If it is there, owners and
 /// privileges are a part of the database's proof.
 #[derive(Default, Deserialize)]

@@ -42,7 +42,7 @@ async fn read(settings: &Settings<'_>, depth: Depth, context: Context<'_>) -> Re
     let ladder = Ladder::new(context, Choice::Auto, PATIENCE, false, true);
     let mut targets = settings.targets.clone();
     targets.iter_mut().for_each(|target| target.limit = PATIENCE);
-    let claim = |address: &_| Record::claim(root, ladder.has_cluster_at(address));
+    let claim = |address: &_| Record::claim(root, ladder.has_cluster_at(address), None);
     let (found, databases) = status::read(&targets, PATIENCE, depth, claim).await;
     let servers = found.into_iter().map(|server| {
         let status::Server { address, answers, version, started_at, data, scratch, absent, mut problems } = server;

@@ -59,7 +59,7 @@ impl One<'_> {
         };
         let read = history::read(&mut connection, &database.history);
         let (rows, found) = deadline::without_changes(self.target, read).await?;
-        let whose = Record::claim(self.target.root, false).whose(found.stamp(), &url.address);
+        let whose = Record::claim(self.target.root, false, None).whose(found.stamp(), &url.address);
         whose.note(&url.database).into_iter().for_each(|note| self.context.reporter.note(&note));
         let history = History::compare(database, &rows);
         if let Some(problem) = history.problem(self.target, self.context.interrupt) {

@@ -5,8 +5,10 @@ mod ci;
 mod completions;
 mod db_diagram;
 mod db_prepare;
+mod db_reset;
 mod db_setup;
 mod db_shell;
+mod db_snapshot;
 mod db_status;
 mod db_stop;
 mod db_url;
@@ -34,6 +36,8 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
         Command::DbShell(_) => "db-shell",
         Command::DbUrl(_) => "db-url",
         Command::DbStop => "db-stop",
+        Command::DbReset(_) => "db-reset",
+        Command::DbSnapshot(_) => "db-snapshot",
         Command::DbVerify(_) => "db-verify",
         Command::DbDiagram(_) => "db-diagram",
         Command::DbPrepare(_) => "db-prepare",
@@ -94,6 +98,8 @@ fn dispatch(cli: &Cli, reporter: &Reporter) -> Result<Ending> {
         Command::DbShell(options) => db_shell::run(options, context),
         Command::DbUrl(options) => db_url::run(options, context),
         Command::DbStop => wait_for(db_stop::run(context)).map(Ending::Done),
+        Command::DbReset(options) => wait_for(db_reset::run(options, context)).map(Ending::Done),
+        Command::DbSnapshot(options) => wait_for(db_snapshot::run(options, context)).map(Ending::Done),
         Command::DbVerify(options) => wait_for(db_verify::run(options, context)).map(Ending::Done),
         Command::DbDiagram(options) => wait_for(db_diagram::run(options, context)).map(Ending::Done),
         Command::DbPrepare(options) => db_prepare::run(options, context).map(Ending::Done),

@@ -27,6 +27,8 @@ pub(crate) enum Run {
     Migrating,
     /// It changes nothing but its own scratch databases.
     Reading,
+    /// It gives databases other names, in one transaction.
+    Exchanging,
 }
 
 impl Run {
@@ -34,6 +36,9 @@ impl Run {
     pub(crate) fn describe(self, problem: Problem) -> Problem {
         match self {
             Self::Migrating => problem.detail(STATE).remedy("When it answers again: cargo xtask db-setup"),
+            Self::Exchanging => problem
+                .detail("All databases of that server were exchanged, or none was.")
+                .remedy("When the server answers again, see which of them: cargo xtask db-snapshot list"),
             Self::Reading => problem
                 .detail("Your databases are as they were. A scratch database may be left, and the next run drops it.")
                 .remedy("When the server answers again, run the same command once more."),

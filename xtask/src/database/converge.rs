@@ -17,7 +17,7 @@ use super::proof::{self, Measured};
 use super::ready::{Proven, Ready};
 use super::texts::{self, Origin};
 use super::watch::{UnderWay, Watch};
-use super::{apply, create, privileges, room, scratch};
+use super::{apply, create, privileges, scratch};
 use crate::connection::deadline::{self, Run};
 use crate::connection::session::{self, Opened};
 use crate::connection::sql::identifier;
@@ -66,7 +66,7 @@ impl<'a> Goal<'a> {
     /// # Errors
     /// All problems of all databases, and the state that each is in.
     pub(crate) async fn reach(&self) -> Result<Ready> {
-        let mut locks = self.lock_servers().await?;
+        let mut locks = lock::take_all(self.targets, "db-setup", self.patience, self.context).await?;
         self.refuse_others(&mut locks).await?;
         for lock in &mut locks {
             let (limit, address) = (deadline::for_an_answer(self.patience), lock.address().clone());
@@ -118,21 +118,6 @@ impl<'a> Goal<'a> {
             // The work is dropped, and its connections with it. The server rolls back what they were doing.
             Either::Right(((problem, ..), _)) => Err(problem.into()),
         }
-    }
-
-    /// Takes one lock for each server.
-    async fn lock_servers(&self) -> Result<Vec<SetupLock>> {
-        let folder =
-            self.context.workspace.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let name: String = format!("xtask db-setup {} in {folder}", std::process::id()).chars().take(60).collect();
-        let mut locks = Vec::new();
-        for (url, databases) in lock::servers(self.targets) {
-            let mut lock = SetupLock::take(url, &name, self.patience, self.context.reporter).await?;
-            let checked = room::check(lock.connection(), url, databases);
-            deadline::within(deadline::for_an_answer(self.patience), &url.address, checked).await?;
-            locks.push(lock);
-        }
-        Ok(locks)
     }
 
     async fn reach_locked(&self, holders: &[Holder], under_way: &UnderWay) -> Result<Ready> {

@@ -39,9 +39,28 @@ pub(crate) async fn database(url: &DatabaseUrl, run: &str) -> Result<bool> {
 /// # Errors
 /// It may not, or the query fails.
 pub(super) async fn check_may_make(connection: &mut PgConnection, url: &DatabaseUrl) -> Result<()> {
+    if may_create(connection).await? { Ok(()) } else { Err(may_not_make(url).into()) }
+}
+
+/// Checks that the role of a session may rename its databases, and make others in their place.
+///
+/// # Errors
+/// It may not, or the query fails.
+pub(super) async fn check_may_rename(connection: &mut PgConnection, url: &DatabaseUrl) -> Result<()> {
+    if may_create(connection).await? {
+        return Ok(());
+    }
+    let what =
+        format!("The role {} of {} may neither make nor rename databases at {}.", url.user, url.variable, url.address);
+    Err(Problem::failed(Code::MayNotMake, what)
+        .detail("Your databases are as they were.")
+        .remedy(format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user)))
+        .into())
+}
+
+async fn may_create(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let question = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user";
-    let may: bool = sqlx::raw_sql(question).fetch_one(connection).await?.try_get(0)?;
-    if may { Ok(()) } else { Err(may_not_make(url).into()) }
+    sqlx::raw_sql(question).fetch_one(connection).await?.try_get(0)
 }
 
 fn may_not_make(url: &DatabaseUrl) -> Problem {
@@ -75,6 +94,19 @@ pub(crate) async fn create(connection: &mut PgConnection, name: &str, options: &
         }
         Err(error) => Err(error),
     }
+}
+
+/// Makes a copy of a database that has no sessions. `options` are further options of CREATE DATABASE.
+pub(super) async fn copy(
+    connection: &mut PgConnection,
+    source: &str,
+    name: &str,
+    options: &str,
+) -> Result<(), sqlx::Error> {
+    let strategy = if copies_files(connection).await? { "STRATEGY file_copy" } else { "" };
+    let (name, source) = (identifier(name), identifier(source));
+    let statement = format!("CREATE DATABASE {name} TEMPLATE {source} {options} {strategy}");
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
 }
 
 /// Whether the server makes a database faster by a copy of template0's files than through its log, which is the default

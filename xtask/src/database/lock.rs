@@ -11,7 +11,9 @@ use anyhow::Result;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::room;
 use crate::connection::{deadline, session, working};
+use crate::context::Context;
 use crate::database_url::{Address, DatabaseUrl};
 use crate::problem::{Code, Problem};
 use crate::report::Reporter;
@@ -158,6 +160,28 @@ pub(super) async fn held_by(connection: &mut PgConnection) -> Result<Option<Held
     let Some(row) = row else { return Ok(None) };
     let name: Option<String> = row.try_get(0)?;
     Ok(Some(HeldBy { name: name.unwrap_or_default(), process: row.try_get(1)? }))
+}
+
+/// Takes the lock of each server of these databases, for the command that other runs are told of.
+///
+/// # Errors
+/// The errors of [`SetupLock::take`], or a role may not have as many sessions there as the run needs.
+pub(super) async fn take_all(
+    targets: &[Target<'_>],
+    command: &str,
+    patience: Duration,
+    context: Context<'_>,
+) -> Result<Vec<SetupLock>> {
+    let folder = context.workspace.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name: String = format!("xtask {command} {} in {folder}", std::process::id()).chars().take(60).collect();
+    let mut locks = Vec::new();
+    for (url, databases) in servers(targets) {
+        let mut lock = SetupLock::take(url, &name, patience, context.reporter).await?;
+        let checked = room::check(lock.connection(), url, databases);
+        deadline::within(deadline::for_an_answer(patience), &url.address, checked).await?;
+        locks.push(lock);
+    }
+    Ok(locks)
 }
 
 /// The servers of these databases, each once and always in the same order, so that two runs can't wait for each other. With

@@ -2,15 +2,20 @@
 //! page that shows the schemas.
 
 pub(crate) mod accepted_rows;
+pub(crate) mod anew;
 pub(crate) mod apply;
 pub(crate) mod cancel;
+pub(crate) mod contents;
 pub(crate) mod converge;
 pub(crate) mod create;
 pub(crate) mod deep;
+pub(crate) mod exchange;
 mod failure;
 pub(crate) mod foresee;
+pub(crate) mod guard;
 pub(crate) mod history;
 pub(crate) mod lock;
+mod marked;
 pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod present;
@@ -25,6 +30,7 @@ mod rows;
 mod sample;
 pub(crate) mod scratch;
 pub(crate) mod side_by_side;
+pub(crate) mod snapshot;
 mod statements;
 pub(crate) mod status;
 pub(crate) mod texts;

@@ -52,6 +52,15 @@ impl Ready {
         self.databases.iter().flat_map(|proven| &proven.measured.declared).any(|role| !role.is_usable())
     }
 
+    /// Shows what was done with the databases.
+    pub(crate) fn show_done(&self, reporter: &Reporter) {
+        for Proven { name, done, took, .. } in &self.databases {
+            if let Some(done) = done {
+                reporter.step_took(name, Outcome::Done, done, *took);
+            }
+        }
+    }
+
     /// Shows the databases that needed no change, says what isn't proven, and lists the tables of all databases.
     pub(crate) fn show(&self, targets: &[Target<'_>], reporter: &Reporter) {
         for proven in self.databases.iter().filter(|proven| proven.done.is_none()) {

@@ -6,7 +6,6 @@
 //! be anybody's, and is left alone.
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::history::History;
+use super::marked::{self, BITS, HALF_DROPPED, SCRATCH};
 use super::watch::{LOOK, Unseen};
 use super::{apply, create, reach};
 use crate::connection::deadline::{self, Run};
@@ -29,25 +29,9 @@ use crate::problem::{Code, Problem, Problems};
 use crate::report::status as report;
 use crate::target::Target;
 
-/// The number of bits in 12 hexadecimal digits.
-const BITS: u32 = 48;
-
 /// "sx" in ASCII. It stands above the digits in the lock's key, so that the key differs from the keys of other
 /// programs.
 const KEY_SPACE: i64 = 0x7378 << BITS;
-
-/// The longest name, in bytes. PostgreSQL truncates longer names.
-const LONGEST_NAME: usize = 63;
-
-const INFIX: &str = "_scratch_";
-
-/// The mark of a scratch database: its limit of connections, "sxdb" in ASCII, which no server reaches and nobody else
-/// writes. It is set by CREATE DATABASE itself. A comment would be set later, and a run can be killed before that.
-const MARK: i32 = 0x7378_6462;
-
-/// The limit that the server sets when it begins to drop a database. If it is interrupted, nobody can use what is left, and
-/// the only thing to do is to drop it: <https://www.postgresql.org/docs/release/15.4/>.
-const HALF_DROPPED: i32 = -2;
 
 /// The time in which a server notices that a session's client is gone ([`working::settle`]).
 const NOTICED: Duration = Duration::from_millis(300);
@@ -119,23 +103,35 @@ impl<'t> Holder<'t> {
     /// # Errors
     /// The URL's role may not make databases, or the server is silent.
     pub(crate) async fn create(target: &'t Target<'t>, run: &'t str) -> Result<Self> {
-        deadline::without_changes(target, Self::make(target, run)).await
+        let empty = async |connection: &mut PgConnection, name: &str| {
+            Ok(create::create(connection, name, &SCRATCH.limit()).await?)
+        };
+        deadline::without_changes(target, Self::filled(target, run, empty)).await
     }
 
-    async fn make(target: &'t Target<'t>, run: &'t str) -> Result<Self> {
+    /// Makes a scratch database on the server of `target`. `fill` makes the database of that name, with the mark.
+    ///
+    /// # Errors
+    /// The errors of `fill`, the URL's role may not make databases, or the connection is lost.
+    pub(super) async fn filled(
+        target: &'t Target<'t>,
+        run: &'t str,
+        fill: impl AsyncFnOnce(&mut PgConnection, &str) -> Result<()>,
+    ) -> Result<Self> {
         let url = &target.url;
         let mut maintenance = working::maintenance(url, run).await?;
         sweep(&mut maintenance, std::slice::from_ref(target)).await?;
-        let digits = RandomState::new().build_hasher().finish() >> (u64::BITS - BITS);
-        let suffix = format!("{INFIX}{digits:012x}");
-        let name = format!("{}{suffix}", cut(&url.database, LONGEST_NAME - suffix.len()));
+        let digits = marked::random_digits();
+        let name = SCRATCH.name(&url.database, digits);
         let in_use = InUse::new(key(digits));
         sqlx::query("SELECT pg_advisory_lock($1)").bind(key(digits)).execute(&mut maintenance).await?;
-        create::create(&mut maintenance, &name, &format!("CONNECTION LIMIT {MARK}")).await.map_err(|error| {
-            Problem::failed(Code::MayNotMake, format!("A scratch database can't be made at {}: {error}.", url.address))
-                .remedy(format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user)))
+        let scratch = Scratch { name, target, run };
+        let made = fill(&mut maintenance, &scratch.name).await;
+        made.map_err(|error| match error.downcast() {
+            Ok(error) => scratch.cannot_be_made(&error).into(),
+            Err(error) => error,
         })?;
-        Ok(Self { scratch: Scratch { name, target, run }, maintenance, _in_use: in_use })
+        Ok(Self { scratch, maintenance, _in_use: in_use })
     }
 
     /// Does the work as long as the server answers.
@@ -158,7 +154,7 @@ impl<'t> Holder<'t> {
     /// # Errors
     /// The server refuses, or is gone.
     pub(crate) async fn discard(mut self) -> Result<()> {
-        let dropped = drop_database(&mut self.maintenance, &self.scratch.name);
+        let dropped = marked::drop_database(&mut self.maintenance, &self.scratch.name);
         deadline::without_changes(self.scratch.target, dropped).await?;
         session::close(self.maintenance).await;
         Ok(())
@@ -209,6 +205,30 @@ impl<'t> Scratch<'t> {
                     .into();
             }
         }
+    }
+
+    fn cannot_be_made(&self, error: &sqlx::Error) -> Problem {
+        let url = &self.target.url;
+        let may_not = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("42501"));
+        let code = if may_not { Code::MayNotMake } else { Code::DatabaseNotMade };
+        let problem = Problem::failed(code, format!("A scratch database can't be made at {}: {error}.", url.address));
+        let grant = format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user));
+        if may_not { problem.remedy(grant) } else { problem }
+    }
+
+    /// The database that it was made for.
+    pub(super) fn target(&self) -> &'t Target<'t> {
+        self.target
+    }
+
+    /// Whether it was made for this database.
+    pub(super) fn is_of(&self, target: &Target<'_>) -> bool {
+        self.target.database.name == target.database.name
+    }
+
+    /// Its name on the server.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The options for a connection to it.
@@ -289,7 +309,7 @@ pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>])
                 }
                 continue;
             }
-            let dropped = if *is_marked { drop_database(connection, name).await } else { Ok(()) };
+            let dropped = if *is_marked { marked::drop_database(connection, name).await } else { Ok(()) };
             unlock(connection, *key).await?;
             dropped?;
             if *is_marked { &mut swept.dropped } else { &mut swept.unmarked }.push(named.name);
@@ -333,14 +353,14 @@ async fn named(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<
         "SELECT datname::text, datconnlimit, EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted \
          AND objsubid = 1 AND (classid::bigint << 32) + objid::bigint \
          = {KEY_SPACE} + ('x' || right(datname, 12))::bit({BITS})::bigint) \
-         FROM pg_database WHERE datname ~ '_scratch_[0-9a-f]{{12}}$' AND pg_has_role(current_user, datdba, 'MEMBER') \
-         ORDER BY datname"
+         FROM pg_database WHERE datname ~ {} AND pg_has_role(current_user, datdba, 'MEMBER') ORDER BY datname",
+        SCRATCH.pattern()
     );
     let rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(&mut *connection).await?;
     let mut found = Vec::new();
     for row in rows {
         let (name, limit): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
-        let is_marked = matches!(limit, MARK | HALF_DROPPED);
+        let is_marked = limit == SCRATCH.mark || limit == HALF_DROPPED;
         let is_in_use = row.try_get(2)?;
         found.extend(key_of(&name, targets).map(|key| Named { name, key, is_marked, is_in_use }));
     }
@@ -357,28 +377,10 @@ async fn unlock(connection: &mut PgConnection, key: i64) -> Result<(), sqlx::Err
 
 /// The key of a scratch database's lock, if it belongs to one of these databases.
 fn key_of(name: &str, targets: &[Target<'_>]) -> Option<i64> {
-    let (base, digits) = name.rsplit_once(INFIX)?;
-    let longest = LONGEST_NAME - INFIX.len() - digits.len();
-    let ours = targets.iter().any(|target| cut(&target.url.database, longest) == base);
-    u64::from_str_radix(digits, 16).ok().filter(|_| ours).map(key)
-}
-
-async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
-    // FORCE ends the sessions in the database. Another statement that ends them before the drop would be a race.
-    let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name));
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
+    targets.iter().find_map(|target| SCRATCH.digits(name, &target.url.database)).map(key)
 }
 
 #[expect(clippy::cast_possible_wrap, reason = "48 bits fit")]
 fn key(digits: u64) -> i64 {
     KEY_SPACE | digits as i64
-}
-
-/// The first bytes of a name. The cut is never inside a character.
-fn cut(name: &str, longest: usize) -> &str {
-    let mut end = name.len().min(longest);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    &name[..end]
 }

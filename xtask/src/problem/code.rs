@@ -83,6 +83,27 @@ codes! {
     MayNotWrite "may-not-write" ("database"): "DATABASE belongs to OWNER, and ROLE may not make anything in it.",
         "Somebody else made the database.",
         "Run the ALTER DATABASE in the message as a superuser of that server, then: cargo xtask db-setup";
+    MayNotRename "may-not-rename": "DATABASE belongs to OWNER, so ROLE may neither copy it nor rename it.",
+        "Somebody else made the database, or the server refuses the new name.",
+        "Run the ALTER DATABASE in the message as a superuser of that server, then run the same command again";
+    NoSnapshot "no-snapshot": "There is no snapshot \"NAME\" of this checkout's databases.",
+        "The name is another one, the snapshot was dropped, or it belongs to another checkout.",
+        "See the names: cargo xtask db-snapshot list";
+    SnapshotExists "snapshot-exists": "There is a snapshot \"NAME\" already.",
+        "A snapshot is never overwritten.",
+        "Choose another name, or drop it: cargo xtask db-snapshot drop NAME";
+    NotConfirmed "not-confirmed": "Nobody can be asked here, because this is no terminal.",
+        "The command throws something away, and asks first. Or another name was typed.",
+        "Read what would be lost, then run the same command again with --yes";
+    NotOurs "not-ours": "DATABASE doesn't carry the stamp of this checkout, so it isn't thrown away.",
+        "db-setup writes into each database which checkout it belongs to. Without that line the database may be anybody's.",
+        "If it is this checkout's: cargo xtask db-setup. Then run the same command again";
+    Production "production": "Nothing is thrown away, because ENVIRONMENT in the settings says production.",
+        "The settings or the stamp of the database say production.",
+        "If the settings are wrong, correct them in .env. A database of production is dropped by hand, or not at all: DROP DATABASE";
+    DatabaseInUse "database-in-use": "Others use DATABASE, and this run can't end that.",
+        "A database with sessions can't be copied or renamed. A session belongs to a role that yours may not end, or there is a prepared transaction.",
+        "See who they are: SELECT * FROM pg_stat_activity, and SELECT * FROM pg_prepared_xacts. Then run the same command again";
     DatabaseNotMade "database-not-made": "The database DATABASE can't be made.",
         "The server refused CREATE DATABASE. Its disk may be full.",
         "Mend what the server says, then: cargo xtask db-setup";

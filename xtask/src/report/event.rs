@@ -33,6 +33,25 @@ pub(crate) struct ListedTable<'a> {
     pub(crate) owner: &'a str,
 }
 
+/// A set of snapshots.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ListedSnapshot {
+    pub(crate) name: String,
+    /// The branch that its databases were made or migrated on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) branch: Option<String>,
+    /// When it was made, in UTC.
+    pub(crate) at: String,
+    pub(crate) bytes: i64,
+    /// Its databases, by their names in the repository.
+    pub(crate) databases: Vec<String>,
+    /// The databases whose snapshots aren't there any more.
+    pub(crate) missing: Vec<String>,
+    /// The checkout that it belongs to, if it is another one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) other_checkout: Option<String>,
+}
+
 /// Something that happened.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -49,6 +68,10 @@ pub(crate) enum Event<'a> {
     Warning { text: &'a str },
     /// The tables of a database.
     Tables { database: &'a str, tables: &'a [ListedTable<'a>] },
+    /// The snapshots of the databases.
+    Snapshots { snapshots: &'a [ListedSnapshot] },
+    /// A question that the user of a terminal has to answer.
+    Question { text: &'a str },
     /// An error.
     Problem {
         /// The step of the pipeline that found it.
@@ -104,6 +127,8 @@ impl Event<'_> {
         matches!(
             self,
             Self::Problem { .. }
+                | Self::Question { .. }
+                | Self::Snapshots { .. }
                 | Self::Output { .. }
                 | Self::Checks { .. }
                 | Self::Pipeline { .. }

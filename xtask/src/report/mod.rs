@@ -10,6 +10,7 @@ mod foreign;
 mod github;
 mod json;
 mod pipeline;
+mod snapshots;
 pub(crate) mod status;
 mod text;
 
@@ -22,7 +23,7 @@ use clap::ValueEnum;
 use crate::problem::{Problem, Problems};
 pub(crate) use checks::{Checked, Status};
 use event::Event;
-pub(crate) use event::{ListedTable, Outcome};
+pub(crate) use event::{ListedSnapshot, ListedTable, Outcome};
 use github::GitHub;
 pub(crate) use pipeline::{Listed, Row, Running};
 use text::Text;
@@ -115,6 +116,16 @@ impl Reporter {
 
     pub(crate) fn tables(&self, database: &str, tables: &[ListedTable<'_>]) {
         self.show(&Event::Tables { database, tables });
+    }
+
+    /// Shows a question that is about to be asked, even with `--quiet`.
+    pub(crate) fn question(&self, text: &str) {
+        self.show(&Event::Question { text });
+    }
+
+    /// Shows the snapshots of the databases, which are the command's result.
+    pub(crate) fn snapshots(&self, snapshots: &[ListedSnapshot]) {
+        self.show(&Event::Snapshots { snapshots });
     }
 
     /// Shows all problems, even with `--quiet`.

@@ -8,9 +8,9 @@ use std::time::Duration;
 use console::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::event::{Event, ListedTable, Outcome};
+use super::event::{Event, Outcome};
 use super::foreign::{has_command, in_one_line, unknown_word, visible};
-use super::{Running, checks, count, human, pipeline};
+use super::{Running, checks, count, human, pipeline, snapshots};
 use crate::problem::Problem;
 
 /// Shows events as lines.
@@ -76,7 +76,16 @@ impl Text {
             Event::Warning { text } => {
                 self.err(&format!("{} {}", self.paint("warning:", &Style::new().yellow()), visible(text)));
             }
-            Event::Tables { database, tables } => self.out(&listing(database, tables)),
+            Event::Tables { database, tables } => {
+                let rows = tables.iter().map(|t| [t.schema, t.name, t.kind, t.owner].map(in_one_line));
+                let title = format!("List of tables in {database}");
+                self.out(&listing(&title, ["Schema", "Name", "Type", "Owner"], &rows.collect::<Vec<_>>()));
+            }
+            Event::Snapshots { snapshots } => self.out(&snapshots::lines(snapshots)),
+            Event::Question { text } => {
+                self.stop_spinner();
+                self.err(&visible(text));
+            }
             Event::Started { .. } | Event::Finished { silent: true, .. } => {}
             Event::Problem { problem: Problem { code, what, location, details, remedies, .. }, .. } => {
                 let word = format!("error[{}]:", code.entry().word);
@@ -250,21 +259,19 @@ impl Spinner {
     }
 }
 
-/// The listing of psql's `\dt`: the same columns, and the number of rows.
-fn listing(database: &str, tables: &[ListedTable<'_>]) -> String {
-    let header = ["Schema", "Name", "Type", "Owner"];
-    let rows: Vec<[String; 4]> = tables.iter().map(|t| [t.schema, t.name, t.kind, t.owner].map(in_one_line)).collect();
+/// A listing as psql prints one: a title, the columns, and the number of rows.
+pub(super) fn listing<const N: usize>(title: &str, header: [&str; N], rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         rows.iter().map(|row| row[column].as_str()).chain([header[column]]).map(|c| c.chars().count()).max()
     };
-    let widths: Vec<usize> = (0..4).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = format!("\n List of tables in {database}\n");
+    let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = format!("\n {title}\n");
     let centred = |cell: &str, width: usize| format!("{cell:^width$}");
     let line: Vec<String> = header.iter().zip(&widths).map(|(cell, width)| centred(cell, *width)).collect();
     text.push_str(&format!(" {}\n", line.join(" | ").trim_end()));
     let rule: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
     text.push_str(&format!("{}\n", rule.join("+")));
-    for row in &rows {
+    for row in rows {
         let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         text.push_str(&format!(" {}\n", line.join(" | ").trim_end()));
     }

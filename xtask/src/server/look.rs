@@ -58,7 +58,7 @@ impl Ladder<'_> {
     /// The databases at the URLs that belong to other checkouts. A server that can't be asked is left to the work that
     /// follows.
     async fn others(&self, settings: &Settings<'_>) -> Vec<Other> {
-        let claim = Record::claim(self.root(), false);
+        let claim = Record::claim(self.root(), false, None);
         let mut others = Vec::new();
         let mut asked: Vec<&Address> = Vec::new();
         for Target { url, .. } in &settings.targets {

@@ -120,9 +120,9 @@ impl Record {
     }
 
     /// Says which databases this checkout takes for its own.
-    pub(crate) fn claim(root: &Path, owns_server: bool) -> Claim {
+    pub(crate) fn claim(root: &Path, owns_server: bool, environment: Option<String>) -> Claim {
         let checkout = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        Claim { checkout, shares: Self::read(root).shares, owns_server }
+        Claim { checkout, shares: Self::read(root).shares, owns_server, environment }
     }
 
     /// The rung of the ladder that leads to the databases.

@@ -15,6 +15,7 @@ mod compose;
 mod compose_failures;
 mod concurrency;
 mod db_shell;
+mod db_snapshot;
 mod db_status;
 mod devcontainer;
 mod docker_recordings;

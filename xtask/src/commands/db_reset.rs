@@ -1,0 +1,161 @@
+//! `cargo xtask db-reset [DATABASE]`: new databases, migrated from nothing and proven, in the place of the present ones.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use futures_util::future::join_all;
+
+use super::db_snapshot::{free_name, restore_command};
+use crate::cli::DbReset;
+use crate::confirm;
+use crate::connection::deadline;
+use crate::connection::session::{self, Opened};
+use crate::context::Context;
+use crate::database::contents::{self, Contents};
+use crate::database::exchange::{self, Exchange, Move, NewSet, Present, Site};
+use crate::database::guard::Guard;
+use crate::database::{anew, history};
+use crate::env_file::Settings;
+use crate::problem::{Code, Problem, Problems};
+use crate::server::{Choice, Record};
+use crate::setup::Setup;
+use crate::stamp::Stamp;
+use crate::target::Target;
+
+/// How long this run waits for another run.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the command. Returns lines that say what to type next.
+pub(crate) async fn run(options: &DbReset, context: Context<'_>) -> Result<Vec<String>> {
+    let DbReset { database, yes, no_snapshot } = options;
+    let settings = Settings::of(context.workspace)?;
+    let targets = match database {
+        Some(name) => vec![chosen(&settings, context.workspace.database(name)?.name.as_str())?],
+        None => settings.targets.clone(),
+    };
+    let claim = Record::claim(&context.workspace.root, false, settings.environment.clone());
+    let guard = Guard { claim: &claim, production: context.workspace.metadata.production() };
+    guard.check_settings(&targets)?;
+    let found = if settings.new_file.is_some() { Vec::new() } else { look(context, &targets).await? };
+    if found.is_empty() {
+        return set_up(context).await;
+    }
+    guard.check(found.iter().map(|found| (found.target, found.stamp.clone())))?;
+    let names = say(&found, *no_snapshot, context);
+    let scope = database.iter().map(|name| format!(" {name}")).collect::<String>();
+    confirm::by_name(context, &names, *yes, &format!("cargo xtask db-reset{scope}"))?;
+
+    let run = session::name_of_run(session::MIGRATOR);
+    let site = Site { context, targets: &targets, claim: &claim, run: &run, command: "db-reset", patience: PATIENCE };
+    exchange::with(site, async |exchange| replace(exchange, site, &guard, *no_snapshot).await).await
+}
+
+/// Makes the new databases aside, and puts them in the place of the present ones.
+async fn replace<'a>(
+    exchange: &mut Exchange<'a>,
+    site: Site<'a>,
+    guard: &Guard<'_>,
+    no_snapshot: bool,
+) -> Result<Vec<String>> {
+    let Site { context, targets, claim, .. } = site;
+    let mut present = Vec::new();
+    for target in targets {
+        present.push((target, exchange.present(target).await?));
+    }
+    let there = || present.iter().filter_map(|(target, present)| Some((*target, present.as_ref()?)));
+    // They may be others than before the question.
+    guard.check(there().map(|(target, present)| (target, present.stamp())))?;
+    for target in targets {
+        exchange.make_empty(target).await?;
+    }
+    let ready = anew::all(exchange, context).await?;
+    let set = NewSet::new(free_name(&exchange.snapshots().await?, "before-reset"), there().map(|(target, _)| target));
+    let (mut moves, mut thrown_away) = (Vec::new(), Vec::new());
+    for (target, present) in &present {
+        let present: Option<&Present> = present.as_ref();
+        let aside = exchange.aside(target, present.map(|present| present.name.as_str())).await?;
+        if let Some(present) = present.filter(|_| no_snapshot) {
+            let away = Move::throw_away(present);
+            thrown_away.push((*target, away.to().to_owned()));
+            moves.push((*target, away));
+        } else if let Some(present) = present {
+            moves.push((*target, Move::keep(claim, target, present, present, &set)?));
+        }
+        moves.push((*target, Move::take_up(claim, target, &aside, present, None)?));
+    }
+    exchange.swap(moves).await?;
+    for (target, name) in &thrown_away {
+        exchange.drop(target, name).await?;
+    }
+    ready.show_done(context.reporter);
+    ready.show(targets, context.reporter);
+    Ok(if no_snapshot { Vec::new() } else { vec![format!("Bring the old rows back: {}", restore_command(&set.name))] })
+}
+
+fn chosen<'w>(settings: &Settings<'w>, name: &str) -> Result<Target<'w>, Problem> {
+    let found = settings.targets.iter().find(|target| target.database.name == name);
+    // `Settings::of` has a target for each database of the workspace.
+    found.cloned().ok_or_else(|| Problem::usage(Code::UnknownDatabase, format!("There is no database \"{name}\".")))
+}
+
+/// There is nothing to lose yet, so this is a first db-setup.
+async fn set_up(context: Context<'_>) -> Result<Vec<String>> {
+    let setup = Setup {
+        context,
+        choice: Choice::Auto,
+        patience: PATIENCE,
+        allow_remote: false,
+        share: false,
+        offline: false,
+        accept_stale_file: false,
+    };
+    setup.run().await?;
+    Ok(Vec::new())
+}
+
+/// A database that would be thrown away.
+struct Found<'t> {
+    target: &'t Target<'t>,
+    stamp: Option<Stamp>,
+    contents: Contents,
+    sessions: Vec<String>,
+}
+
+/// Looks at the databases that are there. Nothing is locked or changed.
+async fn look<'t>(context: Context<'_>, targets: &'t [Target<'t>]) -> Result<Vec<Found<'t>>> {
+    let each = join_all(targets.iter().map(|target| deadline::without_changes(target, look_at(target))));
+    let (mut found, mut problems) = (Vec::new(), Problems::default());
+    for result in context.interrupt.guard(async { Ok(each.await) }).await? {
+        match result {
+            Ok(one) => found.extend(one),
+            Err(error) => problems.0.extend(Problems::of(error).0),
+        }
+    }
+    problems.into_result()?;
+    Ok(found)
+}
+
+async fn look_at<'t>(target: &'t Target<'t>) -> Result<Option<Found<'t>>> {
+    let mut connection = match session::open(target.url.options(session::READER)).await {
+        Opened::Session(connection) => connection,
+        Opened::Missing => return Ok(None),
+        Opened::Failed(answer) => return Err(session::unavailable(&target.url, &answer).into()),
+    };
+    let stamp = history::read(&mut connection, &target.database.history).await?.1.stamp();
+    let sessions = exchange::look(&mut connection, &[target.url.kept_name()]).await?;
+    let contents = contents::read(&mut connection, &target.database.history).await?;
+    session::close(connection).await;
+    Ok(Some(Found { target, stamp, contents, sessions: sessions.iter().map(ToString::to_string).collect() }))
+}
+
+/// Says what is about to go. Returns the names that have to be typed.
+fn say(found: &[Found<'_>], no_snapshot: bool, context: Context<'_>) -> String {
+    let fate = if no_snapshot { "will be dropped" } else { "will be replaced, and kept as a snapshot" };
+    for Found { target, contents, sessions, .. } in found {
+        context.reporter.note(&format!("{} {fate}: {contents}.", target.url));
+        for session in sessions {
+            context.reporter.note(&format!("  This session will be ended: {session}."));
+        }
+    }
+    found.iter().map(|found| found.target.url.kept_name()).collect::<Vec<_>>().join(" ")
+}
