@@ -8,7 +8,7 @@ use crate::cli::{DbSnapshot, DbSnapshotDrop, DbSnapshotRestore, DbSnapshotSave};
 use crate::confirm;
 use crate::connection::session;
 use crate::context::Context;
-use crate::database::exchange::{self, Exchange, Move, NewSet, Present, Site};
+use crate::database::exchange::{self, Exchange, Move, NewSet, Origin, Present, Site};
 use crate::database::history::{self, History};
 use crate::database::snapshot::{self, Set};
 use crate::env_file::Settings;
@@ -48,7 +48,8 @@ async fn save<'a>(options: &DbSnapshotSave, site: Site<'a>) -> Result<Vec<String
             let step = context.reporter.step(&target.database.name);
             step.doing(&format!("copying {}", present.name));
             exchange.make_copy(target, &present.name).await?;
-            let copy = exchange.aside(target, Some(&present.name)).await?;
+            let origin = Origin { place_of: Some(&present.name), copy_of: Some(&present.name) };
+            let copy = exchange.aside(target, origin).await?;
             moves.push((target, Move::keep(claim, target, &copy, present, &set)?));
             steps.push((step, format!("{} is kept as \"{name}\", in {}", present.name, moves[moves.len() - 1].1.to())));
         }
@@ -102,7 +103,7 @@ async fn restore<'a>(options: &DbSnapshotRestore, site: Site<'a>) -> Result<Vec<
             exchange.make_copy(target, &kept.name).await?;
             differ.extend(differences(exchange, target).await?);
             let from = present.as_ref().map_or(kept.name.as_str(), |present| &present.name);
-            let copy = exchange.aside(target, Some(from)).await?;
+            let copy = exchange.aside(target, Origin { place_of: Some(from), copy_of: Some(&kept.name) }).await?;
             if let Some(present) = present {
                 moves.push((*target, Move::keep(claim, target, present, present, &before)?));
             }

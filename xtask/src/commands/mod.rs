@@ -13,6 +13,7 @@ mod db_verify;
 mod doctor;
 mod hooks;
 mod migrate;
+mod remove_data;
 mod sqlx;
 
 use anyhow::Result;
@@ -29,7 +30,7 @@ use crate::workspace::Workspace;
 pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
     let name = match &cli.command {
         Command::DbSetup(_) => "db-setup",
-        Command::DbStop => "db-stop",
+        Command::DbStop(_) => "db-stop",
         Command::DbReset(_) => "db-reset",
         Command::DbSnapshot(_) => "db-snapshot",
         Command::DbVerify(_) => "db-verify",
@@ -81,7 +82,7 @@ fn dispatch(cli: &Cli, reporter: &Reporter) -> Result<Ending> {
     let context = Context { workspace: &Workspace::find()?, reporter, interrupt: &Interrupt::listen()? };
     match &cli.command {
         Command::DbSetup(options) => wait_for(db_setup::run(options, context)).map(Ending::Done),
-        Command::DbStop => wait_for(db_stop::run(context)).map(Ending::Done),
+        Command::DbStop(options) => wait_for(db_stop::run(options, context)).map(Ending::Done),
         Command::DbReset(options) => wait_for(db_reset::run(options, context)).map(Ending::Done),
         Command::DbSnapshot(options) => wait_for(db_snapshot::run(options, context)).map(Ending::Done),
         Command::DbVerify(options) => wait_for(db_verify::run(options, context)).map(Ending::Done),
