@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use self::databases::{
     DbDiagram, DbPrepare, DbSetup, DbShell, DbStatus, DbUrl, DbVerify, Migrate, MigrateAdd, Sqlx,
 };
-pub(crate) use self::exchange::{DbReset, DbSnapshot, DbSnapshotDrop, DbSnapshotRestore, DbSnapshotSave};
+pub(crate) use self::exchange::{DbReset, DbSnapshot, DbSnapshotDrop, DbSnapshotRestore, DbSnapshotSave, DbStop};
 pub(crate) use self::pipeline::{Bench, Ci, Complete, Completions, Doctor, Hook, Hooks, HooksInstall, Shell};
 use crate::report::Format;
 
@@ -84,8 +84,9 @@ pub(crate) enum Command {
     DbUrl(DbUrl),
     /// Stop the PostgreSQL that db-setup started, and keep its data
     #[command(after_help = "Examples:
-  cargo xtask db-stop")]
-    DbStop,
+  cargo xtask db-stop
+  cargo xtask db-stop --remove-data --yes    deletes the server with all its databases")]
+    DbStop(DbStop),
     /// Put new databases in the place of the present ones, migrated from nothing and proven
     #[command(
         long_about = "Put new databases in the place of the present ones. They are made beside them, migrated from nothing and \

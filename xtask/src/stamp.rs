@@ -179,6 +179,11 @@ impl Claim {
         }
     }
 
+    /// Whether a stamp is that of another checkout that is still there.
+    pub(crate) fn is_others(&self, stamp: &Stamp) -> bool {
+        stamp.checkout != self.checkout && is_checkout(&stamp.checkout)
+    }
+
     /// Returns the databases that belong to other checkouts of this machine, without opening them. `connection` leads to
     /// any database of `server`.
     ///

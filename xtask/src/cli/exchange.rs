@@ -3,6 +3,18 @@
 use clap::{Args, Subcommand};
 
 #[derive(Args)]
+pub(crate) struct DbStop {
+    /// Delete the server with all its databases and snapshots, after a question. A server that db-setup didn't start is never
+    /// touched
+    #[arg(long)]
+    pub(crate) remove_data: bool,
+
+    /// Don't ask
+    #[arg(long, requires = "remove_data")]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct DbReset {
     /// The name of the database. Without it, all of them are replaced
     pub(crate) database: Option<String>,

@@ -3,23 +3,19 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use futures_util::future::join_all;
 
 use super::db_snapshot::{free_name, restore_command};
 use crate::cli::DbReset;
 use crate::confirm;
-use crate::connection::deadline;
-use crate::connection::session::{self, Opened};
+use crate::connection::session;
 use crate::context::Context;
-use crate::database::contents::{self, Contents};
-use crate::database::exchange::{self, Exchange, Move, NewSet, Present, Site};
+use crate::database::exchange::{self, Exchange, Move, NewSet, Origin, Present, Site};
 use crate::database::guard::Guard;
-use crate::database::{anew, history};
+use crate::database::{anew, loss};
 use crate::env_file::Settings;
-use crate::problem::{Code, Problem, Problems};
+use crate::problem::{Code, Problem};
 use crate::server::{Choice, Record};
 use crate::setup::Setup;
-use crate::stamp::Stamp;
 use crate::target::Target;
 
 /// How long this run waits for another run.
@@ -36,12 +32,16 @@ pub(crate) async fn run(options: &DbReset, context: Context<'_>) -> Result<Vec<S
     let claim = Record::claim(&context.workspace.root, false, settings.environment.clone());
     let guard = Guard { claim: &claim, production: context.workspace.metadata.production() };
     guard.check_settings(&targets)?;
-    let found = if settings.new_file.is_some() { Vec::new() } else { look(context, &targets).await? };
+    let found = if settings.new_file.is_some() { Vec::new() } else { loss::look(context, &targets).await? };
     if found.is_empty() {
         return set_up(context).await;
     }
     guard.check(found.iter().map(|found| (found.target, found.stamp.clone())))?;
-    let names = say(&found, *no_snapshot, context);
+    let names = loss::say(
+        &found,
+        if *no_snapshot { "will be dropped" } else { "will be replaced, and kept as a snapshot" },
+        context.reporter,
+    );
     let scope = database.iter().map(|name| format!(" {name}")).collect::<String>();
     confirm::by_name(context, &names, *yes, &format!("cargo xtask db-reset{scope}"))?;
 
@@ -73,7 +73,8 @@ async fn replace<'a>(
     let (mut moves, mut thrown_away) = (Vec::new(), Vec::new());
     for (target, present) in &present {
         let present: Option<&Present> = present.as_ref();
-        let aside = exchange.aside(target, present.map(|present| present.name.as_str())).await?;
+        let place_of = present.map(|present| present.name.as_str());
+        let aside = exchange.aside(target, Origin { place_of, copy_of: None }).await?;
         if let Some(present) = present.filter(|_| no_snapshot) {
             let away = Move::throw_away(present);
             thrown_away.push((*target, away.to().to_owned()));
@@ -111,51 +112,4 @@ async fn set_up(context: Context<'_>) -> Result<Vec<String>> {
     };
     setup.run().await?;
     Ok(Vec::new())
-}
-
-/// A database that would be thrown away.
-struct Found<'t> {
-    target: &'t Target<'t>,
-    stamp: Option<Stamp>,
-    contents: Contents,
-    sessions: Vec<String>,
-}
-
-/// Looks at the databases that are there. Nothing is locked or changed.
-async fn look<'t>(context: Context<'_>, targets: &'t [Target<'t>]) -> Result<Vec<Found<'t>>> {
-    let each = join_all(targets.iter().map(|target| deadline::without_changes(target, look_at(target))));
-    let (mut found, mut problems) = (Vec::new(), Problems::default());
-    for result in context.interrupt.guard(async { Ok(each.await) }).await? {
-        match result {
-            Ok(one) => found.extend(one),
-            Err(error) => problems.0.extend(Problems::of(error).0),
-        }
-    }
-    problems.into_result()?;
-    Ok(found)
-}
-
-async fn look_at<'t>(target: &'t Target<'t>) -> Result<Option<Found<'t>>> {
-    let mut connection = match session::open(target.url.options(session::READER)).await {
-        Opened::Session(connection) => connection,
-        Opened::Missing => return Ok(None),
-        Opened::Failed(answer) => return Err(session::unavailable(&target.url, &answer).into()),
-    };
-    let stamp = history::read(&mut connection, &target.database.history).await?.1.stamp();
-    let sessions = exchange::look(&mut connection, &[target.url.kept_name()]).await?;
-    let contents = contents::read(&mut connection, &target.database.history).await?;
-    session::close(connection).await;
-    Ok(Some(Found { target, stamp, contents, sessions: sessions.iter().map(ToString::to_string).collect() }))
-}
-
-/// Says what is about to go. Returns the names that have to be typed.
-fn say(found: &[Found<'_>], no_snapshot: bool, context: Context<'_>) -> String {
-    let fate = if no_snapshot { "will be dropped" } else { "will be replaced, and kept as a snapshot" };
-    for Found { target, contents, sessions, .. } in found {
-        context.reporter.note(&format!("{} {fate}: {contents}.", target.url));
-        for session in sessions {
-            context.reporter.note(&format!("  This session will be ended: {session}."));
-        }
-    }
-    found.iter().map(|found| found.target.url.kept_name()).collect::<Vec<_>>().join(" ")
 }

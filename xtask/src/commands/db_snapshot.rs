@@ -8,12 +8,12 @@ use crate::cli::{DbSnapshot, DbSnapshotDrop, DbSnapshotRestore, DbSnapshotSave};
 use crate::confirm;
 use crate::connection::session;
 use crate::context::Context;
-use crate::database::exchange::{self, Exchange, Move, NewSet, Present, Site};
+use crate::database::exchange::{self, Exchange, Move, NewSet, Origin, Present, Site};
 use crate::database::history::{self, History};
 use crate::database::snapshot::{self, Set};
 use crate::env_file::Settings;
 use crate::problem::{Code, Problem, Problems};
-use crate::report::{ListedSnapshot, Outcome, Reporter};
+use crate::report::{Outcome, Reporter};
 use crate::server::Record;
 use crate::stamp::{self, Claim};
 use crate::target::Target;
@@ -48,7 +48,8 @@ async fn save<'a>(options: &DbSnapshotSave, site: Site<'a>) -> Result<Vec<String
             let step = context.reporter.step(&target.database.name);
             step.doing(&format!("copying {}", present.name));
             exchange.make_copy(target, &present.name).await?;
-            let copy = exchange.aside(target, Some(&present.name)).await?;
+            let origin = Origin { place_of: Some(&present.name), copy_of: Some(&present.name) };
+            let copy = exchange.aside(target, origin).await?;
             moves.push((target, Move::keep(claim, target, &copy, present, &set)?));
             steps.push((step, format!("{} is kept as \"{name}\", in {}", present.name, moves[moves.len() - 1].1.to())));
         }
@@ -62,21 +63,9 @@ async fn save<'a>(options: &DbSnapshotSave, site: Site<'a>) -> Result<Vec<String
 
 async fn list(context: Context<'_>, targets: &[Target<'_>], claim: &Claim) -> Result<Vec<String>> {
     let sets = context.interrupt.guard(snapshot::list(targets, claim)).await?;
-    let listed: Vec<_> = sets.iter().map(listed).collect();
+    let listed: Vec<_> = sets.iter().map(Set::listed).collect();
     context.reporter.snapshots(&listed);
     Ok(Vec::new())
-}
-
-fn listed(set: &Set) -> ListedSnapshot {
-    ListedSnapshot {
-        name: set.name().to_owned(),
-        branch: set.branch().map(str::to_owned),
-        at: stamp::readable(set.at()),
-        bytes: set.bytes(),
-        databases: set.members.iter().map(|member| member.kept.database.clone()).collect(),
-        missing: set.missing().into_iter().map(str::to_owned).collect(),
-        other_checkout: set.others().map(|stamp| stamp.checkout.display().to_string()),
-    }
 }
 
 async fn restore<'a>(options: &DbSnapshotRestore, site: Site<'a>) -> Result<Vec<String>> {
@@ -102,7 +91,7 @@ async fn restore<'a>(options: &DbSnapshotRestore, site: Site<'a>) -> Result<Vec<
             exchange.make_copy(target, &kept.name).await?;
             differ.extend(differences(exchange, target).await?);
             let from = present.as_ref().map_or(kept.name.as_str(), |present| &present.name);
-            let copy = exchange.aside(target, Some(from)).await?;
+            let copy = exchange.aside(target, Origin { place_of: Some(from), copy_of: Some(&kept.name) }).await?;
             if let Some(present) = present {
                 moves.push((*target, Move::keep(claim, target, present, present, &before)?));
             }
@@ -124,7 +113,7 @@ async fn drop<'a>(options: &DbSnapshotDrop, site: Site<'a>) -> Result<Vec<String
     let Site { context, targets, claim, .. } = site;
     let DbSnapshotDrop { name, yes } = options;
     let sets = context.interrupt.guard(snapshot::list(targets, claim)).await?;
-    context.reporter.snapshots(&[listed(snapshot::find(&sets, name)?)]);
+    context.reporter.snapshots(&[snapshot::find(&sets, name)?.listed()]);
     confirm::by_name(context, name, *yes, &format!("cargo xtask db-snapshot drop {}", word(name)))?;
     let drop = async |exchange: &mut Exchange<'a>| {
         let sets = exchange.snapshots().await?;

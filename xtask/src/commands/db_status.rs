@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::Ending;
 use crate::cli::DbStatus;
 use crate::context::Context;
+use crate::database::snapshot::Set;
 use crate::database::status::{self, Depth};
 use crate::env_file::{CONTRACT, FILE, Settings};
 use crate::problem::Exit;
@@ -43,9 +44,9 @@ async fn read(settings: &Settings<'_>, depth: Depth, context: Context<'_>) -> Re
     let mut targets = settings.targets.clone();
     targets.iter_mut().for_each(|target| target.limit = PATIENCE);
     let claim = |address: &_| Record::claim(root, ladder.has_cluster_at(address), None);
-    let (found, databases) = status::read(&targets, PATIENCE, depth, claim).await;
-    let servers = found.into_iter().map(|server| {
-        let status::Server { address, answers, version, started_at, data, scratch, absent, mut problems } = server;
+    let found = status::read(&targets, PATIENCE, depth, claim).await;
+    let servers = found.servers.into_iter().map(|server| {
+        let status::Server { address, answers, version, started_at, data, scratch, absent, mut problems, .. } = server;
         let provider = ladder.known(settings, &address, answers);
         problems.extend(absent.map(|said| ladder.absent(provider, &address, &said)));
         let data = provider.and_then(|provider| ladder.keeps(provider)).or(data);
@@ -53,8 +54,13 @@ async fn read(settings: &Settings<'_>, depth: Depth, context: Context<'_>) -> Re
         Server { address, answers, provider, data, version, started_at, scratch, problems }
     });
     let is_new = settings.new_file.is_some();
-    let servers = servers.collect();
-    Ok(Status { settings: if is_new { CONTRACT } else { FILE }, is_new, servers, databases })
+    Ok(Status {
+        settings: if is_new { CONTRACT } else { FILE },
+        is_new,
+        servers: servers.collect(),
+        databases: found.databases,
+        snapshots: found.snapshots.iter().map(Set::listed).collect(),
+    })
 }
 
 /// The highest exit code of the problems.

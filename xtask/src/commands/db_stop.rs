@@ -1,8 +1,10 @@
-//! `cargo xtask db-stop`: stops the server that db-setup started, and keeps its data.
+//! `cargo xtask db-stop`: stops the server that db-setup started, and keeps its data unless it is asked to remove it.
 
 use anyhow::Result;
 
+use super::remove_data;
 use crate::checkout::CheckoutLock;
+use crate::cli::DbStop;
 use crate::context::Context;
 use crate::report::Outcome;
 use crate::server::compose::Compose;
@@ -14,7 +16,10 @@ use crate::server::{Provider, Record, compose, has_cluster};
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Runs the command. Returns lines that say what to type next.
-pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
+pub(crate) async fn run(options: &DbStop, context: Context<'_>) -> Result<Vec<String>> {
+    if options.remove_data {
+        return remove_data::run(options.yes, PATIENCE, context).await;
+    }
     // The server can be stopped even if the migration files have problems.
     let Context { workspace, reporter, interrupt } = context;
     let root = workspace.root.as_path();

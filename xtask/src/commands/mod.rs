@@ -16,6 +16,7 @@ mod db_verify;
 mod doctor;
 mod hooks;
 mod migrate;
+mod remove_data;
 mod sqlx;
 
 use anyhow::Result;
@@ -35,7 +36,7 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
         Command::DbStatus(_) => "db-status",
         Command::DbShell(_) => "db-shell",
         Command::DbUrl(_) => "db-url",
-        Command::DbStop => "db-stop",
+        Command::DbStop(_) => "db-stop",
         Command::DbReset(_) => "db-reset",
         Command::DbSnapshot(_) => "db-snapshot",
         Command::DbVerify(_) => "db-verify",
@@ -97,7 +98,7 @@ fn dispatch(cli: &Cli, reporter: &Reporter) -> Result<Ending> {
         Command::DbStatus(options) => db_status::run(options, context),
         Command::DbShell(options) => db_shell::run(options, context),
         Command::DbUrl(options) => db_url::run(options, context),
-        Command::DbStop => wait_for(db_stop::run(context)).map(Ending::Done),
+        Command::DbStop(options) => wait_for(db_stop::run(options, context)).map(Ending::Done),
         Command::DbReset(options) => wait_for(db_reset::run(options, context)).map(Ending::Done),
         Command::DbSnapshot(options) => wait_for(db_snapshot::run(options, context)).map(Ending::Done),
         Command::DbVerify(options) => wait_for(db_verify::run(options, context)).map(Ending::Done),

@@ -1,6 +1,7 @@
 //! The guard before a checkout's databases are thrown away: they are on this machine, they carry this checkout's stamp, and
 //! nothing says that they are those of production.
 
+use super::loss::Other;
 use crate::problem::{Code, Problem, Problems};
 use crate::stamp::{Claim, Stamp, Whose};
 use crate::target::Target;
@@ -49,6 +50,28 @@ impl Guard<'_> {
     ) -> Result<(), Problems> {
         let databases = databases.into_iter();
         Problems(databases.flat_map(|(target, stamp)| self.reasons(target, stamp)).collect()).into_result()
+    }
+
+    /// Refuses a server on which other databases must not be thrown away: those of another checkout that is there, and those of
+    /// production.
+    ///
+    /// # Errors
+    /// All reasons, for all databases.
+    pub(crate) fn check_others(&self, others: &[Other]) -> Result<(), Problems> {
+        let mut reasons = Vec::new();
+        for Other { name, stamp, .. } in others {
+            let Some(stamp) = stamp else { continue };
+            reasons.extend(self.production_says(
+                &format!("Nothing of {name}"),
+                "its stamp",
+                stamp.environment.as_deref(),
+            ));
+            if self.claim.is_others(stamp) {
+                let what = format!("{name} belongs to another checkout, so its server isn't deleted: {stamp}.");
+                reasons.push(Problem::unavailable(Code::OtherCheckout, what).detail("Nothing was deleted."));
+            }
+        }
+        Problems(reasons).into_result()
     }
 
     fn reasons(&self, target: &Target<'_>, stamp: Option<Stamp>) -> Vec<Problem> {

@@ -12,7 +12,8 @@ use super::lock;
 use super::marked::{HALF_DROPPED, SNAPSHOT};
 use crate::connection::{deadline, session};
 use crate::problem::{Code, Problem};
-use crate::stamp::{Claim, Kept, Stamp, Whose, stamp_in};
+use crate::report::ListedSnapshot;
+use crate::stamp::{self, Claim, Kept, Stamp, Whose, stamp_in};
 use crate::target::Target;
 
 /// A snapshot of a database.
@@ -73,6 +74,19 @@ impl Set {
     /// The snapshot of a database, by its name in the repository.
     pub(crate) fn of(&self, database: &str) -> Option<&Snapshot> {
         self.members.iter().find(|member| member.kept.database == database)
+    }
+
+    /// The same for people and for programs.
+    pub(crate) fn listed(&self) -> ListedSnapshot {
+        ListedSnapshot {
+            name: self.name().to_owned(),
+            branch: self.branch().map(str::to_owned),
+            at: stamp::readable(self.at()),
+            bytes: self.bytes(),
+            databases: self.members.iter().map(|member| member.kept.database.clone()).collect(),
+            missing: self.missing().into_iter().map(str::to_owned).collect(),
+            other_checkout: self.others().map(|stamp| stamp.checkout.display().to_string()),
+        }
     }
 
     /// Its size in bytes, as far as the role may know it.

@@ -11,7 +11,8 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::history::{self, History};
-use super::{lock, privileges, proof, scratch};
+use super::snapshot::{self, Set, Snapshot};
+use super::{lock, privileges, proof, scratch, texts};
 use crate::connection::deadline;
 use crate::connection::readiness::Answer;
 use crate::connection::session::{self, Opened};
@@ -40,9 +41,17 @@ pub(crate) struct Server {
     /// The folder of its data, if it tells.
     pub(crate) data: Option<String>,
     pub(crate) scratch: Vec<Scratch>,
+    snapshots: Vec<Snapshot>,
     /// Why nobody can log in, if nothing listens there.
     pub(crate) absent: Option<String>,
     pub(crate) problems: Vec<Problem>,
+}
+
+/// The state of the servers and of the databases, with the sets of snapshots.
+pub(crate) struct Read {
+    pub(crate) servers: Vec<Server>,
+    pub(crate) databases: Vec<Database>,
+    pub(crate) snapshots: Vec<Set>,
 }
 
 /// Reads the state of the servers and of the databases. What can't be read is among the problems.
@@ -51,7 +60,7 @@ pub(crate) async fn read(
     patience: Duration,
     depth: Depth,
     claim: impl Fn(&Address) -> Claim,
-) -> (Vec<Server>, Vec<Database>) {
+) -> Read {
     let firsts: Vec<_> = lock::servers(targets).into_iter().map(|(url, _)| url.variable.as_str()).collect();
     let looks = targets.iter().map(|target| {
         let claim = claim(&target.url.address);
@@ -69,38 +78,44 @@ pub(crate) async fn read(
             answers |= one.database.exists.is_some();
         }
         if depth == Depth::Proof && server.version.is_none() && answers {
-            server.ask_elsewhere(target, targets).await;
+            server.ask_elsewhere(target, targets, &claim(&target.url.address)).await;
         }
         (server.answers, server.absent) = (answers, absent);
         servers.push(server);
     }
-    (servers, looked.into_iter().map(|one| one.database).collect())
+    let snapshots = servers.iter_mut().flat_map(|server| std::mem::take(&mut server.snapshots)).collect();
+    let databases = looked.into_iter().map(|one| one.database).collect();
+    Read { servers, databases, snapshots: snapshot::sets(snapshots) }
 }
 
 impl Server {
     fn of(address: &Address) -> Self {
         let address = address.clone();
-        let (scratch, problems) = (Vec::new(), Vec::new());
-        Self { address, answers: false, version: None, started_at: None, data: None, scratch, absent: None, problems }
+        let (scratch, snapshots, problems) = (Vec::new(), Vec::new(), Vec::new());
+        let (version, started_at, data, absent) = (None, None, None, None);
+        Self { address, answers: false, version, started_at, data, scratch, snapshots, absent, problems }
     }
 
-    async fn ask(&mut self, connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<()> {
+    async fn ask(&mut self, connection: &mut PgConnection, targets: &[Target<'_>], claim: &Claim) -> Result<()> {
+        let is_here = |target: &&Target<'_>| target.url.address.same_server(&self.address);
+        let targets: Vec<_> = targets.iter().filter(is_here).cloned().collect();
         let facts = sqlx::raw_sql(
             "SELECT split_part(current_setting('server_version'), ' ', 1), \
              to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
              CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN current_setting('data_directory') END",
         );
         let row = facts.fetch_one(&mut *connection).await?;
-        self.scratch = scratch::list(connection, targets).await?;
+        self.scratch = scratch::list(connection, &targets).await?;
+        self.snapshots = snapshot::read(connection, &targets, claim).await?.snapshots;
         (self.started_at, self.data, self.version) = (row.try_get(1)?, row.try_get(2)?, row.try_get(0)?);
         Ok(())
     }
 
     /// Asks in the maintenance database, because there is no other one.
-    async fn ask_elsewhere(&mut self, target: &Target<'_>, targets: &[Target<'_>]) {
+    async fn ask_elsewhere(&mut self, target: &Target<'_>, targets: &[Target<'_>], claim: &Claim) {
         let ask = async {
             let mut connection = session::maintenance(&target.url, session::READER).await?;
-            self.ask(&mut connection, targets).await?;
+            self.ask(&mut connection, targets, claim).await?;
             session::close(connection).await;
             anyhow::Ok(())
         };
@@ -157,7 +172,7 @@ impl<'a> Look<'a> {
         let Target { database, url, .. } = self.target;
         if self.asks_server {
             let mut server = Server::of(&url.address);
-            server.ask(&mut connection, self.targets).await?;
+            server.ask(&mut connection, self.targets, &self.claim).await?;
             looked.server = Some(server);
         }
         let state = &mut looked.database;
@@ -169,6 +184,11 @@ impl<'a> Look<'a> {
         let history = History::compare(database, &rows);
         state.migrations = history.migrations(database, &rows);
         if history.differs() {
+            let recorded = texts::read(&mut connection, &database.history).await?;
+            for one in state.migrations.iter_mut().filter(|one| one.applied_at.is_some()) {
+                let Some(recorded) = recorded.get(&one.version) else { continue };
+                (one.branch, one.commit) = (recorded.branch.clone(), recorded.commit.clone());
+            }
             state.problems.push(differs(self.target, state));
         } else if let Some(problem) = history.pending_problem(self.target) {
             state.problems.push(problem);

@@ -18,6 +18,6 @@ pub(super) fn lines(snapshots: &[ListedSnapshot]) -> String {
 }
 
 /// A number of bytes, as people read it: `7.9 MB`.
-fn size(bytes: i64) -> String {
+pub(super) fn size(bytes: i64) -> String {
     format!("{:.1} MB", bytes as f64 / f64::from(1 << 20))
 }

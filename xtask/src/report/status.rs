@@ -7,7 +7,9 @@ use console::Style;
 use serde::Serialize;
 
 use super::checks::below;
+use super::event::ListedSnapshot;
 use super::foreign::{in_one_line, visible};
+use super::snapshots::size;
 use super::{count, human};
 use crate::problem::Problem;
 
@@ -27,6 +29,8 @@ pub(crate) struct Status {
     pub(crate) is_new: bool,
     pub(crate) servers: Vec<Server>,
     pub(crate) databases: Vec<Database>,
+    /// The newest first.
+    pub(crate) snapshots: Vec<ListedSnapshot>,
 }
 
 #[derive(Debug, Serialize)]
@@ -171,6 +175,13 @@ impl Status {
         for database in &self.databases {
             text.push_str(&database.lines(styled));
         }
+        for ListedSnapshot { name, branch, at, bytes, databases, other_checkout, .. } in &self.snapshots {
+            let branch = branch.as_ref().map(|branch| format!("branch {branch}"));
+            let other = other_checkout.as_ref().map(|other| format!("of another checkout, {other}"));
+            let facts = [Some(databases.join(" and ")), Some(size(*bytes)), Some(at.clone()), branch, other];
+            let facts: Vec<_> = facts.into_iter().flatten().collect();
+            text.push_str(&row("snapshot", &Style::new().dim(), &format!("{name}: {}", facts.join(", ")), styled));
+        }
         text.trim_end().to_owned()
     }
 
@@ -266,23 +277,23 @@ impl Database {
         };
         let branch = belongs_to.branch.as_ref().map_or_else(String::new, |branch| format!(" (branch {branch})"));
         let whose = whose.map(|whose| whose + &branch);
-        let size = bytes.map(size);
+        let bytes = bytes.map(size);
         let owner = owner.as_ref().map(|owner| format!("owner {owner}"));
-        let known = [missing, unknown, size, encoding.clone(), owner, whose];
+        let known = [missing, unknown, bytes, encoding.clone(), owner, whose];
         std::iter::once(database.clone()).chain(known.into_iter().flatten()).collect()
     }
 
     /// How the history differs from the files, in parts of a sentence.
     fn differs(&self) -> Vec<String> {
-        let of = |states: &[State]| -> Vec<&str> {
+        let of = |states: &[State]| -> Vec<String> {
             let found = self.migrations.iter().filter(|one| states.contains(&one.state));
-            found.map(|one| one.name.as_str()).collect()
+            found.map(Migration::with_branch).collect()
         };
         let name = &self.name;
         let (missing, modified) = (of(&[State::Missing]), of(&[State::Modified]));
         let pending = of(&[State::Pending, State::OutOfOrder, State::Unfinished]);
-        let is_one = |names: &[&str]| names.len() == 1;
-        let verb = |names: &[&str]| if is_one(names) { "isn't" } else { "aren't" };
+        let is_one = |names: &[String]| names.len() == 1;
+        let verb = |names: &[String]| if is_one(names) { "isn't" } else { "aren't" };
         let parts = [
             (!missing.is_empty()).then(|| format!("{name} has {}, which {} here", list(&missing), verb(&missing))),
             (!modified.is_empty()).then(|| format!("{} {} what {name} has", list(&modified), verb(&modified))),
@@ -293,6 +304,14 @@ impl Database {
 }
 
 impl Migration {
+    /// Its name, with the branch that it came from if it has no file here.
+    fn with_branch(&self) -> String {
+        match &self.branch {
+            Some(branch) if self.state == State::Missing => format!("{} (of {branch})", self.name),
+            _ => self.name.clone(),
+        }
+    }
+
     fn what(&self, width: usize) -> String {
         let took = self.seconds.map(|seconds| format!("in {}", human(Duration::from_secs_f64(seconds))));
         let when = self.applied_at.as_deref().map(readable);
@@ -355,7 +374,7 @@ fn shortened(problem: &Problem) -> Problem {
 }
 
 /// Names, as a part of a sentence.
-fn list(names: &[&str]) -> String {
+fn list(names: &[String]) -> String {
     let more = names.len().saturating_sub(NAMED);
     let named = names[..names.len() - more].join(", ");
     if more > 0 { format!("{named} and {more} more") } else { named }
@@ -365,10 +384,4 @@ fn list(names: &[&str]) -> String {
 fn readable(at: &str) -> String {
     let minute = at.get(..16).unwrap_or(at);
     format!("{} UTC", minute.replace('T', " "))
-}
-
-/// A size as people read it.
-fn size(bytes: i64) -> String {
-    let megabytes = bytes as f64 / 1_000_000.0;
-    if megabytes < 1000.0 { format!("{megabytes:.1} MB") } else { format!("{:.1} GB", megabytes / 1000.0) }
 }

@@ -79,7 +79,7 @@ impl<'a> Ladder<'a> {
     }
 
     /// Where a provider keeps this checkout's data.
-    pub(super) fn place(&self, provider: Provider) -> String {
+    pub(crate) fn place(&self, provider: Provider) -> String {
         match provider {
             Provider::Compose => format!("the volume {}", compose::volume(&self.record().project(self.root()))),
             #[cfg(unix)]

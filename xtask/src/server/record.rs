@@ -105,6 +105,29 @@ impl Record {
         })
     }
 
+    /// Forgets a provider whose data is gone. The file goes when nothing else is in it.
+    ///
+    /// # Errors
+    /// The file can't be written or removed.
+    pub(crate) fn forget(root: &Path, provider: Provider) -> Result<(), Problem> {
+        Self::update(root, |record| {
+            if provider == Provider::Compose {
+                record.compose = None;
+            } else {
+                record.local = None;
+                record.is_fetched = false;
+            }
+            if record.uses == Some(provider) {
+                record.uses = None;
+            }
+        })?;
+        let path = checkout::state_dir(root).join(FILE);
+        if Self::read(root) == Self::default() && path.exists() {
+            std::fs::remove_file(&path).map_err(|error| Problem::unwritable(&path, &error))?;
+        }
+        Ok(())
+    }
+
     /// Writes down that this checkout shares the databases of others.
     ///
     /// # Errors

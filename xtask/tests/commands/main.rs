@@ -14,6 +14,7 @@ mod completions;
 mod compose;
 mod compose_failures;
 mod concurrency;
+mod db_reset;
 mod db_shell;
 mod db_snapshot;
 mod db_status;

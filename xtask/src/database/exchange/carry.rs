@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::connection::sql::{identifier, literal};
+use crate::report::Reporter;
 
 /// The settings whose values are lists of quoted names. As one string, they would be one name (pg_dump's
 /// `variable_is_guc_list_quote`).
@@ -17,30 +18,63 @@ const LISTS: [&str; 5] = [
     "temp_tablespaces",
 ];
 
-/// Gives the database `to` the privileges and settings of the database `from`. Returns the statements that this role may not
-/// run, with the name that the database will have.
+/// Where a database aside gets from what a copy of a database hasn't.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// The database whose place it takes, with the privileges.
+    pub(crate) place_of: Option<&'a str>,
+    /// The database that it is a copy of, with the settings. They are a part of the schema, so migrations make them, and a new
+    /// database has its own.
+    pub(crate) copy_of: Option<&'a str>,
+}
+
+/// Gives the database `to` what it hasn't by itself. `name` is the name that it will have.
 ///
 /// # Errors
 /// The connection is lost.
 pub(super) async fn carry(
     connection: &mut PgConnection,
-    from: &str,
+    origin: Origin<'_>,
     to: &str,
     name: &str,
-) -> Result<Vec<String>, sqlx::Error> {
+    reporter: &Reporter,
+) -> Result<(), sqlx::Error> {
+    let mut wanted = Vec::new();
+    if let Some(place) = origin.place_of {
+        wanted.extend(owner(connection, place, to).await?);
+        wanted.extend(privileges(connection, place).await?);
+    }
+    if let Some(copied) = origin.copy_of {
+        wanted.extend(settings(connection, copied).await?);
+    }
+    let statement = |(scope, rest): &(String, String), name: &str| format!("{scope} {} {rest};", identifier(name));
     let mut refused = Vec::new();
-    let owner = owner(connection, from, to).await?;
-    for (scope, rest) in
-        owner.into_iter().chain(privileges(connection, from).await?).chain(settings(connection, from).await?)
-    {
-        let statement = |database: &str| format!("{scope} {} {rest}", identifier(database));
-        match sqlx::raw_sql(AssertSqlSafe(statement(to))).execute(&mut *connection).await {
+    for one in &wanted {
+        match sqlx::raw_sql(AssertSqlSafe(statement(one, to))).execute(&mut *connection).await {
             Ok(_) => {}
-            Err(sqlx::Error::Database(_)) => refused.push(format!("{};", statement(name))),
+            Err(sqlx::Error::Database(_)) => refused.push(statement(one, name)),
             Err(error) => return Err(error),
         }
     }
-    Ok(refused)
+    if !refused.is_empty() {
+        reporter.warning(&format!(
+            "This role may not give the new {name} all that it had. As a superuser of that server, \
+                                   afterwards: {}",
+            refused.join(" ")
+        ));
+    }
+    if let (Some(place), None) = (origin.place_of, origin.copy_of) {
+        let own = settings(connection, to).await?;
+        let lost = settings(connection, place).await?.into_iter().filter(|one| !own.contains(one));
+        let lost: Vec<_> = lost.map(|one| statement(&one, name)).collect();
+        if !lost.is_empty() {
+            reporter.warning(&format!(
+                "{name} had settings that no migration makes, so the new one hasn't them: {}",
+                lost.join(" ")
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The statement that gives a database the owner of another one, if they have two.

@@ -15,9 +15,10 @@ use std::time::Duration;
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
+pub(crate) use self::carry::Origin;
 pub(crate) use self::moves::{NewSet, Present};
 use self::occupants::Ender;
-pub(crate) use self::occupants::{Occupant, look};
+pub(crate) use self::occupants::look;
 pub(crate) use self::swap::Move;
 use super::cancel::cancel;
 use super::create;
@@ -174,15 +175,6 @@ impl<'a> Exchange<'a> {
         .into())
     }
 
-    /// Returns the sessions of others in databases.
-    ///
-    /// # Errors
-    /// The connection is lost.
-    pub(crate) async fn occupants(&mut self, target: &Target<'_>, databases: &[&str]) -> Result<Vec<Occupant>> {
-        let connection = self.lock(target).connection();
-        deadline::without_changes(target, look(connection, databases)).await
-    }
-
     /// Returns the snapshots of this checkout's databases, those of other checkouts as well, the newest set first.
     ///
     /// # Errors
@@ -227,28 +219,16 @@ impl<'a> Exchange<'a> {
         self.asides.iter().map(|aside| &aside.scratch).find(|scratch| scratch.is_of(target))
     }
 
-    /// Returns the database that was made aside for `target`, with the privileges and settings of `from`. The copy hasn't them
-    /// by itself.
+    /// Returns the database that was made aside for `target`, after it has got what a copy hasn't.
     ///
     /// # Errors
     /// The connection is lost.
-    pub(crate) async fn aside(&mut self, target: &Target<'_>, from: Option<&str>) -> Result<Present> {
+    pub(crate) async fn aside(&mut self, target: &Target<'_>, origin: Origin<'_>) -> Result<Present> {
         let name = self.scratch(target).map(|scratch| scratch.name().to_owned()).unwrap_or_default();
-        let (run, reporter) = (self.site.run, self.site.context.reporter);
+        let Site { run, context, .. } = self.site;
         let work = async {
             let mut connection = working::maintenance(&target.url, run).await?;
-            let refused = match from {
-                Some(from) => carry::carry(&mut connection, from, &name, target.url.kept_name()).await?,
-                None => Vec::new(),
-            };
-            if !refused.is_empty() {
-                reporter.warning(&format!(
-                    "A copy of a database has neither its privileges nor its settings, and {} may not give them to it. As a \
-                     superuser of that server, afterwards: {}",
-                    target.url.user,
-                    refused.join(" ")
-                ));
-            }
+            carry::carry(&mut connection, origin, &name, target.url.kept_name(), context.reporter).await?;
             let present = Present::read(&mut connection, &name).await?;
             session::close(connection).await;
             anyhow::Ok(present)

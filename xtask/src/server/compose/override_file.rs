@@ -31,6 +31,14 @@ pub(super) fn write(compose: &Compose, url: &DatabaseUrl) {
     }
 }
 
+/// Deletes the file, unless a user has written it.
+pub(super) fn remove(compose: &Compose) {
+    let path = compose.root.join(FILE);
+    if fs::read_to_string(&path).is_ok_and(|text| text.starts_with(MARK)) {
+        drop(fs::remove_file(path));
+    }
+}
+
 /// Whether this version, such as `2.26.1-4` or `v2.40.0`, is at least [`OLDEST`].
 fn knows_override(version: &str) -> bool {
     let numbers = version.trim_start_matches('v').split(['.', '-', '+']);

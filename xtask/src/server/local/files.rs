@@ -27,6 +27,9 @@ const SUPERUSER: &str = "xtask_superuser";
 /// The superuser of a cluster that an older version of this program made.
 const OLD_SUPERUSER: &str = "postgres";
 
+/// The folder of clusters that can't be in their checkouts.
+const SYSTEM: &str = "/var/lib/xtask";
+
 /// How long initdb may take. It is slow on a slow disk.
 const INITDB_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -68,7 +71,7 @@ impl Files {
         }
         // A checkout that is moved keeps its cluster.
         let kept = Record::read(root).cluster().map(Path::to_owned);
-        Ok(Self { dir: kept.unwrap_or_else(|| Path::new("/var/lib/xtask").join(checkout::unique_name(root))) })
+        Ok(Self { dir: kept.unwrap_or_else(|| Path::new(SYSTEM).join(checkout::unique_name(root))) })
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -86,6 +89,11 @@ impl Files {
     /// Holds the password of a new cluster, which all clusters from one cache have in common.
     fn first_password_file(&self) -> PathBuf {
         self.dir.join("first-password")
+    }
+
+    /// Hands the superuser's password to initdb.
+    fn handed_password_file(&self) -> PathBuf {
+        self.dir.join("password.new")
     }
 
     fn superuser_file(&self) -> PathBuf {
@@ -205,6 +213,40 @@ impl Files {
         Ok(remove_dir(&self.data()).map_err(failed)?)
     }
 
+    /// Whether there is data, of a cluster or of what is left of one.
+    pub(super) fn has_data(&self) -> bool {
+        self.data().symlink_metadata().is_ok()
+    }
+
+    /// Deletes everything of a cluster whose server doesn't run. The data loses its name first, so that a run that is killed
+    /// doesn't leave a cluster that lacks files.
+    ///
+    /// # Errors
+    /// The files can't be removed.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        if self.has_data() {
+            let away = self.dir.join(format!("{UNFINISHED}{}", std::process::id()));
+            fs::rename(self.data(), &away)?;
+            remove_dir(&away)?;
+        }
+        remove_left(&self.dir, UNFINISHED);
+        // Only what this program has made is deleted, whatever the folder is.
+        let files = [self.log(), self.password_file(), self.first_password_file(), self.superuser_file()];
+        let gone = |path: &Path, removed: io::Result<()>| match removed {
+            Err(_) if path.symlink_metadata().is_err() => Ok(()),
+            removed => removed,
+        };
+        for file in files.iter().chain([&self.handed_password_file()]) {
+            gone(file, fs::remove_file(file))?;
+        }
+        gone(&self.dir, fs::remove_dir(&self.dir))?;
+        // The system folder is shared by the checkouts of root, and stays as long as it has another one's.
+        if self.dir.parent().is_some_and(|parent| parent == Path::new(SYSTEM)) {
+            drop(fs::remove_dir(SYSTEM));
+        }
+        Ok(())
+    }
+
     /// Refuses a folder that has files, but isn't a cluster that PostgreSQL can use. It may be what is left of one.
     fn refuse_other_files(&self) -> Result<(), Problem> {
         let data = self.data();
@@ -236,7 +278,7 @@ impl Files {
             remove_dir(data).map_err(failed)?;
             DirBuilder::new().mode(0o700).create(data).map_err(failed)?;
             account.own(data).map_err(failed)?;
-            let handed = self.dir.join("password.new");
+            let handed = self.handed_password_file();
             drop(fs::remove_file(&handed));
             write_private(&handed, &password).and_then(|()| account.own(&handed)).map_err(failed)?;
             let initdb = Child::new(binaries.program("initdb"), INITDB_DEADLINE)

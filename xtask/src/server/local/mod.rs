@@ -215,6 +215,25 @@ impl Cluster {
         Ok(true)
     }
 
+    /// Whether there is data, of a cluster or of what is left of one.
+    pub(crate) fn has_data(&self) -> bool {
+        self.files.has_data()
+    }
+
+    /// Stops the server, and deletes the cluster with all its data.
+    ///
+    /// # Errors
+    /// The server doesn't end, or a file can't be removed.
+    pub(crate) async fn remove(&self, interrupt: &Interrupt) -> Result<()> {
+        self.stop(interrupt).await?;
+        let failed = |error| {
+            let what = format!("{} can't be removed: {error}.", self.dir().display());
+            Problem::failed(Code::ClusterFiles, what)
+                .remedy("Run the same command again: cargo xtask db-stop --remove-data")
+        };
+        Ok(self.files.remove().map_err(failed)?)
+    }
+
     /// Returns whether the server on this port says that it serves this cluster.
     async fn answers(&self, port: u16) -> bool {
         let address = Address { host: "127.0.0.1".into(), port };
