@@ -79,8 +79,7 @@ pub(crate) enum Command {
     DbShell(DbShell),
     /// Print the URL of a database, for other programs
     #[command(after_help = "Examples:
-  cargo xtask db-url main
-  cargo xtask db-url main --with-password    the password is then on your screen")]
+  cargo xtask db-url main")]
     DbUrl(DbUrl),
     /// Stop the PostgreSQL that db-setup started, and keep its data
     #[command(after_help = "Examples:

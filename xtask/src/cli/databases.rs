@@ -61,7 +61,7 @@ pub(crate) struct DbUrl {
     /// The name of the database, which is the name of its migrations folder
     pub(crate) database: String,
 
-    /// Print the password, too
+    /// Print the password, too. It is then on your screen, or in a log
     #[arg(long)]
     pub(crate) with_password: bool,
 }

@@ -3,6 +3,7 @@
 //! A database is asked by one session, and the sessions work side by side. Everything is a SELECT, and no lock is taken, so a
 //! standby, a role that may only read and a pooler are asked like any other server.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,13 +13,14 @@ use sqlx::postgres::PgConnection;
 
 use super::history::{self, History};
 use super::snapshot::{self, Set, Snapshot};
-use super::{lock, privileges, proof, scratch, texts};
-use crate::connection::deadline;
+use super::texts::{self, Recorded};
+use super::{lock, privileges, proof, scratch};
+use crate::connection::deadline::{self, Run};
 use crate::connection::readiness::Answer;
 use crate::connection::session::{self, Opened};
 use crate::database_url::Address;
 use crate::problem::{Code, Exit, Problem, Problems};
-use crate::report::status::{BelongsTo, Database, Proof, Schema, Scratch, State, Whose};
+use crate::report::status::{BelongsTo, Database, Migration, Proof, Schema, Scratch, State, Whose};
 use crate::stamp::{self, Claim, Stamp};
 use crate::target::Target;
 
@@ -184,10 +186,11 @@ impl<'a> Look<'a> {
         let history = History::compare(database, &rows);
         state.migrations = history.migrations(database, &rows);
         if history.differs() {
-            let recorded = texts::read(&mut connection, &database.history).await?;
-            for one in state.migrations.iter_mut().filter(|one| one.applied_at.is_some()) {
-                let Some(recorded) = recorded.get(&one.version) else { continue };
-                (one.branch, one.commit) = (recorded.branch.clone(), recorded.commit.clone());
+            match texts::read(&mut connection, &database.history).await {
+                Ok(recorded) => came_from(&mut state.migrations, recorded),
+                Err(error) => {
+                    state.problems.extend(Problems::of(deadline::if_lost(&url.address, error, Run::Reading)).0)
+                }
             }
             state.problems.push(differs(self.target, state));
         } else if let Some(problem) = history.pending_problem(self.target) {
@@ -264,6 +267,14 @@ fn unknown(target: &Target<'_>) -> Database {
         migrations: Vec::new(),
         schema: Schema::NOT_COMPARED,
         problems: Vec::new(),
+    }
+}
+
+/// Says where the applied migrations came from.
+fn came_from(migrations: &mut [Migration], mut recorded: BTreeMap<i64, Recorded>) {
+    for one in migrations.iter_mut().filter(|one| one.applied_at.is_some()) {
+        let Some(Recorded { branch, commit, .. }) = recorded.remove(&one.version) else { continue };
+        (one.branch, one.commit) = (branch, commit);
     }
 }
 

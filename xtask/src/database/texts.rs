@@ -198,7 +198,8 @@ pub(crate) async fn read(connection: &mut PgConnection, history: &HistoryTable) 
         history.texts(),
         history.name
     );
-    let rows = sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch_all(connection).await;
+    // The simple protocol, because a pooler may give each message of the other one another session.
+    let rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(connection).await;
     let rows = rows.map_err(|error| match error {
         sqlx::Error::Database(error) => Problem::failed(
             Code::HistoryUnreadable,

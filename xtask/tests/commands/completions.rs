@@ -46,17 +46,17 @@ fn bash_completes_cargo_xtask_and_leaves_the_rest_alone() {
     "#;
     let lines = r#"
         . "$SCRIPT"
-        ask 'cargo xtask db-s'
+        ask 'cargo xtask db-ver'
         ask 'cargo xtask migrate add '
         ask 'cargo xtask ci --only lint,que'
         ask 'cargo xtask ci --only test:lib'
         ask 'cargo xtask db-setup --server=loc'
         ask 'cargo bui'
-        ask 'cargo xtask db-s'
+        ask 'cargo xtask db-ver'
     "#;
-    let expected = "cargo xtask db-s> db-setup db-status db-shell db-stop\ncargo xtask migrate add > journal library\n\
+    let expected = "cargo xtask db-ver> db-verify\ncargo xtask migrate add > journal library\n\
                     cargo xtask ci --only lint,que> lint,queries\ncargo xtask ci --only test:lib> library\n\
-                    cargo xtask db-setup --server=loc> local\ncargo bui> build\ncargo xtask db-s> db-setup db-status db-shell db-stop\n";
+                    cargo xtask db-setup --server=loc> local\ncargo bui> build\ncargo xtask db-ver> db-verify\n";
     let before = "_cargo() { COMPREPLY=(build); }\n";
     let eager = run(&workspace, &bash, &script, &format!("{ask}{before}complete -F _cargo cargo\n{lines}"));
     assert_eq!(eager, expected);

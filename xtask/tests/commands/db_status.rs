@@ -307,6 +307,46 @@ fn scratch_databases_that_lie_about() {
     workspace.run(&["doctor"]).problem("left-behind").says(["library_scratch_0a1b2c3d4e5f"]).lacks(["journal_scratch"]);
 }
 
+/// The branch of a migration is written down when it is applied, so it is known when the file is gone.
+#[test]
+fn where_migrations_came_from() {
+    let (server, workspace) = set_up();
+    workspace.write(".git/HEAD", "ref: refs/heads/feature/shelves\n");
+    workspace.write(".git/refs/heads/feature/shelves", "0123456789abcdef0123456789abcdef01234567\n");
+    workspace.add_migration("library", "003_shelves", "CREATE TABLE shelves (id integer);\n");
+    workspace.accept_schema();
+    workspace.run(&["db-setup"]).code(0);
+    workspace.remove("migrations/library/003_shelves.up.sql");
+    workspace.remove("migrations/library/003_shelves.down.sql");
+    writes_nothing(&server, &workspace);
+    let gone = state(&workspace, 5);
+    let shelves = &database(&gone, "library")["migrations"][2];
+    assert_eq!((&shelves["state"], &shelves["branch"]), (&"missing".into(), &"feature/shelves".into()));
+    assert_eq!(shelves["commit"], "0123456789abcdef0123456789abcdef01234567");
+    workspace.run(&["db-status"]).code(5).says(["from feature/shelves (012345678)"]);
+    let brief = workspace.run(&["db-status", "--brief"]).code(5);
+    brief.says(["library has 003_shelves (of feature/shelves), which isn't here"]);
+    // Somebody has changed what is recorded, so it doesn't count.
+    server.execute("library", "UPDATE _sqlx.migrations_texts SET branch = 'main' WHERE version = 3");
+    workspace.run(&["db-status"]).code(5).lacks(["from main", "from feature"]);
+    // A table of that name that isn't ours is named.
+    server.execute("library", "DROP TABLE _sqlx.migrations_texts; CREATE TABLE _sqlx.migrations_texts (id integer)");
+    let outcome = workspace.run(&["db-status"]).code(5).problem("history-unreadable").problem("history-differs");
+    outcome.says(["_sqlx.migrations_texts isn't the table"]);
+}
+
+#[test]
+fn snapshots() {
+    let (server, workspace) = set_up();
+    workspace.run(&["db-snapshot", "save", "before the sale"]).code(0);
+    writes_nothing(&server, &workspace);
+    let state = state(&workspace, 0);
+    let [set] = state["snapshots"].as_array().unwrap().as_slice() else { panic!("{state}") };
+    assert_eq!(set["name"], "before the sale");
+    assert_eq!(set["databases"].as_array().unwrap().len(), 2);
+    workspace.run(&["db-status"]).code(0).says(["before the sale: journal and library"]);
+}
+
 #[test]
 fn two_servers() {
     let (server, workspace) = set_up();

@@ -66,8 +66,8 @@ impl Checkout {
     }
 }
 
-const MISSING: &str = "The databases differ from this checkout: library has 003_shelves, which isn't here. To make them fit: \
-                       cargo xtask db-switch";
+const MISSING: &str = "The databases differ from this checkout: library has 003_shelves (of shelves), which isn't here. To make them \
+                       fit: cargo xtask db-switch";
 const PENDING: &str = "The databases differ from this checkout: 003_shelves isn't applied to library. To apply what is \
                        pending: cargo xtask db-setup";
 

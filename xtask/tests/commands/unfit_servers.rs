@@ -71,6 +71,25 @@ fn a_pooler_in_transaction_mode_is_refused() {
     }
 }
 
+/// What only reads needs no session of its own.
+#[test]
+fn a_pooler_in_transaction_mode_can_be_asked_for_the_state() {
+    if !Path::new(PGBOUNCER).exists() {
+        skip!("PgBouncer isn't installed");
+    }
+    for more in ["server_round_robin = 1\nmin_pool_size = 5", "default_pool_size = 1"] {
+        let (server, workspace) = set_up();
+        let more = format!("ignore_startup_parameters = extra_float_digits\n{more}");
+        let pooler = Pooler::start(&server, "transaction", &more);
+        workspace.set_authority("127.0.0.1", pooler.port, ROLE, PASSWORD);
+        workspace.write(".env", workspace.read(".env.ci"));
+        workspace.run(&["db-status"]).code(0).says(["proven (2 tables)"]);
+        workspace.remove("migrations/library/002_books.up.sql");
+        workspace.remove("migrations/library/002_books.down.sql");
+        workspace.run(&["db-status"]).code(5).says(["missing here 002_books"]);
+    }
+}
+
 #[test]
 fn a_pooler_that_refuses_the_login_is_named() {
     if !Path::new(PGBOUNCER).exists() {
