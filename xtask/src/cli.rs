@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::databases::{DbDiagram, DbPrepare, DbSetup, DbVerify, Migrate, MigrateAdd, Sqlx};
+pub(crate) use self::databases::{
+    DbDiagram, DbPrepare, DbSetup, DbVerify, Migrate, MigrateAdd, MigrateDown, MigrateRedo, Sqlx, TakeBackOptions,
+};
 pub(crate) use self::pipeline::{Bench, Ci, Complete, Completions, Doctor, Hook, Hooks, HooksInstall, Shell};
 use crate::report::Format;
 
@@ -114,7 +116,7 @@ Examples:
     /// Measure these commands, beside the programs that people would use without them
     #[command(disable_help_flag = true)]
     Bench(Bench),
-    /// Make migration files
+    /// Make migration files, take migrations back, and apply them again
     #[command(subcommand)]
     Migrate(Migrate),
     /// Make git call these commands

@@ -28,6 +28,7 @@ mod ladder;
 mod leftovers;
 mod local;
 mod migrate;
+mod migrate_down;
 mod migration_files;
 mod migrations;
 mod output;
