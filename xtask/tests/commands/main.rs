@@ -29,6 +29,8 @@ mod leftovers;
 mod local;
 mod migrate;
 mod migrate_down;
+mod migrate_interrupted;
+mod migrate_redo;
 mod migration_files;
 mod migrations;
 mod output;
