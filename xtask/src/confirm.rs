@@ -20,8 +20,8 @@ pub(crate) fn by_name(context: Context<'_>, name: &str, yes: bool, command: &str
     if yes {
         return Ok(());
     }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Problem::usage(Code::NotConfirmed, "Nobody can be asked here, because this is no terminal.")
+    if !can_ask() {
+        return Err(Problem::failed(Code::NotConfirmed, "Nobody can be asked here, because this is no terminal.")
             .detail("Nothing was changed.")
             .remedy(format!("If all of that may go: {command} --yes"))
             .into());
@@ -35,6 +35,23 @@ pub(crate) fn by_name(context: Context<'_>, name: &str, yes: bool, command: &str
         .detail("Nothing was changed.")
         .remedy(format!("Run it again, and type the name: {command}"))
         .into())
+}
+
+/// Asks whether to go on, and returns whether the answer is "yes". Returns `None` if nobody can be asked.
+///
+/// # Errors
+/// The run was asked to end.
+pub(crate) fn agrees(context: Context<'_>, question: &str) -> Result<Option<bool>> {
+    if !can_ask() {
+        return Ok(None);
+    }
+    context.reporter.question(&format!("{question} Type yes to go on:"));
+    Ok(Some(answer(context)?.trim() == "yes"))
+}
+
+/// Whether somebody sees a question, and can answer it.
+pub(crate) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Reads a line from the terminal. A read can't be interrupted, so another thread does it, which ends with the process.

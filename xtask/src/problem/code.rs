@@ -92,9 +92,9 @@ codes! {
     SnapshotExists "snapshot-exists": "There is a snapshot \"NAME\" already.",
         "A snapshot is never overwritten.",
         "Choose another name, or drop it: cargo xtask db-snapshot drop NAME";
-    NotConfirmed "not-confirmed": "Nobody can be asked here, because this is no terminal.",
-        "The command throws something away, and asks first. Or another name was typed.",
-        "Read what would be lost, then run the same command again with --yes";
+    NotConfirmed "not-confirmed": "COMMAND would lose data, and nobody has agreed to that.",
+        "On a terminal, the command asks, and something else was answered. Elsewhere it needs to be told.",
+        "Read what would be lost. If nobody needs it any more, run the same command with --yes";
     NotOurs "not-ours": "DATABASE doesn't carry the stamp of this checkout, so it isn't thrown away.",
         "db-setup writes into each database which checkout it belongs to. Without that line the database may be anybody's.",
         "If it is this checkout's: cargo xtask db-setup. Then run the same command again";
@@ -134,6 +134,12 @@ codes! {
     HistoryUnreadable "history-unreadable" ("database"): "The history table TABLE can't be read.",
         "A table of that name exists, and isn't the one that sqlx makes.",
         "Rename that table, or name another one in sqlx.toml; then: cargo xtask db-setup";
+    NoWayBack "no-way-back": "MIGRATION can't be taken back.",
+        "Its way down wasn't recorded when it was applied: another program applied it, somebody changed what was recorded, or it has no down file.",
+        "Restore its file as it was applied, then run the same command again";
+    MigrationPublished "migration-published": "FILE is on the main branch with another content, so others may have applied it.",
+        "A migration that others have applied can't be changed any more: their databases would differ from yours.",
+        "Put the change into a new migration: cargo xtask migrate add DATABASE NAME";
     SchemaDiffers "schema-differs" ("database"): "DATABASE drifted: it differs from the result of the migrations.",
         "Somebody changed the database by hand, or the committed schema file is stale.",
         "See each difference, and how to repair it: cargo xtask db-verify";
