@@ -101,6 +101,16 @@ pub(crate) enum Command {
     /// Keep the databases as they are now, and bring them back later
     #[command(subcommand)]
     DbSnapshot(DbSnapshot),
+    /// Take up the databases of the branch that is checked out, with their own rows
+    #[command(
+        long_about = "Take up the databases of the branch that is checked out, with their own rows. The databases of the branch \
+                      before are kept as a snapshot. A branch that has none yet gets a copy of them, in which the \
+                      migrations that the branch doesn't have are taken back, and its own are applied. All databases are \
+                      exchanged, or none, and they are proven.",
+        after_help = "Examples:
+  cargo xtask db-switch    after: git switch BRANCH"
+    )]
+    DbSwitch,
     /// Prove, object by object, that each database has the committed schema
     #[command(after_help = "Examples:
   cargo xtask db-verify

@@ -121,6 +121,13 @@ pub(crate) enum Subject {
         #[arg(long)]
         large: bool,
     },
+    /// `cargo xtask db-switch` and `db-snapshot` beside `pg_dump | psql`, on two databases
+    Branches {
+        /// The size of each database, in megabytes
+        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        megabytes: u32,
+    },
     /// The tests that fail only now and then: all tests several times, and those that wait, kill or race many times alone
     #[command(
         after_help = "The tests that wait, kill or race are those of the profile \"races\" in .config/nextest.toml."

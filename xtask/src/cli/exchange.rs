@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use crate::database::snapshot::OF_BRANCH;
+
 #[derive(Args)]
 pub(crate) struct DbStop {
     /// Delete the server with all its databases and snapshots, after a question. A server that db-setup didn't start is never
@@ -86,6 +88,9 @@ pub(crate) struct DbSnapshotDrop {
 fn name(text: &str) -> Result<String, String> {
     if text.trim().is_empty() || text.chars().any(char::is_control) {
         return Err("it must have a character that can be seen, and none that can't".into());
+    }
+    if text.starts_with(OF_BRANCH) {
+        return Err(format!("a name that begins with {OF_BRANCH} is one that db-switch gives"));
     }
     Ok(text.to_owned())
 }

@@ -11,6 +11,7 @@ mod db_shell;
 mod db_snapshot;
 mod db_status;
 mod db_stop;
+mod db_switch;
 mod db_url;
 mod db_verify;
 mod doctor;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
         Command::DbStop(_) => "db-stop",
         Command::DbReset(_) => "db-reset",
         Command::DbSnapshot(_) => "db-snapshot",
+        Command::DbSwitch => "db-switch",
         Command::DbVerify(_) => "db-verify",
         Command::DbDiagram(_) => "db-diagram",
         Command::DbPrepare(_) => "db-prepare",
@@ -103,6 +105,7 @@ fn dispatch(cli: &Cli, reporter: &Reporter) -> Result<Ending> {
         Command::DbUrl(options) => db_url::run(options, context),
         Command::DbStop(options) => wait_for(db_stop::run(options, context)).map(Ending::Done),
         Command::DbReset(options) => wait_for(db_reset::run(options, context)).map(Ending::Done),
+        Command::DbSwitch => wait_for(db_switch::run(context)).map(Ending::Done),
         Command::DbSnapshot(options) => wait_for(db_snapshot::run(options, context)).map(Ending::Done),
         Command::DbVerify(options) => wait_for(db_verify::run(options, context)).map(Ending::Done),
         Command::DbDiagram(options) => wait_for(db_diagram::run(options, context)).map(Ending::Done),

@@ -85,7 +85,11 @@ impl Guard<'_> {
             Whose::Free(None) => {
                 let what =
                     format!("{name} carries no stamp of a checkout, so it may be anybody's and isn't thrown away.");
-                reasons.push(Problem::failed(Code::NotOurs, what));
+                reasons.push(Problem::failed(Code::NotOurs, what).remedy(format!(
+                    "If it is this checkout's: cargo xtask db-setup, then the same command again. If that fails because of \
+                     its history, drop it yourself: cargo xtask sqlx {} database drop, then cargo xtask db-setup",
+                    target.database.name
+                )));
             }
             Whose::Shared | Whose::Free(Some(_)) | Whose::Remote(_) | Whose::Others(_) => {
                 let whose = stamp.map(|stamp| stamp.to_string()).unwrap_or_default();

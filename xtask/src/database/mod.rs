@@ -11,6 +11,7 @@ pub(crate) mod create;
 pub(crate) mod deep;
 pub(crate) mod exchange;
 mod failure;
+pub(crate) mod fit;
 pub(crate) mod foresee;
 pub(crate) mod guard;
 pub(crate) mod history;

@@ -16,6 +16,14 @@ use crate::report::ListedSnapshot;
 use crate::stamp::{self, Claim, Kept, Stamp, Whose, stamp_in};
 use crate::target::Target;
 
+/// The beginning of the names of snapshots that keep the databases of a branch. The name of the branch follows.
+pub(crate) const OF_BRANCH: &str = "branch:";
+
+/// The name of a snapshot that keeps the databases of a branch.
+pub(crate) fn name_of_branch(branch: &str) -> String {
+    format!("{OF_BRANCH}{branch}")
+}
+
 /// A snapshot of a database.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
@@ -45,6 +53,11 @@ impl Set {
 
     pub(crate) fn name(&self) -> &str {
         &self.first().kept.name
+    }
+
+    /// The branch whose databases db-switch has kept in it.
+    pub(crate) fn branch_kept(&self) -> Option<&str> {
+        self.name().strip_prefix(OF_BRANCH)
     }
 
     /// When it was made.

@@ -1,5 +1,6 @@
 //! The subjects that can be measured. Each has a file.
 
+mod branches;
 mod build;
 mod ci;
 mod compose;
@@ -58,6 +59,7 @@ pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Re
         Subject::Ci { conditions, steps } => ci::run(&setting, conditions, steps)?,
         Subject::Build { base, change, sqlx_cli } => build::run(&setting, base.as_deref(), change, *sqlx_cli)?,
         Subject::Scale { tables, large } => scale::run(&setting, tables, *large)?,
+        Subject::Branches { megabytes } => branches::run(&setting, *megabytes)?,
         Subject::Flakes { rounds, repeats } => flakes::run(&setting, *rounds, *repeats)?,
         Subject::Peers => {
             setting.runs.get_or_insert(FEW);

@@ -149,6 +149,16 @@ impl<'a> Exchange<'a> {
         result
     }
 
+    /// The session that has the setup lock of a database's server.
+    pub(crate) fn holder(&mut self, target: &Target<'_>) -> lock::Holder {
+        self.lock(target).holder()
+    }
+
+    /// The database that was made aside for `target`, if one was.
+    pub(crate) fn aside_of(&mut self, target: &Target<'_>) -> Option<&mut Holder<'a>> {
+        self.asides.iter_mut().find(|aside| aside.scratch.is_of(target))
+    }
+
     fn lock(&mut self, target: &Target<'_>) -> &mut SetupLock {
         let found = self.locks.iter().position(|lock| lock.holder().is_at(&target.url.address));
         // `lock::take_all` has taken one for the server of each target.

@@ -67,16 +67,20 @@ impl Seen<'_> {
         );
         let mut problem = Problem::new(Code::HistoryDiffers, Exit::HistoryDiffers, what);
         let mut remedies = Remedies::default();
+        let is_of_branch =
+            |difference: &Difference<'_>| matches!(difference, Difference::Missing(..) | Difference::Another(..));
+        if self.differences.iter().any(is_of_branch) {
+            remedies.add("Take up databases of this branch, and keep the present ones for the branch before: cargo xtask db-switch");
+        }
         let way = self.way();
         for difference in self.differences {
             let (detail, advice) = self.explain(difference, way.as_ref());
             problem = problem.detail(detail);
             advice.into_iter().for_each(|text| remedies.add(text));
         }
-        // sqlx-cli takes the database from the URL, asks before it drops it, and needs no other login.
         remedies.add(format!(
-            "If you don't need the data of this database, start with an empty one: \
-             cargo xtask sqlx {} database drop --force, then cargo xtask db-setup",
+            "If you don't need the data of this database, start with an empty one. The present one is kept as a snapshot: \
+             cargo xtask db-reset {}",
             target.database.name
         ));
         remedies.0.into_iter().fold(problem, Problem::remedy)
