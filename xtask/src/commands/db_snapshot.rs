@@ -72,7 +72,7 @@ fn listed(set: &Set) -> ListedSnapshot {
     ListedSnapshot {
         name: set.name().to_owned(),
         branch: set.branch().map(str::to_owned),
-        at: stamp::readable(set.at()),
+        at: set.at().to_owned(),
         bytes: set.bytes(),
         databases: set.members.iter().map(|member| member.kept.database.clone()).collect(),
         missing: set.missing().into_iter().map(str::to_owned).collect(),
