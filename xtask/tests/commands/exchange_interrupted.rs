@@ -69,12 +69,12 @@ fn cut_at_points(command: &[&str], after: fn(&[String]) -> Vec<String>, points: 
 
 #[test]
 fn a_reset_that_is_cut() {
-    cut_at_points(&["db-reset", "--yes"], |_| Vec::new(), 12);
+    cut_at_points(&["db-reset", "--yes"], |_| Vec::new(), 5);
 }
 
 #[test]
 fn a_restore_that_is_cut() {
-    cut_at_points(&["db-snapshot", "restore", "kept"], <[String]>::to_vec, 12);
+    cut_at_points(&["db-snapshot", "restore", "kept"], <[String]>::to_vec, 5);
 }
 
 /// A snapshot has both databases, or isn't there.
@@ -85,11 +85,11 @@ fn a_save_that_is_cut() {
     let before = rows(&server);
     let save = ["db-snapshot", "save", "x"];
     let whole = run_over_wire(&server, &workspace, &save, usize::MAX);
-    for point in 1..12 {
+    for point in 1..8 {
         if snapshots(&workspace) == ["x"] {
             workspace.run(&["db-snapshot", "drop", "x", "--yes"]).code(0);
         }
-        run_over_wire(&server, &workspace, &save, point * whole / 12);
+        run_over_wire(&server, &workspace, &save, point * whole / 8);
         assert_eq!(rows(&server), before);
         assert!(snapshots(&workspace).len() <= 1);
     }

@@ -16,6 +16,7 @@ mod compose_failures;
 mod concurrency;
 mod db_reset;
 mod db_snapshot;
+mod deletions;
 mod devcontainer;
 mod docker_recordings;
 mod doctor;

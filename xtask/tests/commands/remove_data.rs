@@ -1,11 +1,8 @@
 //! `cargo xtask db-stop --remove-data`: deletes what db-setup has started, with all that is in it, and nothing else.
 
-use std::path::Path;
-
 use crate::compose::needs;
 use crate::local::{pid_files, postmaster};
 use crate::support::docker::{Docker, containers, docker, make_quick};
-use crate::support::fixture::ROLE;
 use crate::support::{DEADLINE, Workspace, eventually, is_root, process, set_up, skip, sql};
 
 const COMMAND: [&str; 3] = ["db-stop", "--remove-data", "--yes"];
@@ -183,5 +180,5 @@ fn a_container() {
         let base = workspace.base().display().to_string();
         process::in_folder(&base).iter().all(|line| line.contains("reaper")).then_some(())
     });
-    assert!(Path::new(&workspace.root().join(".env")).exists() && ROLE == "keeper");
+    assert!(workspace.root().join(".env").exists());
 }
