@@ -54,9 +54,9 @@ fn bash_completes_cargo_xtask_and_leaves_the_rest_alone() {
         ask 'cargo bui'
         ask 'cargo xtask db-s'
     "#;
-    let expected = "cargo xtask db-s> db-setup db-stop\ncargo xtask migrate add > journal library\n\
+    let expected = "cargo xtask db-s> db-setup db-stop db-snapshot\ncargo xtask migrate add > journal library\n\
                     cargo xtask ci --only lint,que> lint,queries\ncargo xtask ci --only test:lib> library\n\
-                    cargo xtask db-setup --server=loc> local\ncargo bui> build\ncargo xtask db-s> db-setup db-stop\n";
+                    cargo xtask db-setup --server=loc> local\ncargo bui> build\ncargo xtask db-s> db-setup db-stop db-snapshot\n";
     let before = "_cargo() { COMPREPLY=(build); }\n";
     let eager = run(&workspace, &bash, &script, &format!("{ask}{before}complete -F _cargo cargo\n{lines}"));
     assert_eq!(eager, expected);

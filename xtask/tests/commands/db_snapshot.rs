@@ -68,7 +68,8 @@ fn a_session_that_may_not_be_ended() {
 fn roles_that_may_not() {
     let (server, workspace) = set_up();
     server.execute("postgres", "ALTER ROLE keeper NOCREATEDB");
-    let commands: [&[&str]; 3] = [&["db-snapshot", "save", "x"], &["db-reset", "--yes"], &["db-snapshot", "restore", "x"]];
+    let commands: [&[&str]; 3] =
+        [&["db-snapshot", "save", "x"], &["db-reset", "--yes"], &["db-snapshot", "restore", "x"]];
     for command in commands {
         workspace.run(command).code(1).problem("may-not-make").says(["ALTER ROLE \"keeper\" CREATEDB;"]);
     }
@@ -118,7 +119,11 @@ fn two_checkouts_on_one_server() {
     // The databases are the first one's.
     second.run(&["db-snapshot", "save", "y"]).code(6).problem("other-checkout");
     second.run(&["db-snapshot", "restore", "x"]).fails();
-    second.run(&["db-snapshot", "drop", "x", "--yes"]).code(1).problem("no-snapshot").says(["Another checkout has one"]);
+    second
+        .run(&["db-snapshot", "drop", "x", "--yes"])
+        .code(1)
+        .problem("no-snapshot")
+        .says(["Another checkout has one"]);
     let listed = second.run(&["db-snapshot", "list"]).code(0);
     listed.says([&first.root().display().to_string()]).lacks(["this checkout"]);
 
@@ -135,6 +140,7 @@ fn two_checkouts_on_one_server() {
     assert_eq!(rows(&server), rows_of_second);
     let listed = first.run(&["db-snapshot", "list"]).code(0);
     listed.says(["this checkout", &second.root().display().to_string(), "(4 rows)"]);
+    first.run(&["db-snapshot", "restore", "x"]).code(6).problem("other-checkout");
     first.run(&["db-snapshot", "drop", "x", "--yes"]).code(0);
     second.run(&["db-snapshot", "restore", "x"]).code(0);
     assert_eq!(rows(&server), rows_of_second);
@@ -144,7 +150,7 @@ fn two_checkouts_on_one_server() {
 #[test]
 fn long_and_strange_names() {
     let (server, workspace) = server_and_workspace();
-    let names = ["1", "2"].map(|last| format!("{}'{} \"é\"{last}", "a".repeat(20), "b".repeat(33)));
+    let names = ["1", "2"].map(|last| format!("{}'{} \"é\"{last}", "a".repeat(20), "b".repeat(36)));
     let encoded = names.each_ref().map(|name| name.replace('\'', "%27").replace(' ', "%20").replace('"', "%22"));
     let env = workspace.read(".env.ci").replace("/library", &format!("/{}", encoded[0]));
     workspace.write(".env.ci", env.replace("/journal", &format!("/{}", encoded[1])));
@@ -167,7 +173,8 @@ fn long_and_strange_names() {
 fn a_database_that_is_named_like_a_snapshot() {
     let (server, workspace) = set_up();
     server.execute("postgres", "CREATE DATABASE library_snapshot_0123456789ab OWNER keeper");
-    server.execute("postgres", "CREATE DATABASE library_snapshot_ba9876543210 OWNER keeper CONNECTION LIMIT 1936745570");
+    server
+        .execute("postgres", "CREATE DATABASE library_snapshot_ba9876543210 OWNER keeper CONNECTION LIMIT 1936745570");
     workspace.run(&["db-snapshot", "list"]).code(0).says(["(0 rows)"]);
     workspace.run(&["db-snapshot", "save", "x"]).code(0);
     workspace.run(&["db-snapshot", "drop", "x", "--yes"]).code(0);
@@ -182,7 +189,10 @@ fn a_snapshot_that_was_dropped_in_part() {
     workspace.run(&["db-snapshot", "save", "x"]).code(0);
     server.execute("postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname ~ '^journal_snap'");
     workspace.run(&["db-snapshot", "list"]).code(0).says(["library, but not journal"]);
-    workspace.run(&["db-snapshot", "save", "y"]).code(0).says(["Dropped what was left of the snapshot journal_snapshot_"]);
+    workspace
+        .run(&["db-snapshot", "save", "y"])
+        .code(0)
+        .says(["Dropped what was left of the snapshot journal_snapshot_"]);
     assert_eq!(databases(&server), ["journal", "journal", "library", "library", "library"]);
 }
 
@@ -201,7 +211,11 @@ fn migrations_that_differ() {
     workspace.remove("migrations/library/003_more.up.sql");
     workspace.remove("migrations/library/003_more.down.sql");
     let differs = workspace.run(&["db-snapshot", "restore", "y"]).code(0);
-    differs.says(["library has other migrations than this checkout now", "cargo xtask db-status", "cargo xtask db-switch"]);
+    differs.says([
+        "library has other migrations than this checkout now",
+        "cargo xtask db-status",
+        "cargo xtask db-switch",
+    ]);
 }
 
 /// Runs a command on a terminal where this is typed.
@@ -225,7 +239,10 @@ fn the_name_has_to_be_typed() {
     wrong.code(1).problem("not-confirmed").says(["Type journal library to go on:", "\"libary\" isn't journal library"]);
     assert_eq!(rows(&server), before);
     workspace.run(&["db-snapshot", "save", "x"]).code(0);
-    drop(on_terminal(&workspace, "db-snapshot drop x --quiet", "y").map(|wrong| wrong.code(1).says(["Type x to go on:"])));
+    drop(
+        on_terminal(&workspace, "db-snapshot drop x --quiet", "y")
+            .map(|wrong| wrong.code(1).says(["Type x to go on:"])),
+    );
     drop(on_terminal(&workspace, "db-snapshot drop x", "x").map(|outcome| outcome.code(0)));
     server.assert_only(&["journal", "library"]);
     drop(on_terminal(&workspace, "db-reset library", "library").map(|outcome| outcome.code(0)));

@@ -5,7 +5,7 @@ use crate::db_snapshot::{databases, rows, write_rows};
 use crate::support::fixture::{PASSWORD, ROLE};
 use crate::support::sql::Session;
 use crate::support::wire::{Failure, Wire};
-use crate::support::{DEADLINE, Running, Server, Workspace, eventually, set_up};
+use crate::support::{DEADLINE, Server, Workspace, eventually, set_up};
 
 /// Runs a command over a wire that is cut after `last` messages. Returns how many messages there were.
 fn run_over_wire(server: &Server, workspace: &Workspace, command: &[&str], last: usize) -> usize {
@@ -112,8 +112,15 @@ fn an_incomplete_set() {
     assert_eq!(snapshots(&workspace).len(), 1);
 }
 
-/// Starts a command, and waits until its statement waits for the lock of an open transaction in the catalog.
-fn while_it_waits(command: &[&str], end: fn(&Running<'_>)) -> (Server, Workspace, Option<i32>) {
+/// How a run ends.
+#[derive(Clone, Copy)]
+enum End {
+    CtrlC,
+    Kill,
+}
+
+/// Starts a command, and ends it when its statement waits for the lock of an open transaction in the catalog.
+fn while_it_waits(command: &[&str], end: End) -> (Server, Workspace, Option<i32>) {
     let (server, workspace) = set_up();
     write_rows(&server, "kept");
     // It keeps the names of databases from being changed.
@@ -123,7 +130,10 @@ fn while_it_waits(command: &[&str], end: fn(&Running<'_>)) -> (Server, Workspace
     let waits =
         "SELECT pid::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'xtask%'";
     eventually("the run waits", DEADLINE, || (!server.query("template1", waits).is_empty()).then_some(()));
-    end(&run);
+    match end {
+        End::CtrlC => run.interrupt(),
+        End::Kill => run.kill(),
+    }
     let code = run.wait().status.code();
     session.execute("COMMIT").unwrap();
     session.close();
@@ -133,7 +143,7 @@ fn while_it_waits(command: &[&str], end: fn(&Running<'_>)) -> (Server, Workspace
 #[test]
 fn ctrl_c() {
     for command in [&["db-reset", "--yes"][..], &["db-snapshot", "save", "x"]] {
-        let (server, workspace, code) = while_it_waits(command, |run| run.interrupt());
+        let (server, workspace, code) = while_it_waits(command, End::CtrlC);
         assert_eq!(code, Some(130));
         assert_eq!(rows(&server), ["author kept", "book kept", "entry kept"]);
         server.assert_only(&["journal", "library"]);
@@ -143,7 +153,7 @@ fn ctrl_c() {
 
 #[test]
 fn killed() {
-    let (server, workspace, _) = while_it_waits(&["db-reset", "--yes"], |run| run.kill());
+    let (server, workspace, _) = while_it_waits(&["db-reset", "--yes"], End::Kill);
     workspace.run(&["db-reset", "--yes"]).code(0);
     assert_eq!(databases(&server), ["journal", "journal", "library", "library"]);
     let name = snapshots(&workspace).remove(0);
