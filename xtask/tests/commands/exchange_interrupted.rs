@@ -161,6 +161,58 @@ fn killed() {
     assert_eq!(rows(&server), ["author kept", "book kept", "entry kept"]);
 }
 
+/// Two servers have no common transaction. What one of them would refuse is found before the other one changes. If the second
+/// one refuses after that, the first one's old database is in a snapshot, and the same command does the rest.
+#[test]
+fn two_servers() {
+    let mut servers = [Server::start(), Server::start()];
+    // The order of their addresses is the order in which they are changed.
+    servers.sort_by_key(|server| server.port.to_string());
+    let [library, journal] = &servers;
+    let workspace = Workspace::generic().build();
+    workspace.point_at(library);
+    journal.create_role(ROLE, PASSWORD, "CREATEDB");
+    let env = workspace
+        .read(".env.ci")
+        .replace(&format!("127.0.0.1:{}/journal", library.port), &format!("127.0.0.1:{}/journal", journal.port));
+    workspace.write(".env", env);
+    workspace.run(&["db-setup"]).code(0);
+    library.execute("library", "INSERT INTO authors (name) VALUES ('kept')");
+    journal.execute("journal", "INSERT INTO entries (entry) VALUES ('kept')");
+    let rows = || {
+        let authors = library.query("library", "SELECT 'author ' || name FROM authors");
+        [authors, journal.query("journal", "SELECT 'entry ' || entry FROM entries")].concat()
+    };
+    let kept = ["author kept", "entry kept"];
+    for (server, database) in [(library, "library"), (journal, "journal")] {
+        let session = Session::open(&server.admin(database)).unwrap();
+        workspace.run(&["db-reset", "--yes"]).code(1).problem("database-in-use");
+        assert_eq!(rows(), kept);
+        session.close();
+    }
+
+    // This migration ends when the role may not make databases any more, and so may not rename them.
+    let waits = "DO $$ BEGIN WHILE (SELECT rolcreatedb FROM pg_roles WHERE rolname = current_user) LOOP \
+                 PERFORM pg_sleep(0.01); END LOOP; END $$;\n";
+    workspace.write("migrations/journal/002_waits.up.sql", waits);
+    workspace.write("migrations/journal/002_waits.down.sql", "SELECT 1;\n");
+    let run = workspace.xtask(&["db-reset", "--yes"]).start();
+    let is_migrating = || journal.xtask_statements().iter().any(|statement| statement.contains("pg_sleep"));
+    eventually("the migration runs", DEADLINE, || is_migrating().then_some(()));
+    journal.execute("postgres", "ALTER ROLE keeper NOCREATEDB");
+    let half = run.wait().code(1).problem("may-not-rename");
+    half.says([format!("127.0.0.1:{} were exchanged already", library.port).as_str(), "same command again"]);
+    assert_eq!(rows(), ["entry kept"]);
+    journal.execute("postgres", "ALTER ROLE keeper CREATEDB");
+    workspace.write("migrations/journal/002_waits.up.sql", "SELECT 1;\n");
+    let first = workspace.run(&["db-snapshot", "list"]).code(0).says(["library, but not journal"]);
+    workspace.run(&["db-reset", "--yes"]).code(0);
+    assert!(rows().is_empty());
+    let listed = first.stdout.lines().find(|line| line.contains("but not journal")).unwrap();
+    workspace.run(&["db-snapshot", "restore", listed.trim().split(' ').next().unwrap()]).code(0);
+    assert_eq!(rows(), ["author kept"]);
+}
+
 /// Two runs at the same time: one after the other.
 #[test]
 fn two_runs_at_once() {

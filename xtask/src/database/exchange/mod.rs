@@ -246,6 +246,17 @@ impl<'a> Exchange<'a> {
     /// # Errors
     /// A session can't be ended, the server refuses, or the server is silent. Then nothing has changed at that server.
     pub(crate) async fn swap(&mut self, moves: Vec<(&Target<'_>, Move)>) -> Result<()> {
+        // What one server would refuse is found before another one has changed.
+        for target in self.site.targets {
+            let here = moves.iter().filter(|(other, _)| other.url.address.same_server(&target.url.address));
+            let databases: Vec<_> = here.map(|(_, one)| one.from.as_str()).collect();
+            let reporter = self.site.context.reporter;
+            if databases.is_empty() {
+                continue;
+            }
+            let connection = self.lock(target).connection();
+            Ender { connection, databases: &databases, target, reporter }.refuse_closed().await?;
+        }
         let mut done: Vec<String> = Vec::new();
         for lock in &mut self.locks {
             let holder = lock.holder();
