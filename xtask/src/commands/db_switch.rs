@@ -59,8 +59,8 @@ async fn switch<'a>(exchange: &mut Exchange<'a>, site: Site<'a>, branch: &str) -
     let own = sets.iter().find(|set| set.branch_kept() == Some(branch) && set.others().is_none());
     let mut new_sets = NewSets { targets, sets: &sets, new: BTreeMap::new() };
     let (mut moves, mut steps, mut left) = (Vec::new(), Vec::new(), None);
-    for target in targets {
-        let Some(present) = exchange.present(target).await? else { continue };
+    for (target, present) in exchange.present(targets).await? {
+        let Some(present) = present else { continue };
         refuse_shared(&claim.whose(present.stamp(), &target.url.address), &present.name)?;
         let before = present.stamp().and_then(|stamp| stamp.branch);
         let is_of_branch = before.as_deref() == Some(branch);
