@@ -1,5 +1,7 @@
 //! `cargo xtask db-switch`: each branch has databases with rows of its own.
 
+use crate::exchange_interrupted::{run_over_wire, snapshots};
+use crate::support::sql::Session;
 use crate::support::{Server, Workspace, server_and_workspace};
 
 /// A workspace with databases of the branch `main`, which have a row in each table.
@@ -182,4 +184,59 @@ fn databases_of_no_branch_and_a_folder_without_git() {
     check_out(&workspace, "main");
     workspace.run(&["db-switch"]).code(0).says(["the one before is kept as \"before-switch-"]);
     assert_eq!(rows(&server), before);
+}
+
+/// After a switch that is cut, all databases are those of one branch, and the same command goes on.
+#[test]
+fn a_switch_that_is_cut() {
+    let (server, workspace) = on_main();
+    let of_main = rows(&server);
+    with_column(&workspace, "feature", "phone");
+    let switch = ["db-switch"];
+    let whole = run_over_wire(&server, &workspace, &switch, usize::MAX);
+    let of_feature = rows(&server);
+    let all = std::env::var_os("XTASK_TEST_POINTS").is_some_and(|points| points == "all");
+    let points = if all { whole } else { 5 };
+    for point in 1..points {
+        without_column(&workspace, "main");
+        workspace.run(&switch).code(0);
+        assert_eq!(rows(&server), of_main);
+        // The branch gets a copy again.
+        workspace.run(&["db-snapshot", "drop", "branch:feature", "--yes"]).code(0);
+
+        with_column(&workspace, "feature", "phone");
+        let last = point * whole / points;
+        run_over_wire(&server, &workspace, &switch, last);
+        let kept = snapshots(&workspace);
+        let expected = if kept.is_empty() { &of_main } else { &of_feature };
+        assert_eq!(&rows(&server), expected, "after message {last} of {whole}: {kept:?}");
+        workspace.run(&switch).code(0);
+        assert_eq!(rows(&server), of_feature, "after message {last} of {whole}");
+        assert_eq!(server.databases().len(), 4, "{:?}", server.databases());
+    }
+}
+
+#[test]
+fn sessions_are_ended_and_named() {
+    let (server, workspace) = on_main();
+    let before = rows(&server);
+    let session = Session::open(&workspace.login("library")).unwrap();
+    check_out(&workspace, "feature");
+    workspace.run(&["db-switch"]).code(0).says(["Ended \"test\" in library (role keeper"]);
+    drop(session);
+    assert_eq!(rows(&server), before);
+}
+
+/// The other checkout would suddenly have the databases of another branch.
+#[test]
+fn databases_that_are_shared() {
+    let (server, workspace) = on_main();
+    let second = Workspace::generic().build();
+    second.set_server(&server);
+    second.run(&["db-setup", "--share"]).code(0);
+    check_out(&second, "feature");
+    let databases = server.databases();
+    second.run(&["db-switch"]).code(6).problem("other-checkout").says(["is shared with another checkout"]);
+    assert_eq!(server.databases(), databases);
+    drop(workspace);
 }

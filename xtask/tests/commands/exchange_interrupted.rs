@@ -8,7 +8,7 @@ use crate::support::wire::{Failure, Wire};
 use crate::support::{DEADLINE, Server, Workspace, eventually, set_up};
 
 /// Runs a command over a wire that is cut after `last` messages. Returns how many messages there were.
-fn run_over_wire(server: &Server, workspace: &Workspace, command: &[&str], last: usize) -> usize {
+pub(crate) fn run_over_wire(server: &Server, workspace: &Workspace, command: &[&str], last: usize) -> usize {
     let wire = Wire::new(server.port, Failure::Cut, last);
     let url = |database| format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{}/{database}", wire.port);
     let run = workspace.xtask(command).env("LIBRARY_URL", url("library")).env("JOURNAL_URL", url("journal"));
@@ -18,7 +18,7 @@ fn run_over_wire(server: &Server, workspace: &Workspace, command: &[&str], last:
 }
 
 /// Names the snapshots of this checkout.
-fn snapshots(workspace: &Workspace) -> Vec<String> {
+pub(crate) fn snapshots(workspace: &Workspace) -> Vec<String> {
     let list = workspace.run(&["db-snapshot", "list", "--format", "json"]).code(0);
     let listed = list.events().into_iter().find(|event| event["event"] == "snapshots").unwrap();
     let sets = listed["snapshots"].as_array().unwrap();
