@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    fn of(checkout: &Path) -> Self {
+    pub(crate) fn of(checkout: &Path) -> Self {
         Self {
             checkout: checkout.to_owned(),
             branch: checkout::branch(checkout),
@@ -51,8 +52,29 @@ impl Stamp {
         }
     }
 
+    /// The stamp in a database's comment.
+    pub(crate) fn in_comment(comment: Option<&str>) -> Option<Self> {
+        comment?.lines().find_map(|line| serde_json::from_str(line.strip_prefix(PREFIX)?).ok())
+    }
+
+    /// Whether it is the stamp of this checkout.
+    pub(crate) fn is_of(&self, checkout: &Path) -> bool {
+        self.checkout == checkout && self.machine == checkout::machine()
+    }
+
+    /// Whether its checkout was on this machine, and isn't there any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.machine == checkout::machine() && !is_checkout(&self.checkout)
+    }
+
+    /// The time since it was written. There is none if it was written in the future.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        let at = DateTime::parse_from_rfc3339(&self.at).ok()?;
+        Utc::now().signed_duration_since(at).to_std().ok()
+    }
+
     /// The line of the comment. It is in ASCII, because databases of any encoding show it.
-    fn line(&self) -> Result<String, serde_json::Error> {
+    pub(crate) fn line(&self) -> Result<String, serde_json::Error> {
         let mut line = PREFIX.to_owned();
         for c in serde_json::to_string(self)?.chars() {
             match c {
@@ -77,10 +99,6 @@ impl fmt::Display for Stamp {
             None => write!(f, " ({at})"),
         }
     }
-}
-
-fn stamp_in(comment: Option<&str>) -> Option<Stamp> {
-    comment?.lines().find_map(|line| serde_json::from_str(line.strip_prefix(PREFIX)?).ok())
 }
 
 /// This checkout, for the question whose a database is.
@@ -148,7 +166,7 @@ impl Claim {
             for row in &rows {
                 let (database, comment): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
                 if database == url.kept_name()
-                    && let Whose::Others(stamp) = self.whose(stamp_in(comment.as_deref()), &url.address)
+                    && let Whose::Others(stamp) = self.whose(Stamp::in_comment(comment.as_deref()), &url.address)
                 {
                     others.push(Other { database, address: url.address.clone(), stamp });
                 }
@@ -215,7 +233,7 @@ impl Found {
     }
 
     pub(crate) fn stamp(&self) -> Option<Stamp> {
-        stamp_in(self.comment.as_deref())
+        Stamp::in_comment(self.comment.as_deref())
     }
 
     /// Writes the stamp of this checkout, if the session may and the comment is still the one that was found. Returns
@@ -246,7 +264,7 @@ impl Found {
             return Ok(false);
         }
         let lines = self.comment.iter().flat_map(|comment| comment.split('\n'));
-        let kept = lines.filter(|line| stamp_in(Some(line)).is_none());
+        let kept = lines.filter(|line| Stamp::in_comment(Some(line)).is_none());
         let comment: Vec<&str> = kept.chain([line.as_str()]).collect();
         let comment = literal(&comment.join("\n"));
         let write = format!("COMMENT ON DATABASE {} IS {comment}; COMMIT", identifier(database));

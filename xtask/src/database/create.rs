@@ -77,6 +77,26 @@ pub(crate) async fn create(connection: &mut PgConnection, name: &str, options: &
     }
 }
 
+/// Makes a copy of a database that nobody is connected to. `options` are further options of CREATE DATABASE.
+pub(super) async fn copy(
+    connection: &mut PgConnection,
+    from: &str,
+    to: &str,
+    options: &str,
+) -> Result<(), sqlx::Error> {
+    let mut statement = format!("CREATE DATABASE {} TEMPLATE {} {options}", identifier(to), identifier(from));
+    if copies_files(connection).await? {
+        statement.push_str(" STRATEGY file_copy");
+    }
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
+}
+
+/// The problem that a database that no user owns can't be made. `what` names the database.
+pub(super) fn may_not_make_own(url: &DatabaseUrl, what: &str, error: &sqlx::Error) -> Problem {
+    Problem::failed(Code::MayNotMake, format!("{what} can't be made at {}: {error}.", url.address))
+        .remedy(format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user)))
+}
+
 /// Whether the server makes a database faster by a copy of template0's files than through its log, which is the default
 /// from version 15 on. The copy takes half the time, but then each file is written to the disk. So it is the faster one
 /// only where the server doesn't wait for its disk.

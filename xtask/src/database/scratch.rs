@@ -1,55 +1,28 @@
-//! Scratch databases, for every experiment that must not touch a developer's data.
-//!
-//! Only this program gives names like `<database>_scratch_<12 hex digits>`. The run that makes a scratch database holds
-//! an advisory lock with the same digits as long as it uses the database, and the database carries a mark. If it has the
-//! mark and its lock is free, it was left behind, and is dropped. So is one that the server has dropped in part. Any other may
-//! be anybody's, and is left alone.
+//! Scratch databases, for every experiment that must not touch a developer's data. Their names are
+//! `<database>_scratch_<12 hex digits>` ([`super::held`]).
 
-use std::collections::BTreeSet;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::{Either, select};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Row};
 
+use super::held::{self, InUse, Kind, Patience, Swept};
 use super::history::History;
 use super::watch::{LOOK, Unseen};
 use super::{apply, create, reach};
 use crate::connection::deadline::{self, Run};
 use crate::connection::session::{self, Opened};
-use crate::connection::sql::{identifier, literal};
+use crate::connection::sql::literal;
 use crate::connection::working;
 use crate::context::Context;
 use crate::env_file::Settings;
 use crate::problem::{Code, Problem, Problems};
 use crate::target::Target;
 
-/// The number of bits in 12 hexadecimal digits.
-const BITS: u32 = 48;
-
-/// "sx" in ASCII. It stands above the digits in the lock's key, so that the key differs from the keys of other
-/// programs.
-const KEY_SPACE: i64 = 0x7378 << BITS;
-
-/// The longest name, in bytes. PostgreSQL truncates longer names.
-const LONGEST_NAME: usize = 63;
-
-const INFIX: &str = "_scratch_";
-
-/// The mark of a scratch database: its limit of connections, "sxdb" in ASCII, which no server reaches and nobody else
-/// writes. It is set by CREATE DATABASE itself. A comment would be set later, and a run can be killed before that.
-const MARK: i32 = 0x7378_6462;
-
-/// The limit that the server sets when it begins to drop a database. If it is interrupted, nobody can use what is left, and
-/// the only thing to do is to drop it: <https://www.postgresql.org/docs/release/15.4/>.
-const HALF_DROPPED: i32 = -2;
-
-/// The time in which a server notices that a session's client is gone ([`working::settle`]).
-const NOTICED: Duration = Duration::from_millis(300);
+/// The mark is "sxdb" in ASCII, and the lock's letters are "sx".
+const SCRATCH: Kind = Kind { infix: "_scratch_", mark: 0x7378_6462, letters: 0x7378 };
 
 /// The databases that scratch databases may be made for. The remedy of an error is `command` with an option.
 ///
@@ -89,29 +62,6 @@ pub(crate) struct Holder<'t> {
     _in_use: InUse,
 }
 
-/// The keys of the scratch databases that this process uses.
-static IN_USE: Mutex<BTreeSet<i64>> = Mutex::new(BTreeSet::new());
-
-/// The entry of a scratch database in [`IN_USE`].
-struct InUse(i64);
-
-impl InUse {
-    fn new(key: i64) -> Self {
-        Self::all().insert(key);
-        Self(key)
-    }
-
-    fn all() -> MutexGuard<'static, BTreeSet<i64>> {
-        IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        Self::all().remove(&self.0);
-    }
-}
-
 impl<'t> Holder<'t> {
     /// Makes an empty scratch database on the server of `target`.
     ///
@@ -125,15 +75,12 @@ impl<'t> Holder<'t> {
         let url = &target.url;
         let mut maintenance = working::maintenance(url, run).await?;
         sweep(&mut maintenance, std::slice::from_ref(target)).await?;
-        let digits = RandomState::new().build_hasher().finish() >> (u64::BITS - BITS);
-        let suffix = format!("{INFIX}{digits:012x}");
-        let name = format!("{}{suffix}", cut(&url.database, LONGEST_NAME - suffix.len()));
-        let in_use = InUse::new(key(digits));
-        sqlx::query("SELECT pg_advisory_lock($1)").bind(key(digits)).execute(&mut maintenance).await?;
-        create::create(&mut maintenance, &name, &format!("CONNECTION LIMIT {MARK}")).await.map_err(|error| {
-            Problem::failed(Code::MayNotMake, format!("A scratch database can't be made at {}: {error}.", url.address))
-                .remedy(format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user)))
-        })?;
+        let held::Name { text: name, key } = SCRATCH.new_name(&url.database);
+        let in_use = InUse::new(key);
+        sqlx::query("SELECT pg_advisory_lock($1)").bind(key).execute(&mut maintenance).await?;
+        create::create(&mut maintenance, &name, &SCRATCH.option())
+            .await
+            .map_err(|error| create::may_not_make_own(url, "A scratch database", &error))?;
         Ok(Self { scratch: Scratch { name, target, run }, maintenance, _in_use: in_use })
     }
 
@@ -157,7 +104,7 @@ impl<'t> Holder<'t> {
     /// # Errors
     /// The server refuses, or is gone.
     pub(crate) async fn discard(mut self) -> Result<()> {
-        let dropped = drop_database(&mut self.maintenance, &self.scratch.name);
+        let dropped = held::drop_database(&mut self.maintenance, &self.scratch.name);
         deadline::without_changes(self.scratch.target, dropped).await?;
         session::close(self.maintenance).await;
         Ok(())
@@ -258,44 +205,13 @@ impl<'t> Scratch<'t> {
     }
 }
 
-/// What [`sweep`] found, by the names of the databases.
-#[derive(Default)]
-pub(crate) struct Swept {
-    pub(crate) dropped: Vec<String>,
-    /// Named like scratch databases, but without the mark of one.
-    pub(crate) unmarked: Vec<String>,
-}
-
 /// Drops the scratch databases of these databases that no run uses any more.
 ///
 /// # Errors
 /// The server refuses, or is gone.
 pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Swept> {
-    let mut found = named(connection, targets).await?;
-    let mut swept = Swept::default();
-    for round in 0..2 {
-        // The server may not know yet that a run was killed a moment ago.
-        if round > 0 && !found.is_empty() {
-            tokio::time::sleep(NOTICED).await;
-        }
-        let mut held = Vec::new();
-        for named in found {
-            let Named { name, key, is_marked } = &named;
-            if !try_lock(connection, *key).await? {
-                // Another step of this process uses it, so its lock isn't about to be given up.
-                if !InUse::all().contains(key) {
-                    held.push(named);
-                }
-                continue;
-            }
-            let dropped = if *is_marked { drop_database(connection, name).await } else { Ok(()) };
-            unlock(connection, *key).await?;
-            dropped?;
-            if *is_marked { &mut swept.dropped } else { &mut swept.unmarked }.push(named.name);
-        }
-        found = held;
-    }
-    Ok(swept)
+    let found = SCRATCH.find(connection, targets).await?;
+    Ok(held::sweep(connection, found, Patience::UntilNoticed).await?)
 }
 
 /// Returns the names of the databases that [`sweep`] would drop. Nothing is dropped.
@@ -304,71 +220,11 @@ pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>])
 /// The query fails.
 pub(crate) async fn left_behind(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<String>> {
     let mut left = Vec::new();
-    for Named { name, key, .. } in named(connection, targets).await?.into_iter().filter(|named| named.is_marked) {
-        if try_lock(connection, key).await? {
-            unlock(connection, key).await?;
-            left.push(name);
+    for found in SCRATCH.find(connection, targets).await?.into_iter().filter(|found| found.is_marked) {
+        if held::try_lock(connection, found.key).await? {
+            held::unlock(connection, found.key).await?;
+            left.push(found.name);
         }
     }
     Ok(left)
-}
-
-/// A database that is named like a scratch database of ours.
-struct Named {
-    name: String,
-    key: i64,
-    /// Whether it has the mark of one.
-    is_marked: bool,
-}
-
-async fn named(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<Named>, sqlx::Error> {
-    let rows = sqlx::raw_sql(
-        "SELECT datname::text, datconnlimit FROM pg_database \
-         WHERE datname ~ '_scratch_[0-9a-f]{12}$' AND pg_has_role(current_user, datdba, 'MEMBER') ORDER BY datname",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let mut found = Vec::new();
-    for row in rows {
-        let (name, limit): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
-        let is_marked = matches!(limit, MARK | HALF_DROPPED);
-        found.extend(key_of(&name, targets).map(|key| Named { name, key, is_marked }));
-    }
-    Ok(found)
-}
-
-async fn try_lock(connection: &mut PgConnection, key: i64) -> Result<bool, sqlx::Error> {
-    sqlx::query("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(connection).await?.try_get(0)
-}
-
-async fn unlock(connection: &mut PgConnection, key: i64) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_advisory_unlock($1)").bind(key).execute(connection).await.map(drop)
-}
-
-/// The key of a scratch database's lock, if it belongs to one of these databases.
-fn key_of(name: &str, targets: &[Target<'_>]) -> Option<i64> {
-    let (base, digits) = name.rsplit_once(INFIX)?;
-    let longest = LONGEST_NAME - INFIX.len() - digits.len();
-    let ours = targets.iter().any(|target| cut(&target.url.database, longest) == base);
-    u64::from_str_radix(digits, 16).ok().filter(|_| ours).map(key)
-}
-
-async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
-    // FORCE ends the sessions in the database. Another statement that ends them before the drop would be a race.
-    let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name));
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
-}
-
-#[expect(clippy::cast_possible_wrap, reason = "48 bits fit")]
-fn key(digits: u64) -> i64 {
-    KEY_SPACE | digits as i64
-}
-
-/// The first bytes of a name. The cut is never inside a character.
-fn cut(name: &str, longest: usize) -> &str {
-    let mut end = name.len().min(longest);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    &name[..end]
 }
