@@ -8,7 +8,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use nix::unistd::{geteuid, mkfifo};
 
 use super::files::random_hex;
 use super::pid_file::{Holder, PidFile};
@@ -70,6 +70,7 @@ const NONBLOCKING: i32 = OFlag::O_NONBLOCK.bits();
 
 /// What the keeper does: `$1` is the folder, and `$2` the number of pauses. It answers each process that writes its name.
 const KEEPER: &str = r#"
+PATH=$PATH:/usr/bin:/bin
 dir=$1 pauses=$2 paused=0
 while [ "$paused" -le "$pauses" ]; do
     if read -r name; then
@@ -167,12 +168,16 @@ impl TestServer {
     /// Joins the server in a folder. Returns `None` if it is ending, or isn't there any more.
     fn join(folder: &Path) -> Result<Option<Self>> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let files = Files { dir: folder.to_owned() };
+        let (files, account) = (Files { dir: folder.to_owned() }, Account::find()?);
+        // When the server is gone, anybody may make a folder of that name.
+        if !is_closed_to_others(folder, &account) {
+            return Ok(None);
+        }
         let mut users = match open_pipe(folder) {
             Ok(users) => users,
             // It was killed, and others may use the server.
             Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) && !folder.join(ENDING).exists() => {
-                match keep(folder, &Account::find()?, PAUSES) {
+                match keep(folder, &account, PAUSES) {
                     Ok((users, _)) => users,
                     Err(_) => return Ok(None),
                 }
@@ -191,6 +196,7 @@ impl TestServer {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+        drop(fs::remove_file(&answer));
         let pid_file = PidFile::of(files.data());
         if !pid_file.running().is_some_and(|server| matches!(pid_file.holder(server.pid), Holder::Server)) {
             return Ok(None);
@@ -300,6 +306,16 @@ fn make_folder(account: &Account) -> Result<PathBuf> {
     made.map_err(|error| Problem::unwritable(&folder, &error))?;
     // PostgreSQL shows its folder without links.
     Ok(folder.canonicalize().unwrap_or(folder))
+}
+
+/// Whether a folder belongs to the account that runs PostgreSQL, and nobody else can write to it.
+fn is_closed_to_others(folder: &Path, account: &Account) -> bool {
+    let owner = match account {
+        Account::Own => geteuid().as_raw(),
+        Account::Other { uid, .. } => *uid,
+    };
+    let found = fs::symlink_metadata(folder);
+    found.is_ok_and(|found| found.is_dir() && found.uid() == owner && found.mode() & 0o022 == 0)
 }
 
 /// The folder for temporary files. It is in memory if there is room and TMPDIR isn't set: a server has a thousand files, and
