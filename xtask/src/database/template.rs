@@ -183,7 +183,9 @@ async fn make(connection: &mut PgConnection, target: &Target<'_>, template: &Nam
     // The migrations are looked at before anything is made, because the server isn't only this checkout's.
     reach::refuse(&target.database.migrations, false)?;
     held::drop_database(connection, name).await?;
-    create::create(connection, name, &TEMPLATE.option()).await.map_err(|error| create::may_not_make_own(&target.url, "A database for tests", &error))?;
+    create::create(connection, name, &TEMPLATE.option())
+        .await
+        .map_err(|error| create::may_not_make_own(&target.url, "A database for tests", &error))?;
     let migrated = migrate(target, name, run).await;
     let finish = format!(
         "BEGIN; {}; ALTER DATABASE {} ALLOW_CONNECTIONS false; COMMIT",
@@ -215,5 +217,6 @@ async fn migrate(target: &Target<'_>, name: &str, run: &str) -> Result<()> {
 
 fn missing(target: &Target<'_>, name: &str) -> Problem {
     let what = format!("{name} at {} was dropped as soon as it was made.", target.url.address);
-    Problem::unavailable(Code::DatabaseUnreachable, what).remedy("Another program drops databases there. Run the test again.")
+    Problem::unavailable(Code::DatabaseUnreachable, what)
+        .remedy("Another program drops databases there. Run the test again.")
 }

@@ -182,7 +182,10 @@ impl TestDatabases {
         let found = self.urls.iter().find(|(other, _)| other == name);
         let known = || self.urls.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
         #[expect(clippy::panic, reason = "the test names a database that isn't in the workspace")]
-        found.map_or_else(|| panic!("There is no database \"{name}\" in this workspace, but: {}.", known()), |(_, url)| url)
+        found.map_or_else(
+            || panic!("There is no database \"{name}\" in this workspace, but: {}.", known()),
+            |(_, url)| url,
+        )
     }
 }
 

@@ -86,8 +86,7 @@ async fn check_urls(targets: &[Target<'_>]) -> Result<()> {
             let what = format!("{} isn't on this machine.", address.host);
             return Err(Problem::unavailable(Code::RemoteHost, what).into());
         }
-        let is_same =
-            |other: &&Target<'_>| other.url.user == target.url.user && other.url.address.same_server(address);
+        let is_same = |other: &&Target<'_>| other.url.user == target.url.user && other.url.address.same_server(address);
         if !targets[..index].iter().any(|other| is_same(&other)) {
             let roles = targets.iter().filter(is_same).flat_map(|target| target.database.declared_roles()).cloned();
             test_database::check_server(&target.url, &roles.collect::<Vec<_>>(), &run).await?;
@@ -100,7 +99,8 @@ async fn check_urls(targets: &[Target<'_>]) -> Result<()> {
 fn explain(error: anyhow::Error, why_not: Option<Problems>) -> anyhow::Error {
     let mut problems = Problems::of(error);
     if let (Some(problem), Some(why_not)) = (problems.0.last_mut(), why_not) {
-        let reasons = why_not.0.into_iter().map(|problem| format!("The server of the URLs can't be used: {}", problem.what));
+        let reasons =
+            why_not.0.into_iter().map(|problem| format!("The server of the URLs can't be used: {}", problem.what));
         problem.details.extend(reasons);
     }
     problems.into()
@@ -118,11 +118,8 @@ impl Place {
     #[cfg(unix)]
     async fn for_tests(targets: Vec<Target<'static>>, alone: bool) -> Result<Self> {
         let Some(Target { root, .. }) = targets.first() else { return Ok(Self::of_urls(targets)) };
-        let server = if alone {
-            TestServer::start(root, &targets).await?
-        } else {
-            TestServer::share(root, &targets).await?
-        };
+        let server =
+            if alone { TestServer::start(root, &targets).await? } else { TestServer::share(root, &targets).await? };
         let moved = targets.into_iter().map(|target| Ok(Target { url: server.url(&target.url)?, ..target }));
         Ok(Self { targets: moved.collect::<Result<_>>()?, server: Some(server) })
     }

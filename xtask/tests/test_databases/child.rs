@@ -66,7 +66,9 @@ fn a_process_of_another_test() {
 fn make() -> TestDatabases {
     let databases = TestDatabases::new_blocking().unwrap_or_else(|error| panic!("no databases: {error}"));
     in_runtime(async {
-        for (name, query) in [("library", "SELECT 1 / (1 - count(*)) FROM books"), ("journal", "SELECT 1 / (1 - count(*)) FROM entries")] {
+        for (name, query) in
+            [("library", "SELECT 1 / (1 - count(*)) FROM books"), ("journal", "SELECT 1 / (1 - count(*)) FROM entries")]
+        {
             let mut connection = PgConnection::connect(databases.url(name)).await.unwrap();
             execute(&mut connection, query).await;
         }
@@ -94,11 +96,12 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
 fn opened_by_others(file: &Path) -> Vec<String> {
     let file = file.canonicalize().unwrap();
     let own = std::process::id().to_string();
+    let is_process = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit()) && name != own;
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let open = |process: &std::fs::DirEntry| {
         let files = std::fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
         files.into_iter().any(|open| std::fs::read_link(open.path()).is_ok_and(|open| open == file))
     };
-    let others = processes.filter(|process| process.file_name() != *own && open(process));
+    let others = processes.filter(|process| is_process(&process.file_name().to_string_lossy()) && open(process));
     others.map(|process| std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default()).collect()
 }

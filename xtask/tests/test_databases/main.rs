@@ -33,3 +33,9 @@ fn assert_only_templates(server: &Server) {
     let bases: Vec<_> = server.databases().iter().map(|name| name[..name.len() - 12].to_owned()).collect();
     assert_eq!(bases, ["journal_template_", "library_template_"]);
 }
+
+/// Makes a server write all statements into its log.
+fn log_all(server: &Server) {
+    server.execute("postgres", "ALTER SYSTEM SET log_statement = 'all'");
+    server.execute("postgres", "SELECT pg_reload_conf()");
+}

@@ -2,16 +2,11 @@
 
 use crate::support::fixture::ROLE;
 use crate::support::{DEADLINE, Server, Workspace, eventually, server_and_workspace};
-use crate::{assert_only_templates, child, of_kind};
+use crate::{assert_only_templates, child, log_all, of_kind};
 
 /// How often the log says that a database was made from nothing.
 fn made_from_nothing(server: &Server) -> usize {
     server.log().matches("TEMPLATE template0").count()
-}
-
-fn log_all(server: &Server) {
-    server.execute("postgres", "ALTER SYSTEM SET log_statement = 'all'");
-    server.execute("postgres", "SELECT pg_reload_conf()");
 }
 
 #[test]
@@ -52,7 +47,7 @@ fn one_whose_maker_was_killed_is_made_anew() {
 fn one_of_other_migrations_is_dropped_unless_another_checkout_needs_it() {
     let (server, workspace) = server_and_workspace();
     let other = Workspace::generic().build();
-    other.point_at(&server);
+    other.write(".env.ci", workspace.read(".env.ci"));
     other.add_migration("library", "003_theirs", "CREATE TABLE theirs ();\n");
     child(&workspace, "make").run().code(0);
     let first = of_kind(&server, "template");

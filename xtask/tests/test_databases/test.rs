@@ -3,7 +3,7 @@
 use crate::child::GO;
 use crate::support::fixture::{PASSWORD, ROLE};
 use crate::support::{DEADLINE, Server, Workspace, eventually, server_and_workspace};
-use crate::{assert_only_templates, child, of_kind};
+use crate::{assert_only_templates, child, log_all, of_kind};
 
 #[test]
 fn they_have_all_migrations_and_are_dropped_at_the_end() {
@@ -12,7 +12,7 @@ fn they_have_all_migrations_and_are_dropped_at_the_end() {
     child(&workspace, "make").run().code(0).says(["made 127.0.0.1:", "/library_test_", "/journal_test_"]);
     assert_only_templates(&server);
     // The migrations aren't run again.
-    server.execute("postgres", "ALTER SYSTEM SET log_statement = 'all'; SELECT pg_reload_conf()");
+    log_all(&server);
     for does in ["make", "async", "threads"] {
         child(&workspace, does).run().code(0);
         assert_only_templates(&server);

@@ -51,7 +51,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// How many tenths of a second the keeper of a shared server waits for the next process.
-const PAUSES: &str = "20";
+const PAUSES: &str = "10";
 
 /// The ports to try. They aren't in the range from which systems choose ports by themselves.
 const PORTS: std::ops::Range<u32> = 32_000..32_768;
@@ -213,7 +213,8 @@ impl TestServer {
         let folder = make_folder(&account)?;
         let failed = |error: io::Error| Problem::unwritable(&folder, &error);
         let pipe = folder.join(PIPE);
-        let made = mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR).map_err(io::Error::from).and_then(|()| account.own(&pipe));
+        let made =
+            mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR).map_err(io::Error::from).and_then(|()| account.own(&pipe));
         let (users, keeper) = made.and_then(|()| keep(&folder, &account, pauses)).map_err(failed)?;
         let files = Files { dir: folder.clone() };
         let password = random_hex(24).map_err(failed)?;
@@ -323,8 +324,8 @@ fn is_closed_to_others(folder: &Path, account: &Account) -> bool {
 fn parent(account: &Account) -> PathBuf {
     let memory = Path::new("/dev/shm");
     #[cfg(target_os = "linux")]
-    let has_room = nix::sys::statvfs::statvfs(memory)
-        .is_ok_and(|found| found.blocks_available() * found.fragment_size() > ROOM);
+    let has_room =
+        nix::sys::statvfs::statvfs(memory).is_ok_and(|found| found.blocks_available() * found.fragment_size() > ROOM);
     #[cfg(not(target_os = "linux"))]
     let has_room = false;
     if std::env::var_os("TMPDIR").is_none() && has_room {
