@@ -8,6 +8,7 @@ mod flakes;
 mod listed;
 mod local;
 mod scale;
+mod test_databases;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -58,6 +59,7 @@ pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Re
         Subject::Ci { conditions, steps } => ci::run(&setting, conditions, steps)?,
         Subject::Build { base, change, sqlx_cli } => build::run(&setting, base.as_deref(), change, *sqlx_cli)?,
         Subject::Scale { tables, large } => scale::run(&setting, tables, *large)?,
+        Subject::TestDatabases => test_databases::run(&setting)?,
         Subject::Flakes { rounds, repeats } => flakes::run(&setting, *rounds, *repeats)?,
         Subject::Peers => {
             setting.runs.get_or_insert(FEW);
