@@ -108,10 +108,10 @@ impl TestDatabases {
     /// # Errors
     /// Those of [`TestDatabases::new`].
     pub fn new_blocking() -> Result<Self, Error> {
-        on_own_thread(|| Self::make_in(place::find()?))
+        on_own_thread(|| Self::make_in(&place::find()?))
     }
 
-    fn make_in(place: Arc<Place>) -> Made<Self> {
+    fn make_in(place: &Arc<Place>) -> Made<Self> {
         let runtime = runtime::new()?;
         let run = session::name_of_run(SESSION);
         let targets = &place.targets;
@@ -121,7 +121,7 @@ impl TestDatabases {
             join_all(targets.iter().map(|target| TestDatabase::make(target, &run))).await
         });
         let mut problems = Problems::default();
-        let mut set = Set { databases: Vec::new(), runtime, _place: Arc::clone(&place) };
+        let mut set = Set { databases: Vec::new(), runtime, _place: Arc::clone(place) };
         let mut urls = Vec::new();
         for (target, result) in targets.iter().zip(results) {
             match result {
@@ -239,7 +239,7 @@ impl TestServer {
     /// Those of [`TestDatabases::new`].
     pub async fn databases(&self) -> Result<TestDatabases, Error> {
         let place = Arc::clone(&self.place);
-        aside(move || on_own_thread(|| TestDatabases::make_in(place))).await
+        aside(move || on_own_thread(|| TestDatabases::make_in(&place))).await
     }
 
     /// The URL of a database on this server, for the role that a database of the workspace has in its URL.
