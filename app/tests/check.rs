@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 #[cfg(unix)]
-mod cluster;
+mod databases;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +14,8 @@ use predicates::prelude::PredicateBooleanExt;
 use predicates::str::{contains, starts_with};
 use quickcart::settings::VARIABLES;
 use tempfile::TempDir;
+#[cfg(unix)]
+use xtask::test_databases::TestServer;
 
 /// Every secret of these tests contains this word, so that one search of the output finds any of them.
 const DISTINCTIVE: &str = "distinctive";
@@ -279,23 +281,35 @@ fn a_file_of_settings_is_checked_by_itself() {
 fn migrated_databases_are_fine_and_missing_or_additional_tables_are_named() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let Some(cluster) = cluster::Cluster::start().await else {
-            return;
+        let Some(server) = databases::or_skip(TestServer::start().await) else { return };
+        let role = format!("CREATE ROLE shop LOGIN PASSWORD '{DISTINCTIVE}'; DROP ROLE {}", quickcart_audit::WRITER);
+        databases::as_superuser(&server, "postgres", &role).await;
+        let made = server.databases().await.unwrap();
+        for name in ["main", "audit"] {
+            // The check logs in as a role with a password that a search finds.
+            databases::run_at(made.url(name), "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO shop").await;
+        }
+        let url = |name: &str| {
+            let (start, end) = made.url(name).split_once('@').unwrap();
+            assert!(start.starts_with("postgres://"));
+            format!("postgres://shop:{DISTINCTIVE}@{end}")
         };
-        let url = |name: &str| cluster.url("quickcart", name);
-        let folder = workspace(&env_file(&url("quickcart"), &url("quickcart_audit")));
+        let folder = workspace(&env_file(&url("main"), &url("audit")));
+        let nowhere = url("main").replace("_test_", "_nowhere_");
+        check(folder.path())
+            .env("DATABASE_URL", nowhere)
+            .assert()
+            .code(6)
+            .stdout(no_secret())
+            .stdout(contains("\" does not exist"));
 
-        check(folder.path()).assert().code(6).stdout(no_secret()).stdout(contains("\"quickcart\" does not exist"));
-
-        cluster.migrate("main", "quickcart").await;
-        cluster.migrate("audit", "quickcart_audit").await;
         check(folder.path())
             .assert()
             .success()
             .stdout(no_secret())
             .stderr("")
-            .stdout(contains("/quickcart is reachable (PostgreSQL ").and(contains("), 7 tables, none missing.\n")))
-            .stdout(contains("/quickcart_audit is reachable (PostgreSQL ").and(contains(
+            .stdout(contains(" is reachable (PostgreSQL ").and(contains("), 7 tables, none missing.\n")))
+            .stdout(contains(" is reachable (PostgreSQL ").and(contains(
                 "), 3 tables, none missing. The audit trail is written as the URL's role, because \
                      quickcart_audit_writer is missing on this server. `cargo xtask db-setup` says more.\n",
             )));
@@ -306,11 +320,11 @@ fn migrated_databases_are_fine_and_missing_or_additional_tables_are_named() {
         check(folder.path()).envs(elsewhere).env("PGSSLMODE", "verify-full").assert().success();
 
         // A schema that isn't on the search path doesn't concern the check.
-        cluster.execute("quickcart", "quickcart", "CREATE SCHEMA aside; CREATE TABLE aside.history ()").await;
+        databases::run_at(made.url("main"), "CREATE SCHEMA aside; CREATE TABLE aside.history ()").await;
         check(folder.path()).assert().success();
 
-        cluster.execute("quickcart", "quickcart", "DROP TABLE voucher_usage_cooldown").await;
-        cluster.execute("quickcart", "quickcart_audit", "CREATE TABLE users ()").await;
+        databases::run_at(made.url("main"), "DROP TABLE voucher_usage_cooldown").await;
+        databases::run_at(made.url("audit"), "CREATE TABLE users ()").await;
         check(folder.path())
             .assert()
             .code(1)
@@ -318,7 +332,7 @@ fn migrated_databases_are_fine_and_missing_or_additional_tables_are_named() {
             .stdout(contains("4 tables, none missing, not expected: users."));
 
         // A database that can't be reached decides the exit code, even if another database has wrong tables.
-        let nobody = cluster.url("nobody", "quickcart");
+        let nobody = url("main").replace("shop", "nobody");
         check(folder.path())
             .env("DATABASE_URL", nobody)
             .assert()

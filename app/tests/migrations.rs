@@ -2,24 +2,45 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod cluster;
+mod databases;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
-use cluster::{Cluster, migrations};
+use databases::{as_superuser, or_skip};
 use sqlx::postgres::{PgConnection, PgDatabaseError};
 use sqlx::{AssertSqlSafe, Connection};
+use xtask::test_databases::{TestDatabases, TestServer};
 
-/// Runs the test body on a cluster with both databases. Without PostgreSQL it isn't run.
-fn with_databases<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let Some(cluster) = Cluster::start().await else { return };
-        cluster.migrate("main", "main").await;
-        cluster.migrate("audit", "audit").await;
-        test(cluster).await;
+/// Runs the test on its own databases. Without PostgreSQL it isn't run.
+fn with_databases(test: impl AsyncFnOnce(&TestDatabases)) {
+    wait_for(async {
+        let Some(databases) = or_skip(TestDatabases::new().await) else { return };
+        test(&databases).await;
     });
+}
+
+fn wait_for(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+async fn connect(databases: &TestDatabases, name: &str) -> PgConnection {
+    databases.connect(name).await.unwrap()
+}
+
+async fn run(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+}
+
+/// Returns the files of `migrations/<name>` that end in `suffix`, in order.
+fn migrations(name: &str, suffix: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(name);
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.to_str().unwrap().ends_with(suffix));
+    files.sort();
+    assert!(!files.is_empty(), "no {suffix} files in migrations/{name}");
+    files
 }
 
 /// Runs `sql` in a transaction that is rolled back. Returns the name of the rule that refused it, or else the error's
@@ -63,9 +84,9 @@ fn voucher(columns: &str, values: &str) -> String {
 
 #[test]
 fn every_rule_of_the_main_database_refuses_under_its_own_name() {
-    with_databases(|cluster| async move {
-        cluster.execute("quickcart", "main", SEED).await;
-        let mut connection = cluster.connect("quickcart", "main").await;
+    with_databases(async |databases| {
+        let mut connection = connect(databases, "main").await;
+        run(&mut connection, SEED).await;
         let stock = "'00000000-0000-0000-0000-000000000001'";
         let cases = [
             ("INSERT INTO users (id, name, bank_id) VALUES (1, 'x', '000003')".to_owned(), "users_pkey"),
@@ -159,9 +180,9 @@ fn every_rule_of_the_main_database_refuses_under_its_own_name() {
 
 #[test]
 fn the_main_database_allows_what_it_must_allow() {
-    with_databases(|cluster| async move {
-        cluster.execute("quickcart", "main", SEED).await;
-        let mut connection = cluster.connect("quickcart", "main").await;
+    with_databases(async |databases| {
+        let mut connection = connect(databases, "main").await;
+        run(&mut connection, SEED).await;
         for sql in [
             order("subtotal, voucher_discount, payment_fee, total_bill", "15000, 5000, 380, 10380"),
             order("subtotal, voucher_discount, total_bill", "1000, 1000, 0"),
@@ -204,7 +225,11 @@ fn the_main_database_allows_what_it_must_allow() {
 
 #[test]
 fn the_audit_database_takes_rows_and_nothing_else() {
-    with_databases(|cluster| async move {
+    wait_for(async {
+        let Some(server) = or_skip(TestServer::start().await) else { return };
+        // Without the role that the shop writes as, nothing is granted, and the shop goes on without it.
+        as_superuser(&server, "postgres", "DROP ROLE quickcart_audit_writer").await;
+        let databases = &server.databases().await.unwrap();
         let log = |actor: &str| {
             format!(
                 "INSERT INTO audit_logs (actor_id, actor_type, entity_type, entity_id, action) VALUES ({actor}, 'user', '1', 'ban')"
@@ -217,9 +242,9 @@ fn the_audit_database_takes_rows_and_nothing_else() {
             )
         };
         let command = "INSERT INTO admin_action_audit (admin_id, command, result) VALUES (1, 'ban', 'ok')".to_owned();
-        cluster.execute("quickcart", "audit", &format!("{}; {}; {command}", log("1, 'admin'"), payment("paid"))).await;
+        let mut connection = connect(databases, "audit").await;
+        run(&mut connection, &format!("{}; {}; {command}", log("1, 'admin'"), payment("paid"))).await;
 
-        let mut connection = cluster.connect("quickcart", "audit").await;
         assert_eq!(refused_by(&mut connection, &log("NULL, 'system'")).await, None);
         for (sql, constraint) in [
             (log("NULL, 'user'"), "audit_logs_actor_id_check"),
@@ -230,15 +255,14 @@ fn the_audit_database_takes_rows_and_nothing_else() {
             assert_eq!(refused_by(&mut connection, &sql).await.as_deref(), Some(constraint), "{sql}");
         }
 
-        // This server hasn't the role that the shop writes as, so nothing was granted, and the shop goes on without it.
-        let options = cluster.url("quickcart", "audit").parse().unwrap();
-        let (mut shop, acts_as) = quickcart_audit::connect(&options).await.unwrap();
+        let (mut shop, acts_as) = quickcart_audit::connect(&databases.options("audit")).await.unwrap();
         assert_eq!(acts_as, quickcart_audit::ActsAs::LoginWithoutWriter);
         assert_eq!(refused_by(&mut shop, &log("1, 'user'")).await, None);
 
         // The rules hold for a superuser as well, and also if no row would be touched.
-        for user in ["quickcart", "postgres"] {
-            let mut connection = cluster.connect(user, "audit").await;
+        let name: String = sqlx::query_scalar("SELECT current_database()").fetch_one(&mut connection).await.unwrap();
+        for url in [databases.url("audit"), &server.superuser_url(&name).unwrap()] {
+            let mut connection = PgConnection::connect(url).await.unwrap();
             for (table, column) in
                 [("audit_logs", "action"), ("admin_action_audit", "result"), ("payment_audit_logs", "status")]
             {
@@ -267,8 +291,7 @@ fn the_audit_database_takes_rows_and_nothing_else() {
 }
 
 /// Returns everything that the migrations made, by kind and name.
-async fn objects(cluster: &Cluster, database: &str) -> Vec<String> {
-    let mut connection = cluster.connect("quickcart", database).await;
+async fn objects(connection: &mut PgConnection) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT 'relation ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
          UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
@@ -277,26 +300,27 @@ async fn objects(cluster: &Cluster, database: &str) -> Vec<String> {
          UNION ALL SELECT 'trigger ' || pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
          ORDER BY 1",
     )
-    .fetch_all(&mut connection)
+    .fetch_all(connection)
     .await
     .unwrap()
 }
 
 #[test]
 fn the_down_files_reverse_the_up_files_one_by_one() {
-    with_databases(|cluster| async move {
+    with_databases(async |databases| {
         for name in ["main", "audit"] {
             let (ups, downs) = (migrations(name, ".up.sql"), migrations(name, ".down.sql"));
             assert_eq!(ups.len(), downs.len());
-            let mut before = vec![objects(&cluster, name).await];
+            let mut connection = connect(databases, name).await;
+            let mut before = vec![objects(&mut connection).await];
             for down in downs.iter().rev() {
-                cluster.execute("quickcart", name, &fs::read_to_string(down).unwrap()).await;
-                before.push(objects(&cluster, name).await);
+                run(&mut connection, &fs::read_to_string(down).unwrap()).await;
+                before.push(objects(&mut connection).await);
             }
             assert_eq!(before.pop().unwrap(), Vec::<String>::new());
             for up in ups {
-                cluster.execute("quickcart", name, &fs::read_to_string(&up).unwrap()).await;
-                assert_eq!(objects(&cluster, name).await, before.pop().unwrap(), "{}", up.display());
+                run(&mut connection, &fs::read_to_string(&up).unwrap()).await;
+                assert_eq!(objects(&mut connection).await, before.pop().unwrap(), "{}", up.display());
             }
         }
     });

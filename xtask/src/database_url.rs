@@ -1,7 +1,7 @@
 //! The databases' URLs. An error of one becomes a problem that says what to write.
 
 use xtask_env::UrlError;
-pub(crate) use xtask_env::{Address, DatabaseUrl};
+pub(crate) use xtask_env::{Address, DatabaseUrl, local_url};
 
 use crate::problem::{Code, Problem};
 

@@ -57,6 +57,11 @@ impl Interrupt {
         Ok(Self { asked, stop: Stop::default() })
     }
 
+    /// For work in a process that isn't this program's own, such as a test. Its signals keep their meaning.
+    pub(crate) fn never() -> Self {
+        Self { asked: Arc::default(), stop: Stop::default() }
+    }
+
     /// Fails if the work was asked to end. Loops that wait without a runtime call it.
     pub(crate) fn check(&self) -> Result<(), Problem> {
         if self.asked.load(Ordering::Relaxed) || self.stop.is_asked() { Err(interrupted()) } else { Ok(()) }

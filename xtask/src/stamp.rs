@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,18 @@ pub(crate) fn readable(at: &str) -> String {
 }
 
 impl Stamp {
+    /// The stamp of a checkout, without the environment.
+    pub(crate) fn of(checkout: &Path) -> Self {
+        Self {
+            checkout: checkout.to_owned(),
+            branch: checkout::branch(checkout),
+            at: now(),
+            machine: checkout::machine(),
+            environment: None,
+            snapshot: None,
+        }
+    }
+
     /// The comment of a database with this stamp: the lines that it has already, and this one in place of an older stamp.
     pub(crate) fn in_comment(&self, comment: Option<&str>) -> Result<String, serde_json::Error> {
         let line = self.line()?;
@@ -85,8 +98,24 @@ impl Stamp {
         Ok(kept.chain([line.as_str()]).collect::<Vec<_>>().join("\n"))
     }
 
+    /// Whether it is the stamp of this checkout.
+    pub(crate) fn is_of(&self, checkout: &Path) -> bool {
+        self.checkout == checkout && self.machine == checkout::machine()
+    }
+
+    /// Whether its checkout was on this machine, and isn't there any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.machine == checkout::machine() && !is_checkout(&self.checkout)
+    }
+
+    /// The time since it was written. There is none if it was written in the future.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        let at = DateTime::parse_from_rfc3339(&self.at).ok()?;
+        Utc::now().signed_duration_since(at).to_std().ok()
+    }
+
     /// The line of the comment. It is in ASCII, because databases of any encoding show it.
-    fn line(&self) -> Result<String, serde_json::Error> {
+    pub(crate) fn line(&self) -> Result<String, serde_json::Error> {
         let mut line = PREFIX.to_owned();
         for c in serde_json::to_string(self)?.chars() {
             match c {
@@ -149,14 +178,7 @@ pub(crate) enum Whose {
 impl Claim {
     /// The stamp of this checkout.
     pub(crate) fn stamp(&self) -> Stamp {
-        Stamp {
-            checkout: self.checkout.clone(),
-            branch: checkout::branch(&self.checkout),
-            at: now(),
-            machine: checkout::machine(),
-            environment: self.environment.clone(),
-            snapshot: None,
-        }
+        Stamp { environment: self.environment.clone(), ..Stamp::of(&self.checkout) }
     }
 
     /// Says whose a database at this address is.

@@ -2,81 +2,65 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "../cluster/mod.rs"]
-mod cluster;
 mod contention;
+#[path = "../databases/mod.rs"]
+mod databases;
 mod orders;
 mod payment;
 mod trail;
 mod users;
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-
-use cluster::Cluster;
 use quickcart::TABLES;
 use quickcart::shop::orders::NewOrder;
 use quickcart::shop::quantity::Quantity;
 use quickcart::shop::status::PaymentMethod;
-use quickcart_audit::{ActsAs, WRITER};
+use quickcart_audit::ActsAs;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use xtask::test_databases::{TestDatabases, TestServer};
 
-/// The server of the tests that run in this process at the moment. The last test stops it.
-static SERVER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
-
-static DATABASES: AtomicU32 = AtomicU32::new(0);
-
-/// The migrated databases of one test, on a server that other tests may share.
-struct Databases {
-    cluster: Arc<Cluster>,
-    number: u32,
-}
+/// The migrated databases of one test.
+struct Databases(TestDatabases);
 
 impl Databases {
     /// Another connection to the main database.
     async fn main(&self) -> PgConnection {
-        self.cluster.connect("quickcart", &format!("main_{}", self.number)).await
+        self.0.connect("main").await.unwrap()
     }
 
-    /// Makes the audit database and connects to it as the shop does. A test may call this once.
+    /// Connects to the audit database as the shop does.
     async fn audit(&self) -> PgConnection {
-        self.cluster.migrate("audit", &format!("audit_{}", self.number)).await;
-        let (connection, acts_as) = self.trail("quickcart").await;
+        let (connection, acts_as) = self.trail(|login| login).await;
         assert_eq!(acts_as, ActsAs::Writer);
         connection
     }
 
-    /// Connects to the audit database as the shop does, with the login of `user`.
-    async fn trail(&self, user: &str) -> (PgConnection, ActsAs) {
-        let url = self.cluster.url(user, &format!("audit_{}", self.number));
-        quickcart_audit::connect(&url.parse().unwrap()).await.unwrap()
+    /// Connects to the audit database as the shop does, with another login.
+    async fn trail(&self, login: impl FnOnce(PgConnectOptions) -> PgConnectOptions) -> (PgConnection, ActsAs) {
+        quickcart_audit::connect(&login(self.0.options("audit"))).await.unwrap()
     }
 }
 
 /// Runs the test on its own databases. Without PostgreSQL it isn't run.
 fn with_databases(test: impl AsyncFnOnce(&Databases)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let cluster = {
-        // A test that failed to start a server doesn't affect the next test.
-        let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = async {
-            let cluster = Cluster::start().await?;
-            // As db-setup makes it.
-            let role = format!("CREATE ROLE {WRITER} NOLOGIN; GRANT {WRITER} TO quickcart");
-            cluster.execute("postgres", "postgres", &role).await;
-            Some(Arc::new(cluster))
-        };
-        let Some(cluster) = server.upgrade().or_else(|| runtime.block_on(start)) else { return };
-        *server = Arc::downgrade(&cluster);
-        cluster
-    };
-    runtime.block_on(async {
-        let databases = Databases { cluster, number: DATABASES.fetch_add(1, Ordering::Relaxed) };
-        databases.cluster.migrate("main", &format!("main_{}", databases.number)).await;
-        test(&databases).await;
+    wait_for(async {
+        let Some(databases) = databases::or_skip(TestDatabases::new().await) else { return };
+        test(&Databases(databases)).await;
     });
+}
+
+/// Runs the test on a server of its own, where it may make roles. Without PostgreSQL it isn't run.
+fn with_server(test: impl AsyncFnOnce(&TestServer, &Databases)) {
+    wait_for(async {
+        let Some(server) = databases::or_skip(TestServer::start().await) else { return };
+        let databases = Databases(server.databases().await.unwrap());
+        test(&server, &databases).await;
+    });
+}
+
+fn wait_for(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
 }
 
 /// Users 1 to 8 are customers. Product 1 costs 15,000 and has the units A, B and C, of which A is the oldest. Product 2

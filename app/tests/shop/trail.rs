@@ -5,9 +5,10 @@ use quickcart_audit::{Actor, ActsAs, AdminAction, AuditLog, Entity, EntityType, 
 use rust_decimal::Decimal;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 
-use crate::{Databases, ask, new_order, run, seeded, with_databases};
+use crate::databases::{as_superuser, run_at};
+use crate::{Databases, ask, new_order, run, seeded, with_databases, with_server};
 
 fn entries<T>(recorded: Vec<Recorded<T>>) -> Vec<T> {
     assert!(recorded.is_sorted_by(|a, b| a.id > b.id && a.timestamp >= b.timestamp));
@@ -142,17 +143,15 @@ fn the_shop_may_add_rows_to_the_trail_and_read_them_and_no_more() {
 /// A login that is only a member of the writer can't go back to be an owner.
 #[test]
 fn a_login_that_is_only_a_member_stays_the_writer() {
-    with_databases(async |databases| {
-        drop(databases.audit().await);
-        let (cluster, member) = (&databases.cluster, format!("member_{}", databases.number));
-        let make = format!("CREATE ROLE {member} LOGIN; GRANT {WRITER} TO {member}");
-        cluster.execute("postgres", "postgres", &make).await;
-        let (mut audit, acts_as) = databases.trail(&member).await;
+    with_server(async |server, databases| {
+        let make = format!("CREATE ROLE member LOGIN PASSWORD 'x'; GRANT {WRITER} TO member");
+        as_superuser(server, "postgres", &make).await;
+        let (mut audit, acts_as) = databases.trail(|login| login.username("member").password("x")).await;
         assert_eq!(acts_as, ActsAs::Writer);
         entry().record(&mut audit).await.unwrap();
         for back in ["RESET ROLE", "SET ROLE NONE"] {
             run(&mut audit, back).await;
-            assert_eq!(ask(&mut audit, "SELECT current_user").await, member);
+            assert_eq!(ask(&mut audit, "SELECT current_user").await, "member");
             for statement in [
                 "UPDATE audit_logs SET action = 'unban'",
                 "DELETE FROM audit_logs",
@@ -170,21 +169,15 @@ fn a_login_that_is_only_a_member_stays_the_writer() {
 /// Another role acts as the writer only where the server lets it. Elsewhere the trail is written all the same.
 #[test]
 fn the_trail_is_written_as_the_urls_role_where_the_writer_cant_be_used() {
-    with_databases(async |databases| {
-        drop(databases.audit().await);
-        let (cluster, name) = (&databases.cluster, format!("audit_{}", databases.number));
-        let owner = |sql: &str| {
-            let sql = sql.to_owned();
-            let name = name.clone();
-            async move { cluster.execute("quickcart", &name, &sql).await }
-        };
+    with_server(async |server, databases| {
+        as_superuser(server, "postgres", "CREATE ROLE stranger LOGIN PASSWORD 'x'").await;
         let tables = quickcart_audit::TABLES.join(", ");
-        let stranger = format!("stranger_{}", databases.number);
-        cluster.execute("postgres", "postgres", &format!("CREATE ROLE {stranger} LOGIN")).await;
-        owner(&format!("GRANT INSERT, SELECT ON {tables} TO {stranger}")).await;
-        writes(databases, &stranger, ActsAs::LoginWithoutMembership).await;
-        owner(&format!("REVOKE INSERT ON audit_logs FROM {WRITER}")).await;
-        writes(databases, "quickcart", ActsAs::LoginWithoutGrants).await;
+        let owner = databases.0.url("audit");
+        run_at(owner, &format!("GRANT INSERT, SELECT ON {tables} TO stranger")).await;
+        writes(databases, "stranger", |login| login.username("stranger").password("x"), ActsAs::LoginWithoutMembership)
+            .await;
+        run_at(owner, &format!("REVOKE INSERT ON audit_logs FROM {WRITER}")).await;
+        writes(databases, "quickcart", |login| login, ActsAs::LoginWithoutGrants).await;
     });
 }
 
@@ -195,8 +188,13 @@ async fn assert_denied(audit: &mut PgConnection, statement: &str) {
     assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
 }
 
-async fn writes(databases: &Databases, user: &str, expected: ActsAs) {
-    let (mut audit, acts_as) = databases.trail(user).await;
+async fn writes(
+    databases: &Databases,
+    user: &str,
+    login: impl FnOnce(PgConnectOptions) -> PgConnectOptions,
+    expected: ActsAs,
+) {
+    let (mut audit, acts_as) = databases.trail(login).await;
     assert_eq!(acts_as, expected);
     assert_eq!(ask(&mut audit, "SELECT current_user").await, user);
     entry().record(&mut audit).await.unwrap();

@@ -103,7 +103,7 @@ pub(crate) enum Subject {
         base: Option<String>,
 
         /// The files to change, one for each comparison, relative to the root
-        #[arg(long, value_name = "FILES", value_delimiter = ',', default_value = "xtask/src/main.rs")]
+        #[arg(long, value_name = "FILES", value_delimiter = ',', default_value = "xtask/src/lib.rs")]
         change: Vec<PathBuf>,
 
         /// Compare with `cargo install sqlx-cli` too, which takes minutes
@@ -128,6 +128,8 @@ pub(crate) enum Subject {
         #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
         megabytes: u32,
     },
+    /// The databases of a test with `xtask::test_databases`, beside those of `#[sqlx::test]`
+    TestDatabases,
     /// The tests that fail only now and then: all tests several times, and those that wait, kill or race many times alone
     #[command(
         after_help = "The tests that wait, kill or race are those of the profile \"races\" in .config/nextest.toml."

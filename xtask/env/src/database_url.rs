@@ -204,6 +204,12 @@ impl DatabaseUrl {
     }
 }
 
+/// The URL of a database on the loopback interface, with the password.
+pub fn local_url(port: u16, user: &str, password: &str, database: &str) -> String {
+    let [user, password, database] = [user, password, database].map(encoded);
+    format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
+}
+
 /// Whether a mode fails without TLS.
 fn needs_tls(mode: PgSslMode) -> bool {
     match mode {

@@ -8,6 +8,6 @@ mod env_file;
 mod url_error;
 
 pub use address::Address;
-pub use database_url::DatabaseUrl;
+pub use database_url::{DatabaseUrl, local_url};
 pub use env_file::{EnvFile, Fault, Value};
 pub use url_error::UrlError;

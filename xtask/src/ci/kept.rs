@@ -33,7 +33,7 @@ pub(crate) struct Kept<'a> {
     allow_remote: bool,
     /// The version of the databases' server, and the roles there that the databases declare. It is asked for when a step
     /// needs it, because a step may start the server.
-    server: OnceLock<Option<String>>,
+    server: OnceLock<String>,
 }
 
 impl<'a> Kept<'a> {
@@ -137,7 +137,12 @@ impl<'a> Kept<'a> {
             }
             Ok(versions.join("\n"))
         };
-        self.server.get_or_init(|| wait_for(self.interrupt.guard(ask)).ok()).as_deref()
+        if let Some(found) = self.server.get() {
+            return Some(found);
+        }
+        // A server that doesn't answer yet may answer a later step.
+        let found = wait_for(self.interrupt.guard(ask)).ok()?;
+        Some(self.server.get_or_init(|| found))
     }
 
     fn file(&self, unit: &Unit<'_>) -> PathBuf {

@@ -52,6 +52,9 @@ pub(crate) struct Tests {
     /// The programs that they run.
     #[serde(default)]
     pub(crate) run: Vec<String>,
+    /// Whether they have databases of the workspace, on its server if that runs (the library's `test_databases`).
+    #[serde(default)]
+    pub(crate) databases: bool,
 }
 
 impl Packages {

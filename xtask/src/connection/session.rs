@@ -113,6 +113,11 @@ pub(crate) async fn end_run(connection: &mut PgConnection, run: &str) -> Result<
     end_sessions(connection, &condition).await
 }
 
+/// Ends the sessions of the role in a database, and waits until they are gone.
+pub(crate) async fn end_in(connection: &mut PgConnection, database: &str) -> Result<(), sqlx::Error> {
+    end_sessions(connection, &format!("datname = {}", literal(database))).await
+}
+
 async fn end_sessions(connection: &mut PgConnection, condition: &str) -> Result<(), sqlx::Error> {
     let statement = format!(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \

@@ -109,6 +109,15 @@ pub(super) async fn copy(
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
 }
 
+/// The problem that a database of this program's own can't be made. `what` names it.
+pub(super) fn cannot_make(url: &DatabaseUrl, what: &str, error: &sqlx::Error) -> Problem {
+    let may_not = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("42501"));
+    let code = if may_not { Code::MayNotMake } else { Code::DatabaseNotMade };
+    let problem = Problem::failed(code, format!("{what} can't be made at {}: {error}.", url.address));
+    let grant = format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user));
+    if may_not { problem.remedy(grant) } else { problem }
+}
+
 /// Whether the server makes a database faster by a copy of template0's files than through its log, which is the default
 /// from version 15 on. The copy takes half the time, but then each file is written to the disk. So it is the faster one
 /// only where the server doesn't wait for its disk.

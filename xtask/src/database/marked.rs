@@ -15,7 +15,7 @@ use crate::connection::sql::identifier;
 /// A kind of database that only this program makes: `<database><infix><12 hexadecimal digits>`.
 pub(crate) struct Kind {
     infix: &'static str,
-    /// The limit of connections of such a database.
+    /// The limit of connections of such a database: four letters in ASCII.
     pub(super) mark: i32,
 }
 
@@ -24,6 +24,12 @@ pub(crate) const SCRATCH: Kind = Kind { infix: "_scratch_", mark: 0x7378_6462 };
 
 /// A database as it was at some time. The mark is "spdb" in ASCII.
 pub(crate) const SNAPSHOT: Kind = Kind { infix: "_snapshot_", mark: 0x7370_6462 };
+
+/// What the databases of tests are copied from. The mark is "tpdb" in ASCII.
+pub(crate) const TEMPLATE: Kind = Kind { infix: "_template_", mark: 0x7470_6462 };
+
+/// A database of one test. The mark is "txdb" in ASCII.
+pub(crate) const TEST: Kind = Kind { infix: "_test_", mark: 0x7478_6462 };
 
 /// The limit that the server sets when it begins to drop a database. If it is interrupted, nobody can use what is left, and
 /// the only thing to do is to drop it: <https://www.postgresql.org/docs/release/15.4/>.
@@ -57,6 +63,12 @@ impl Kind {
     /// A pattern of SQL for the names.
     pub(super) fn pattern(&self) -> String {
         format!("'{}[0-9a-f]{{12}}$'", self.infix)
+    }
+
+    /// Returns whether a database with this limit of connections has the mark. One that the server has dropped in part has
+    /// lost it.
+    pub(super) fn has_mark(&self, limit: i32) -> bool {
+        limit == self.mark || limit == HALF_DROPPED
     }
 
     /// The options of CREATE DATABASE, and of ALTER DATABASE, that set the mark.

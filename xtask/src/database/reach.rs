@@ -12,15 +12,13 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 use xtask_schema::sql::{Kind, Token, tokens};
 
+use super::held::PATTERN;
 use super::statements;
 use crate::connection::session;
 use crate::connection::sql::literal;
 use crate::migrations::MigrationFile;
 use crate::problem::{Code, Problem, Problems};
 use crate::target::Target;
-
-/// The names of scratch databases, as a pattern of PostgreSQL. Other runs make and drop them at any time.
-const SCRATCH: &str = "'_scratch_[0-9a-f]{12}$'";
 
 /// The objects that all databases of a server share.
 const SHARED: [&str; 7] = ["DATABASE", "GROUP", "PARAMETER", "ROLE", "SYSTEM", "TABLESPACE", "USER"];
@@ -116,12 +114,12 @@ impl Reader {
             "SELECT 'the role ' || rolname, (to_jsonb(r) - 'rolpassword')::text FROM pg_roles AS r \
              UNION ALL SELECT 'the database ' || datname, \
              (to_jsonb(d) - 'datfrozenxid' - 'datminmxid' - 'datcollversion')::text \
-             FROM pg_database AS d WHERE datname <> {scratch} AND datname !~ {SCRATCH} \
+             FROM pg_database AS d WHERE datname <> {scratch} AND datname !~ {PATTERN} \
              UNION ALL SELECT 'a setting of ' || COALESCE('the role ' || setrole::regrole::text, 'all roles') \
              || COALESCE(' in the database ' || (SELECT datname FROM pg_database WHERE oid = setdatabase), ''), \
              to_jsonb(s)::text FROM (SELECT NULLIF(setrole, 0) AS setrole, setdatabase, setconfig \
              FROM pg_db_role_setting) AS s \
-             WHERE setdatabase NOT IN (SELECT oid FROM pg_database WHERE datname = {scratch} OR datname ~ {SCRATCH}) \
+             WHERE setdatabase NOT IN (SELECT oid FROM pg_database WHERE datname = {scratch} OR datname ~ {PATTERN}) \
              UNION ALL SELECT 'a membership in the role ' || roleid::regrole::text, to_jsonb(m)::text FROM pg_auth_members AS m \
              UNION ALL SELECT 'the tablespace ' || spcname, to_jsonb(t)::text FROM pg_tablespace AS t \
              UNION ALL SELECT 'a comment on a role, a database or a tablespace', to_jsonb(c)::text FROM pg_shdescription AS c \

@@ -1,26 +1,20 @@
-//! Scratch databases, for every experiment that must not touch a developer's data.
-//!
-//! Only this program gives names like `<database>_scratch_<12 hex digits>`. The run that makes a scratch database holds
-//! an advisory lock with the same digits as long as it uses the database, and the database carries a mark. If it has the
-//! mark and its lock is free, it was left behind, and is dropped. So is one that the server has dropped in part. Any other may
-//! be anybody's, and is left alone.
+//! Scratch databases, for every experiment that must not touch a developer's data. Their names are
+//! `<database>_scratch_<12 hex digits>` ([`super::held`]).
 
-use std::collections::BTreeSet;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::{Either, select};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Row};
 
-use super::marked::{self, BITS, HALF_DROPPED, SCRATCH};
+use super::held::{self, InUse, Name, Patience, Swept};
+use super::marked::{self, SCRATCH};
 use super::watch::{LOOK, Unseen};
 use super::{apply, create, reach};
 use crate::connection::deadline::{self, Run};
 use crate::connection::session::{self, Opened};
-use crate::connection::sql::{identifier, literal};
+use crate::connection::sql::literal;
 use crate::connection::working;
 use crate::context::Context;
 use crate::env_file::Settings;
@@ -28,13 +22,6 @@ use crate::migrations::MigrationFile;
 use crate::problem::{Code, Problem, Problems};
 use crate::report::status as report;
 use crate::target::Target;
-
-/// "sx" in ASCII. It stands above the digits in the lock's key, so that the key differs from the keys of other
-/// programs.
-const KEY_SPACE: i64 = 0x7378 << BITS;
-
-/// The time in which a server notices that a session's client is gone ([`working::settle`]).
-const NOTICED: Duration = Duration::from_millis(300);
 
 /// The databases that scratch databases may be made for. The remedy of an error is `command` with an option.
 ///
@@ -74,29 +61,6 @@ pub(crate) struct Holder<'t> {
     _in_use: InUse,
 }
 
-/// The keys of the scratch databases that this process uses.
-static IN_USE: Mutex<BTreeSet<i64>> = Mutex::new(BTreeSet::new());
-
-/// The entry of a scratch database in [`IN_USE`].
-struct InUse(i64);
-
-impl InUse {
-    fn new(key: i64) -> Self {
-        Self::all().insert(key);
-        Self(key)
-    }
-
-    fn all() -> MutexGuard<'static, BTreeSet<i64>> {
-        IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        Self::all().remove(&self.0);
-    }
-}
-
 impl<'t> Holder<'t> {
     /// Makes an empty scratch database on the server of `target`.
     ///
@@ -121,14 +85,13 @@ impl<'t> Holder<'t> {
         let url = &target.url;
         let mut maintenance = working::maintenance(url, run).await?;
         sweep(&mut maintenance, std::slice::from_ref(target)).await?;
-        let digits = marked::random_digits();
-        let name = SCRATCH.name(&url.database, digits);
-        let in_use = InUse::new(key(digits));
-        sqlx::query("SELECT pg_advisory_lock($1)").bind(key(digits)).execute(&mut maintenance).await?;
+        let Name { text: name, key } = SCRATCH.new_held(&url.database);
+        let in_use = InUse::new(key);
+        sqlx::query("SELECT pg_advisory_lock($1)").bind(key).execute(&mut maintenance).await?;
         let scratch = Scratch { name, target, run };
         let made = fill(&mut maintenance, &scratch.name).await;
         made.map_err(|error| match error.downcast() {
-            Ok(error) => scratch.cannot_be_made(&error).into(),
+            Ok(error) => create::cannot_make(url, "A scratch database", &error).into(),
             Err(error) => error,
         })?;
         Ok(Self { scratch, maintenance, _in_use: in_use })
@@ -207,15 +170,6 @@ impl<'t> Scratch<'t> {
         }
     }
 
-    fn cannot_be_made(&self, error: &sqlx::Error) -> Problem {
-        let url = &self.target.url;
-        let may_not = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("42501"));
-        let code = if may_not { Code::MayNotMake } else { Code::DatabaseNotMade };
-        let problem = Problem::failed(code, format!("A scratch database can't be made at {}: {error}.", url.address));
-        let grant = format!("As a superuser of that server: ALTER ROLE {} CREATEDB;", identifier(&url.user));
-        if may_not { problem.remedy(grant) } else { problem }
-    }
-
     /// The database that it was made for.
     pub(super) fn target(&self) -> &'t Target<'t> {
         self.target
@@ -286,44 +240,13 @@ impl<'t> Scratch<'t> {
     }
 }
 
-/// What [`sweep`] found, by the names of the databases.
-#[derive(Default)]
-pub(crate) struct Swept {
-    pub(crate) dropped: Vec<String>,
-    /// Named like scratch databases, but without the mark of one.
-    pub(crate) unmarked: Vec<String>,
-}
-
 /// Drops the scratch databases of these databases that no run uses any more.
 ///
 /// # Errors
 /// The server refuses, or is gone.
 pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Swept> {
-    let mut found = named(connection, targets).await?;
-    let mut swept = Swept::default();
-    for round in 0..2 {
-        // The server may not know yet that a run was killed a moment ago.
-        if round > 0 && !found.is_empty() {
-            tokio::time::sleep(NOTICED).await;
-        }
-        let mut held = Vec::new();
-        for named in found {
-            let Named { name, key, is_marked, .. } = &named;
-            if !try_lock(connection, *key).await? {
-                // Another step of this process uses it, so its lock isn't about to be given up.
-                if !InUse::all().contains(key) {
-                    held.push(named);
-                }
-                continue;
-            }
-            let dropped = if *is_marked { marked::drop_database(connection, name).await } else { Ok(()) };
-            unlock(connection, *key).await?;
-            dropped?;
-            if *is_marked { &mut swept.dropped } else { &mut swept.unmarked }.push(named.name);
-        }
-        found = held;
-    }
-    Ok(swept)
+    let found = SCRATCH.find(connection, targets).await?;
+    Ok(held::sweep(connection, found, Patience::UntilNoticed).await?)
 }
 
 /// Returns the names of the databases that [`sweep`] would drop. Nothing is dropped.
@@ -331,8 +254,8 @@ pub(crate) async fn sweep(connection: &mut PgConnection, targets: &[Target<'_>])
 /// # Errors
 /// The query fails.
 pub(crate) async fn left_behind(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<String>> {
-    let named = named(connection, targets).await?.into_iter();
-    Ok(named.filter(|named| named.is_marked && !named.is_in_use).map(|named| named.name).collect())
+    let found = SCRATCH.find(connection, targets).await?.into_iter();
+    Ok(found.filter(|found| found.is_marked && !found.is_in_use).map(|found| found.name).collect())
 }
 
 /// Returns the scratch databases that are there, and whether a run uses them. No lock is taken.
@@ -340,54 +263,6 @@ pub(crate) async fn left_behind(connection: &mut PgConnection, targets: &[Target
 /// # Errors
 /// The query fails.
 pub(crate) async fn list(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<report::Scratch>> {
-    let named = named(connection, targets).await?.into_iter().filter(|named| named.is_marked);
-    Ok(named.map(|named| report::Scratch { database: named.name, in_use: named.is_in_use }).collect())
-}
-
-/// A database that is named like a scratch database of ours.
-struct Named {
-    name: String,
-    key: i64,
-    /// Whether it has the mark of one.
-    is_marked: bool,
-    /// Whether a session holds its lock.
-    is_in_use: bool,
-}
-
-async fn named(connection: &mut PgConnection, targets: &[Target<'_>]) -> Result<Vec<Named>, sqlx::Error> {
-    // pg_locks shows the halves of a lock's key. The key is made of the digits, as in `key`.
-    let statement = format!(
-        "SELECT datname::text, datconnlimit, EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted \
-         AND objsubid = 1 AND (classid::bigint << 32) + objid::bigint \
-         = {KEY_SPACE} + ('x' || right(datname, 12))::bit({BITS})::bigint) \
-         FROM pg_database WHERE datname ~ {} AND pg_has_role(current_user, datdba, 'MEMBER') ORDER BY datname",
-        SCRATCH.pattern()
-    );
-    let rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(&mut *connection).await?;
-    let mut found = Vec::new();
-    for row in rows {
-        let (name, limit): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
-        let is_marked = limit == SCRATCH.mark || limit == HALF_DROPPED;
-        let is_in_use = row.try_get(2)?;
-        found.extend(key_of(&name, targets).map(|key| Named { name, key, is_marked, is_in_use }));
-    }
-    Ok(found)
-}
-
-async fn try_lock(connection: &mut PgConnection, key: i64) -> Result<bool, sqlx::Error> {
-    sqlx::query("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(connection).await?.try_get(0)
-}
-
-async fn unlock(connection: &mut PgConnection, key: i64) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_advisory_unlock($1)").bind(key).execute(connection).await.map(drop)
-}
-
-/// The key of a scratch database's lock, if it belongs to one of these databases.
-fn key_of(name: &str, targets: &[Target<'_>]) -> Option<i64> {
-    targets.iter().find_map(|target| SCRATCH.digits(name, &target.url.database)).map(key)
-}
-
-#[expect(clippy::cast_possible_wrap, reason = "48 bits fit")]
-fn key(digits: u64) -> i64 {
-    KEY_SPACE | digits as i64
+    let found = SCRATCH.find(connection, targets).await?.into_iter().filter(|found| found.is_marked);
+    Ok(found.map(|found| report::Scratch { database: found.name, in_use: found.is_in_use }).collect())
 }

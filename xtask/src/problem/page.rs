@@ -1,6 +1,6 @@
 //! `docs/troubleshooting.md`, which is made from the entries of all words, and the tests of the words themselves.
 //!
-//! To write the page anew: `UPDATE_EXPECT=1 cargo nextest run -p xtask --bin xtask -E "test(troubleshooting)"`.
+//! To write the page anew: `UPDATE_EXPECT=1 cargo nextest run -p xtask --lib -E "test(troubleshooting)"`.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -9,6 +9,7 @@ mod flakes;
 mod listed;
 mod local;
 mod scale;
+mod test_databases;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -60,6 +61,7 @@ pub(crate) fn run(cli: &Cli, workspace: &Workspace, bench: &Bench, reporter: &Re
         Subject::Build { base, change, sqlx_cli } => build::run(&setting, base.as_deref(), change, *sqlx_cli)?,
         Subject::Scale { tables, large } => scale::run(&setting, tables, *large)?,
         Subject::Branches { megabytes } => branches::run(&setting, *megabytes)?,
+        Subject::TestDatabases => test_databases::run(&setting)?,
         Subject::Flakes { rounds, repeats } => flakes::run(&setting, *rounds, *repeats)?,
         Subject::Peers => {
             setting.runs.get_or_insert(FEW);

@@ -117,6 +117,7 @@ impl Pipeline<'_> {
             .and_files(package.tests.read.iter().cloned())
             .and_programs(["cargo-nextest".to_owned()])
             .and_programs(package.tests.run.iter().cloned());
+        let reads = if package.tests.databases { reads.and(Reads::databases(self.workspace)) } else { reads };
         let manifest = package.folder.join("Cargo.toml");
         let otherwise = Problem::failed(Code::NoTests, format!("No test of {} was run.", package.name))
             .at(&manifest, 1, None)

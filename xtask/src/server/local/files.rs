@@ -347,7 +347,7 @@ pub(super) fn exists(pid: Pid) -> bool {
 }
 
 /// Random bytes from the system, as hexadecimal digits.
-fn random_hex(bytes: usize) -> io::Result<String> {
+pub(super) fn random_hex(bytes: usize) -> io::Result<String> {
     use io::Read;
     let mut random = vec![0; bytes];
     fs::File::open("/dev/urandom")?.read_exact(&mut random)?;

@@ -10,6 +10,7 @@ mod fetched;
 mod files;
 mod pid_file;
 mod start;
+mod test_server;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub(crate) use self::fetched::{Build, Found};
 use self::files::Files;
 use self::pid_file::{Holder, PidFile, Running};
 use self::start::Start;
+pub(crate) use self::test_server::TestServer;
 use super::{Record, StartError, roles};
 use crate::account::Account;
 use crate::connection::readiness::{self, Answer};
@@ -42,6 +44,10 @@ pub(crate) struct Cluster {
     root: PathBuf,
     files: Files,
     account: Account,
+    /// Further settings of its server.
+    settings: Vec<String>,
+    /// Whether it is a cluster for tests, and not the one that has the checkout's databases.
+    is_for_tests: bool,
 }
 
 impl Cluster {
@@ -52,7 +58,13 @@ impl Cluster {
     /// folder.
     pub(crate) fn locate(root: &Path) -> Result<Self> {
         let account = Account::find()?;
-        Ok(Self { root: root.to_owned(), files: Files::locate(root, &account)?, account })
+        let files = Files::locate(root, &account)?;
+        Ok(Self { root: root.to_owned(), files, account, settings: Vec::new(), is_for_tests: false })
+    }
+
+    /// A cluster for tests in this folder, whose server has these settings.
+    fn for_tests(root: &Path, dir: PathBuf, account: Account, settings: Vec<String>) -> Self {
+        Self { root: root.to_owned(), files: Files { dir }, account, settings, is_for_tests: true }
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -161,7 +173,9 @@ impl Cluster {
         }
         self.pid_file().clear_stale()?;
         self.files.sweep();
-        Record::keep_cluster(&self.root, self.dir(), binaries.is_fetched)?;
+        if !self.is_for_tests {
+            Record::keep_cluster(&self.root, self.dir(), binaries.is_fetched)?;
+        }
         let cache = if self.exists() { None } else { self.files.create(binaries, &self.account, interrupt)? };
         match (start.launch().await, cache) {
             (Err(StartError::Failed(_)), Some(cache)) if self.running().await?.is_none() => {

@@ -108,7 +108,7 @@ impl Start<'_> {
     }
 
     fn spawn(&self) -> Result<Child> {
-        let Self { cluster: Cluster { files, account, .. }, binaries, address, .. } = self;
+        let Self { cluster: Cluster { files, account, settings, .. }, binaries, address, .. } = self;
         let failed = |error: std::io::Error| {
             Problem::unavailable(
                 Code::ClusterNotStarted,
@@ -130,26 +130,12 @@ impl Start<'_> {
             // A socket's path can have at most 107 bytes, and the path of a checkout's folder may be longer.
             .args(["-c", "unix_socket_directories="])
             .args(["-c", "logging_collector=off"])
-            .current_dir("/")
-            .env_clear()
-            .envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-            // Without a locale, macOS starts a thread to find one, and then PostgreSQL ends.
-            .env("LC_ALL", "C")
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(failed)?)
             .stderr(log);
         account.apply(&mut command);
-        let inherited = inherited_files();
-        // SAFETY: Only async-signal-safe functions may be called between fork and exec. setsid(2) and fcntl(2) are
-        // among them (signal-safety(7)), and nothing is allocated. In its own session, the server outlives the terminal.
-        unsafe {
-            command.pre_exec(move || {
-                for file in &inherited {
-                    nix::libc::fcntl(*file, nix::libc::F_SETFD, nix::libc::FD_CLOEXEC);
-                }
-                nix::unistd::setsid().map(drop).map_err(std::io::Error::from)
-            });
-        }
+        detach(&mut command);
         Ok(command.spawn().map_err(failed)?)
     }
 
@@ -159,6 +145,25 @@ impl Start<'_> {
         Problem::unavailable(Code::ClusterNotStarted, what)
             .detail(format!("The end of its log, {}:", files.log().display()))
             .details(files.log_tail(10))
+    }
+}
+
+/// Makes a command outlive this process: in its own session, in no folder that somebody may want to delete, and with
+/// nothing of this process's environment and open files but the standard ones.
+pub(super) fn detach(command: &mut Command) {
+    command.current_dir("/").env_clear().envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    // Without a locale, macOS starts a thread to find one, and then PostgreSQL ends.
+    command.env("LC_ALL", "C");
+    let inherited = inherited_files();
+    // SAFETY: Only async-signal-safe functions may be called between fork and exec. setsid(2) and fcntl(2) are among them
+    // (signal-safety(7)), and nothing is allocated.
+    unsafe {
+        command.pre_exec(move || {
+            for file in &inherited {
+                nix::libc::fcntl(*file, nix::libc::F_SETFD, nix::libc::FD_CLOEXEC);
+            }
+            nix::unistd::setsid().map(drop).map_err(std::io::Error::from)
+        });
     }
 }
 

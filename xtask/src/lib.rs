@@ -1,0 +1,56 @@
+//! The workspace's automation: `cargo xtask --help`.
+//!
+//! The program is all of it. As a library, it gives [databases to tests](test_databases).
+
+#[cfg(unix)]
+mod account;
+mod checkout;
+mod ci;
+mod cli;
+mod commands;
+mod compiler;
+mod confirm;
+mod connection;
+mod context;
+mod database;
+mod database_url;
+mod doctor;
+mod env_file;
+mod interrupt;
+mod main_branch;
+mod migrations;
+mod problem;
+mod process;
+mod queries;
+mod report;
+mod runtime;
+mod server;
+mod setup;
+mod stamp;
+mod system;
+mod target;
+pub mod test_databases;
+mod tool;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::report::Reporter;
+
+/// Runs the program, with the arguments of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    if let Some(code) = queries::rustc_wrapper() {
+        return code;
+    }
+    #[cfg(unix)]
+    if let Some(code) = process::keeper::keep() {
+        return code;
+    }
+    let cli = Cli::parse();
+    let reporter = Reporter::new(cli.format, cli.quiet);
+    ExitCode::from(commands::run(&cli, &reporter))
+}
