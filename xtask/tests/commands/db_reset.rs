@@ -46,7 +46,7 @@ fn not_a_terminal() {
     let before = state(&server);
     let outcome = workspace.run(&["db-reset"]).code(1).problem("not-confirmed");
     outcome.says(["library will be replaced", "2 rows", "cargo xtask db-reset --yes"]);
-    workspace.run(&["db-reset", "library"]).code(2).says(["cargo xtask db-reset library --yes"]);
+    workspace.run(&["db-reset", "library"]).code(1).says(["cargo xtask db-reset library --yes"]);
     assert_eq!(state(&server), before);
 }
 
