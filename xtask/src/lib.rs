@@ -9,7 +9,6 @@ mod ci;
 mod cli;
 mod commands;
 mod compiler;
-mod confirm;
 mod connection;
 mod context;
 mod database;

@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 14] = [
     &["database", "server"],
     &["stamp"],
     &["connection"],
-    &["confirm", "env_file", "tool"],
+    &["env_file", "tool"],
     &["context", "main_branch", "target"],
     &["checkout", "process", "workspace"],
     &["account", "compiler", "database_url", "interrupt", "migrations", "report", "system"],

@@ -5,8 +5,8 @@
 
 use anyhow::Result;
 
+use super::confirm;
 use crate::cli::{MigrateDown, MigrateRedo, TakeBackOptions};
-use crate::confirm;
 use crate::connection::session;
 use crate::context::Context;
 use crate::database::cancel::cancel;

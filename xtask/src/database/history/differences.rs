@@ -79,7 +79,7 @@ impl Seen<'_> {
             advice.into_iter().for_each(|text| remedies.add(text));
         }
         remedies.add(format!(
-            "If you don't need the data of this database, start with an empty one. The present one is kept as a snapshot: \
+            "If you don't need the data of this database, start with an empty one (the old one is kept as a snapshot): \
              cargo xtask db-reset {}",
             target.database.name
         ));

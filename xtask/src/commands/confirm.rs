@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// Another name was typed, nobody can be asked, or the run was asked to end.
-pub(crate) fn by_name(context: Context<'_>, name: &str, yes: bool, command: &str) -> Result<()> {
+pub(super) fn by_name(context: Context<'_>, name: &str, yes: bool, command: &str) -> Result<()> {
     if yes {
         return Ok(());
     }
@@ -41,7 +41,7 @@ pub(crate) fn by_name(context: Context<'_>, name: &str, yes: bool, command: &str
 ///
 /// # Errors
 /// The run was asked to end.
-pub(crate) fn agrees(context: Context<'_>, question: &str) -> Result<Option<bool>> {
+pub(super) fn agrees(context: Context<'_>, question: &str) -> Result<Option<bool>> {
     if !can_ask() {
         return Ok(None);
     }
@@ -50,7 +50,7 @@ pub(crate) fn agrees(context: Context<'_>, question: &str) -> Result<Option<bool
 }
 
 /// Whether somebody sees a question, and can answer it.
-pub(crate) fn can_ask() -> bool {
+pub(super) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
