@@ -139,8 +139,9 @@ impl<'a> Goal<'a> {
     async fn lock_servers(&self) -> Result<Vec<SetupLock>> {
         let folder =
             self.context.workspace.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let name: String =
-            format!("xtask {} {} in {folder}", self.command, std::process::id()).chars().take(60).collect();
+        // The sessions that write are known by "xtask migrate ", and this one isn't one of them.
+        let command = self.command.replace(' ', "-");
+        let name: String = format!("xtask {command} {} in {folder}", std::process::id()).chars().take(60).collect();
         let mut locks = Vec::new();
         for (url, databases) in lock::servers(self.targets) {
             let mut lock = SetupLock::take(url, &name, self.patience, self.context.reporter).await?;

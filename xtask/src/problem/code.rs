@@ -119,6 +119,9 @@ codes! {
     MigrationPublished "migration-published": "FILE is on the main branch with another content, so others may have applied it.",
         "A migration that others have applied can't be changed any more: their databases would differ from yours.",
         "Put the change into a new migration: cargo xtask migrate add DATABASE NAME";
+    MigrationLate "migration-late": "MIGRATION would come before another one, which the main branch has.",
+        "A migration of this branch has a number that isn't higher than all of the main branch's. Who has applied those can't apply it any more.",
+        "Give its files the next number; then: cargo xtask ci --only migrations";
     NotConfirmed "not-confirmed": "COMMAND would lose rows, and nobody has agreed to that.",
         "On a terminal, the command asks. Elsewhere it needs to be told.",
         "If the rows aren't needed any more, run the command of the message, with --yes";
