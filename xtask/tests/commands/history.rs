@@ -138,13 +138,13 @@ fn a_migration_that_is_recorded_as_not_successful() {
 }
 
 /// Runs git in the checkout.
-fn git(workspace: &Workspace, arguments: &[&str]) {
+pub(crate) fn git(workspace: &Workspace, arguments: &[&str]) {
     let who = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"];
     Invocation::of(workspace, "git", &[&who, arguments].concat()).env("PATH", whole_path()).run().code(0);
 }
 
 /// Commits everything to the main branch.
-fn publish(workspace: &Workspace) {
+pub(crate) fn publish(workspace: &Workspace) {
     git(workspace, &["init", "-q", "-b", "main"]);
     git(workspace, &["add", "."]);
     git(workspace, &["commit", "-q", "-m", "published"]);
