@@ -11,7 +11,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::databases::{
-    DbDiagram, DbPrepare, DbSetup, DbShell, DbStatus, DbUrl, DbVerify, Migrate, MigrateAdd, Sqlx,
+    DbDiagram, DbPrepare, DbSetup, DbShell, DbStatus, DbUrl, DbVerify, Migrate, MigrateAdd, MigrateDown, MigrateRedo, Sqlx,
+    TakeBackOptions,
 };
 pub(crate) use self::exchange::{DbReset, DbSnapshot, DbSnapshotDrop, DbSnapshotRestore, DbSnapshotSave, DbStop};
 pub(crate) use self::pipeline::{Bench, Ci, Complete, Completions, Doctor, Hook, Hooks, HooksInstall, Shell};
@@ -159,7 +160,7 @@ Examples:
     /// Measure these commands, beside the programs that people would use without them
     #[command(disable_help_flag = true)]
     Bench(Bench),
-    /// Make migration files
+    /// Make migration files, take migrations back, and apply them again
     #[command(subcommand)]
     Migrate(Migrate),
     /// Make git call these commands

@@ -20,6 +20,7 @@ mod migrations;
 mod problem;
 mod process;
 mod queries;
+mod question;
 mod report;
 mod runtime;
 mod server;

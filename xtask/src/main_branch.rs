@@ -14,11 +14,30 @@ const NAMES: [&str; 5] = ["refs/remotes/origin/HEAD", "origin/main", "origin/mas
 
 /// Returns whether the main branch has a file. Returns `None` if there is no git, no repository or no main branch.
 pub(crate) fn has(root: &Path, file: &Path, interrupt: &Interrupt) -> Option<bool> {
-    let git = |arguments: &[&str]| {
-        let ended = Child::new("git", GIT).args(arguments.iter().copied()).dir(root).run(interrupt).ok()?;
-        Some(ended.status.success())
-    };
-    let branch = NAMES.into_iter().find(|name| git(&["rev-parse", "--verify", "--quiet", name]) == Some(true))?;
+    let git = Git { root, interrupt };
     // The path is relative to the folder, which may be below the repository's root.
-    git(&["cat-file", "-e", &format!("{branch}:./{}", file.display())])
+    git.succeeds(&["cat-file", "-e", &format!("{}:./{}", git.main_branch()?, file.display())])
+}
+
+/// Returns whether the main branch has a file with another content than it has here. `None` is as for [`has`].
+pub(crate) fn has_another(root: &Path, file: &Path, interrupt: &Interrupt) -> Option<bool> {
+    let git = Git { root, interrupt };
+    let is_same = || git.succeeds(&["diff", "--quiet", git.main_branch()?, "--", &format!("./{}", file.display())]);
+    Some(has(root, file, interrupt)? && !is_same()?)
+}
+
+struct Git<'a> {
+    root: &'a Path,
+    interrupt: &'a Interrupt,
+}
+
+impl Git<'_> {
+    fn main_branch(&self) -> Option<&'static str> {
+        NAMES.into_iter().find(|name| self.succeeds(&["rev-parse", "--verify", "--quiet", name]) == Some(true))
+    }
+
+    fn succeeds(&self, arguments: &[&str]) -> Option<bool> {
+        let git = Child::new("git", GIT).args(arguments.iter().copied()).dir(self.root);
+        Some(git.run(self.interrupt).ok()?.status.success())
+    }
 }

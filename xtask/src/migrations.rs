@@ -58,6 +58,35 @@ pub(crate) fn sample(root: &Path, dir: &Path, problems: &mut Problems) -> Option
 }
 
 impl MigrationFile {
+    /// A migration as it was applied, whatever its file says now. `path` is that of the file, without `.up.sql`.
+    pub(crate) fn as_applied(
+        path: &Path,
+        version: i64,
+        description: &str,
+        checksum: &[u8],
+        up: &str,
+        down: Option<&str>,
+    ) -> Self {
+        let file = |side: &str| PathBuf::from(format!("{}.{side}.sql", path.display()));
+        let migration = |migration_type: MigrationType, text: &str| Migration {
+            version,
+            description: description.to_owned().into(),
+            migration_type,
+            // This is how sqlx finds it out.
+            no_tx: text.starts_with("-- no-transaction"),
+            sql: AssertSqlSafe(text.to_owned()).into_sql_str(),
+            checksum: checksum.to_owned().into(),
+        };
+        let down_file =
+            |text| DownFile { file: file("down"), migration: migration(MigrationType::ReversibleDown, text) };
+        Self {
+            file: file("up"),
+            migration: migration(MigrationType::ReversibleUp, up),
+            down: down.map(down_file),
+            ignored: Vec::new(),
+        }
+    }
+
     /// The file's name without its extension: `003_orders`.
     pub(crate) fn stem(&self) -> String {
         stem(&self.file)

@@ -98,7 +98,9 @@ impl Setup<'_> {
         let claim = Record::claim(root, server.is_own, settings.environment.clone());
         let own_way = own_server(&settings, &server.address);
         let (targets, claim, own_way) = (settings.targets.as_slice(), &claim, own_way.as_str());
-        let ready = Goal { context, targets, run, patience, claim, own_way, accept_stale_file }.reach().await;
+        let command = "db-setup";
+        let goal = Goal { context, targets, command, run, patience, claim, own_way, accept_stale_file };
+        let ready = goal.reach().await;
         if ready.is_err() && ladder.may_go_elsewhere(&settings, &server.address) && ladder.is_late(&settings).await {
             return Ok(Ended::TooLate);
         }

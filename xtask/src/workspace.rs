@@ -165,14 +165,6 @@ impl Database {
         self.privileges.as_ref().map_or(&[], |privileges| &privileges.roles)
     }
 
-    /// The name of a migration's file without its extension, made from the version and the description that the history has.
-    pub(crate) fn stem_of(&self, version: i64, description: &str) -> String {
-        // Files are named by hand, so a number may have zeros before it.
-        let digits = |file: &MigrationFile| file.stem().split('_').next().map_or(0, str::len);
-        let width = self.migrations.first().map_or(0, digits);
-        format!("{version:0width$}_{}", description.replace(' ', "_"))
-    }
-
     /// Every migration file, up and down, relative to the root.
     pub(crate) fn all_files(&self) -> impl Iterator<Item = &Path> {
         self.migrations.iter().flat_map(|file| {

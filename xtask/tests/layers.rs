@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 13] = [
     &["stamp"],
     &["connection"],
     &["confirm", "env_file", "tool"],
-    &["context", "main_branch", "target"],
+    &["context", "main_branch", "question", "target"],
     &["checkout", "process", "workspace"],
     &["account", "compiler", "database_url", "interrupt", "migrations", "report", "system"],
     &["problem", "runtime"],

@@ -122,6 +122,77 @@ pub(crate) enum Migrate {
   cargo xtask migrate add main \"add users phone\""
     )]
     Add(MigrateAdd),
+    /// Take back what was applied, even if its file is gone
+    #[command(
+        long_about = "Take migrations back, the newest first, by the way down that was recorded when they were applied. A \
+                      file that was changed or deleted meanwhile doesn't matter. What would be lost is said before: on a \
+                      terminal the command asks, elsewhere it needs --yes. Afterwards the schema is proven to be that of \
+                      the migrations that stay. If the recorded texts allow it, all of it is one transaction.",
+        after_help = "Examples:
+  cargo xtask migrate down main --dry-run     says what would be lost, and changes nothing
+  cargo xtask migrate down main               the newest migration
+  cargo xtask migrate down main --to 3        all after 003"
+    )]
+    Down(MigrateDown),
+    /// Take back the newest migration as it was applied, and apply its file as it is now
+    #[command(
+        long_about = "Take back the newest migration as it was applied, and apply its file as it is now: the loop of writing \
+                      a migration. A changed file is refused if the main branch has it, because others may have applied it. \
+                      What would be lost is said before: on a terminal the command asks, elsewhere it needs --yes. If the \
+                      files allow it, all of it is one transaction, so a file that fails leaves the database as it was. \
+                      Afterwards the schema is proven as by db-setup.",
+        after_help = "Examples:
+  cargo xtask migrate redo main --dry-run     says what would be lost, and changes nothing
+  cargo xtask migrate redo main               the newest migration
+  cargo xtask migrate redo main --from 5      005 and all after it, with files that were never applied"
+    )]
+    Redo(MigrateRedo),
+}
+
+#[derive(Args)]
+pub(crate) struct MigrateDown {
+    /// The name of the database, which is the name of its migrations folder
+    pub(crate) database: String,
+
+    /// The newest version that stays. 0 takes all back [default: the one before the newest]
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) to: Option<i64>,
+
+    #[command(flatten)]
+    pub(crate) how: TakeBackOptions,
+}
+
+#[derive(Args)]
+pub(crate) struct MigrateRedo {
+    /// The name of the database, which is the name of its migrations folder
+    pub(crate) database: String,
+
+    /// The first version to take back and apply again [default: the newest]
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) from: Option<i64>,
+
+    #[command(flatten)]
+    pub(crate) how: TakeBackOptions,
+}
+
+/// The options of the commands that take migrations back.
+#[derive(Args)]
+pub(crate) struct TakeBackOptions {
+    /// Don't ask, whatever is lost
+    #[arg(long)]
+    pub(crate) yes: bool,
+
+    /// Say what would be done and lost, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+
+    /// How long to wait for another run, and for an answer of the server, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+
+    /// Also do it on a host that isn't this machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
 }
 
 #[derive(Args)]

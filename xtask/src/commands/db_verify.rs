@@ -62,7 +62,8 @@ impl One<'_> {
         let whose = Record::claim(self.target.root, false, None).whose(found.stamp(), &url.address);
         whose.note(&url.database).into_iter().for_each(|note| self.context.reporter.note(&note));
         let history = History::compare(database, &rows);
-        if let Some(problem) = history.problem(self.target, self.context.interrupt) {
+        let problem = history.problem(self.target, &rows, &mut connection, self.context.interrupt);
+        if let Some(problem) = deadline::without_changes(self.target, problem).await? {
             return Err(problem.into());
         }
         if let Some(problem) = history.pending_problem(self.target) {

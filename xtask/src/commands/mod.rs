@@ -16,6 +16,7 @@ mod db_verify;
 mod doctor;
 mod hooks;
 mod migrate;
+mod migrate_back;
 mod remove_data;
 mod sqlx;
 
@@ -47,6 +48,8 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> u8 {
         Command::Ci(_) => "ci",
         Command::Sqlx(_) => "sqlx",
         Command::Migrate(Migrate::Add(_)) => "migrate add",
+        Command::Migrate(Migrate::Down(_)) => "migrate down",
+        Command::Migrate(Migrate::Redo(_)) => "migrate redo",
         Command::Hooks(Hooks::Install(_)) => "hooks install",
         Command::Completions(_) => "completions",
         Command::Complete(_) => "complete",
@@ -109,6 +112,8 @@ fn dispatch(cli: &Cli, reporter: &Reporter) -> Result<Ending> {
         Command::Ci(options) => ci::run(options, context),
         Command::Sqlx(options) => wait_for(sqlx::run(options, context)),
         Command::Migrate(Migrate::Add(options)) => migrate::add(options, context).map(Ending::Done),
+        Command::Migrate(Migrate::Down(options)) => wait_for(migrate_back::down(options, context)).map(Ending::Done),
+        Command::Migrate(Migrate::Redo(options)) => wait_for(migrate_back::redo(options, context)).map(Ending::Done),
         Command::Hooks(Hooks::Install(options)) => hooks::install(options, context).map(Ending::Done),
         Command::Completions(options) => completions::script(options),
         Command::Complete(options) => completions::complete(options, context),

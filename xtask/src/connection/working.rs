@@ -143,6 +143,23 @@ pub(crate) async fn start_anew(connection: &mut PgConnection) -> Result<(), sqlx
     Ok(())
 }
 
+/// Does the same as [`start_anew`] in a transaction that is under way, where DISCARD ALL isn't allowed.
+///
+/// # Errors
+/// The connection is lost.
+pub(crate) async fn start_anew_within(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    if connection.cached_statements_size() > 0 {
+        connection.clear_cached_statements().await?;
+    }
+    // These are what DISCARD ALL consists of, but for the settings.
+    let statements = format!(
+        "CLOSE ALL; DEALLOCATE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD PLANS; DISCARD TEMP; \
+         DISCARD SEQUENCES; {}",
+        restore_settings(connection)
+    );
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(connection).await.map(drop)
+}
+
 /// The statements that put back the settings of a session, in the middle of a transaction as well.
 pub(crate) fn restore_settings(connection: &PgConnection) -> String {
     format!("SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; {}", settings(connection))

@@ -19,6 +19,7 @@ use super::texts::{self, Origin};
 use super::watch::{UnderWay, Watch};
 use super::{apply, create, privileges, scratch};
 use crate::connection::deadline::{self, Run};
+use crate::connection::readiness::Answer;
 use crate::connection::session::{self, Opened};
 use crate::connection::sql::identifier;
 use crate::connection::{declared, working};
@@ -38,6 +39,8 @@ const TO_MAKE: Duration = Duration::from_secs(60);
 pub(crate) struct Goal<'a> {
     pub(crate) context: Context<'a>,
     pub(crate) targets: &'a [Target<'a>],
+    /// The name of the command, for runs that wait for this one.
+    pub(crate) command: &'a str,
     /// The name of this run's sessions that write.
     pub(crate) run: &'a str,
     /// How long this run waits for another run.
@@ -51,13 +54,13 @@ pub(crate) struct Goal<'a> {
 }
 
 /// A database that is being set up.
-struct Open<'a> {
-    target: &'a Target<'a>,
-    connection: PgConnection,
-    rows: Vec<history::Applied>,
+pub(super) struct Open<'a> {
+    pub(super) target: &'a Target<'a>,
+    pub(super) connection: PgConnection,
+    pub(super) rows: Vec<history::Applied>,
     found: Found,
     made: bool,
-    step: Step<'a>,
+    pub(super) step: Step<'a>,
 }
 
 impl<'a> Goal<'a> {
@@ -66,7 +69,15 @@ impl<'a> Goal<'a> {
     /// # Errors
     /// All problems of all databases, and the state that each is in.
     pub(crate) async fn reach(&self) -> Result<Ready> {
-        let mut locks = lock::take_all(self.targets, "db-setup", self.patience, self.context).await?;
+        self.under_lock(async |holders, under_way| self.reach_locked(holders, under_way).await).await
+    }
+
+    /// Does work under the setup locks of the databases' servers.
+    ///
+    /// # Errors
+    /// The errors of the work, the databases are another checkout's, or the server ends the work.
+    pub(super) async fn under_lock<T>(&self, work: impl AsyncFnOnce(&[Holder], &UnderWay) -> Result<T>) -> Result<T> {
+        let mut locks = lock::take_all(self.targets, self.command, self.patience, self.context).await?;
         self.refuse_others(&mut locks).await?;
         for lock in &mut locks {
             let (limit, address) = (deadline::for_an_answer(self.patience), lock.address().clone());
@@ -83,7 +94,7 @@ impl<'a> Goal<'a> {
                 ));
             }
         }
-        let result = self.watched(&mut locks).await;
+        let result = self.watched(&mut locks, work).await;
         for lock in locks {
             lock.release().await;
         }
@@ -101,8 +112,12 @@ impl<'a> Goal<'a> {
         if others.is_empty() { Ok(()) } else { Err(stamp::refusal(&others, self.own_way).into()) }
     }
 
-    /// Reaches the goal, unless the watch ends the work first.
-    async fn watched(&self, locks: &mut [SetupLock]) -> Result<Ready> {
+    /// Does the work, unless the watch ends it first.
+    async fn watched<T>(
+        &self,
+        locks: &mut [SetupLock],
+        work: impl AsyncFnOnce(&[Holder], &UnderWay) -> Result<T>,
+    ) -> Result<T> {
         let holders: Vec<Holder> = locks.iter().map(SetupLock::holder).collect();
         let under_way = UnderWay::default();
         let watch = Watch {
@@ -112,7 +127,7 @@ impl<'a> Goal<'a> {
             reporter: self.context.reporter,
         };
         let watched = select_all(locks.iter_mut().map(|lock| Box::pin(watch.over(lock))));
-        let work = Box::pin(self.reach_locked(&holders, &under_way));
+        let work = Box::pin(work(&holders, &under_way));
         match select(work, watched).await {
             Either::Left((result, _)) => result,
             // The work is dropped, and its connections with it. The server rolls back what they were doing.
@@ -123,20 +138,24 @@ impl<'a> Goal<'a> {
     async fn reach_locked(&self, holders: &[Holder], under_way: &UnderWay) -> Result<Ready> {
         let mut opened = Vec::new();
         let mut problems = Problems::default();
-        for result in join_all(self.targets.iter().map(|target| self.open(target))).await {
+        for result in join_all(self.targets.iter().map(|target| self.open(target, true))).await {
             match result {
                 Ok(open) => opened.push(open),
                 Err(error) => problems.0.extend(Problems::of(error).0),
             }
         }
         // No migration is applied to any database before every history is known to be good.
-        for Open { target, rows, .. } in &opened {
+        for Open { target, rows, connection, .. } in &mut opened {
             let history = History::compare(target.database, rows);
-            problems.0.extend(history.problem(target, self.context.interrupt));
+            problems.0.extend(history.problem(target, rows, connection, self.context.interrupt).await?);
             problems.0.extend(history.empty());
         }
         problems.into_result()?;
-        join_all(opened.iter_mut().map(|open| self.stamp(open))).await;
+        join_all(opened.iter_mut().map(|open| {
+            let will_migrate = !History::compare(open.target.database, &open.rows).pending.is_empty();
+            self.stamp(open, will_migrate)
+        }))
+        .await;
 
         let mut databases = Vec::new();
         let mut problems = Problems::default();
@@ -161,14 +180,16 @@ impl<'a> Goal<'a> {
         Ok(Ready { server: String::new(), databases, stamped: Vec::new() })
     }
 
-    /// Makes the database if it is missing, ends the sessions that earlier runs left in it, and reads its history.
-    async fn open(&self, target: &'a Target<'a>) -> Result<Open<'a>> {
+    /// Makes the database if it is missing and `may_make`, ends the sessions that earlier runs left in it, and reads its
+    /// history.
+    pub(super) async fn open(&self, target: &'a Target<'a>, may_make: bool) -> Result<Open<'a>> {
         let Target { database, url, .. } = target;
         let step = self.context.reporter.step(&database.name);
         let mut made = false;
         let mut connection = match session::open(url.options(self.run)).await {
             Opened::Session(connection) => connection,
             Opened::Failed(answer) => return Err(session::unavailable(url, &answer).into()),
+            Opened::Missing if !may_make => return Err(session::unavailable(url, &Answer::NoDatabase).into()),
             Opened::Missing => {
                 step.doing(&format!("making {}", url.database));
                 let limit = deadline::for_an_answer(self.patience) + TO_MAKE;
@@ -203,14 +224,14 @@ impl<'a> Goal<'a> {
         Ok(Open { target, connection, rows, found, made, step })
     }
 
-    /// Writes this checkout's stamp into a database that nobody has, or that this run is about to migrate. A lost connection
-    /// is left to the work that follows.
-    async fn stamp(&self, open: &mut Open<'_>) {
-        let Open { target: Target { database, url, .. }, connection, rows, found, made, .. } = open;
+    /// Writes this checkout's stamp into a database that nobody has, or whose migrations this run changes. A lost connection is
+    /// left to the work that follows.
+    pub(super) async fn stamp(&self, open: &mut Open<'_>, migrates: bool) {
+        let Open { target: Target { url, .. }, connection, found, made, .. } = open;
         let whose = self.claim.whose(found.stamp(), &url.address);
         let from = match &whose {
             Whose::Free(from) if *made || url.address.is_loopback() => from.clone(),
-            Whose::Ours if !History::compare(database, rows).pending.is_empty() => None,
+            Whose::Ours if migrates => None,
             _ => {
                 whose.note(&url.database).into_iter().for_each(|note| self.context.reporter.note(&note));
                 return;
@@ -279,7 +300,7 @@ impl<'a> Goal<'a> {
         }
     }
 
-    async fn prove(&self, connection: &mut PgConnection, target: &Target<'_>) -> Result<Measured> {
+    pub(super) async fn prove(&self, connection: &mut PgConnection, target: &Target<'_>) -> Result<Measured> {
         let Target { database, url, .. } = target;
         let limit = deadline::for_an_answer(self.patience);
         let measured = proof::measure(connection, database);

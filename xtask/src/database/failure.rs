@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sqlx::migrate::Migration;
+use sqlx::migrate::{Migration, MigrationType};
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 use super::statements;
@@ -26,6 +26,15 @@ pub(super) enum Failure {
     Refused(Problem),
 }
 
+/// What the transaction of a file consisted of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// The file alone.
+    File,
+    /// Several files, some of them on their way down.
+    Exchange,
+}
+
 /// A migration that failed.
 pub(super) struct Failed<'a> {
     pub(super) file: &'a Path,
@@ -33,6 +42,7 @@ pub(super) struct Failed<'a> {
     pub(super) history: &'a HistoryTable,
     pub(super) failure: Failure,
     pub(super) left: Left,
+    pub(super) whole: Whole,
     /// Whether the database is a scratch database, in which nothing can be lost.
     pub(super) is_on_scratch: bool,
 }
@@ -102,7 +112,14 @@ impl Failed<'_> {
         let Self { migration, history, left, .. } = self;
         let sql = migration.sql.as_str();
         let end = statements::end_of_transaction(sql);
+        let is_down = migration.migration_type == MigrationType::ReversibleDown;
         match left {
+            Left::Nothing if self.whole == Whole::Exchange => {
+                problem.detail("All of it was one transaction, which was rolled back, so the database is as it was.")
+            }
+            Left::Part | Left::Unknown if migration.no_tx && is_down => problem
+                .detail("It says -- no-transaction: a part of it may be done. The history has its migration as not finished.")
+                .remedy("Apply its migration again, or learn how to go on: cargo xtask db-setup"),
             Left::Nothing => problem.detail("Its transaction was rolled back, so nothing of it was applied."),
             Left::Unknown if migration.no_tx => problem.detail("It says -- no-transaction: the next run begins it again."),
             Left::Part if migration.no_tx => problem.detail(

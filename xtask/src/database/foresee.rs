@@ -109,7 +109,8 @@ async fn look(target: &Target<'_>, context: Context<'_>) -> Result<Outlook> {
     texts::is_there(&mut connection, &database.history).await?;
     let (rows, _) = history::read(&mut connection, &database.history).await?;
     let history = History::compare(database, &rows);
-    let problems: Vec<_> = history.problem(target, context.interrupt).into_iter().chain(history.empty()).collect();
+    let differs = history.problem(target, &rows, &mut connection, context.interrupt).await?;
+    let problems: Vec<_> = differs.into_iter().chain(history.empty()).collect();
     Problems(problems).into_result()?;
     let outlook = if history.pending.is_empty() {
         let measured = prove(&mut connection, target).await?;

@@ -10,8 +10,8 @@ use futures_util::StreamExt;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
-use self::differences::{Difference, Later};
-use super::statements;
+use self::differences::{Difference, Seen};
+use super::{statements, texts};
 use crate::interrupt::Interrupt;
 use crate::migrations::MigrationFile;
 use crate::problem::{Code, Exit, Problem};
@@ -22,11 +22,11 @@ use crate::workspace::{Database, HistoryTable};
 
 /// A row of the history.
 pub(crate) struct Applied {
-    version: i64,
-    description: String,
-    checksum: Vec<u8>,
+    pub(super) version: i64,
+    pub(super) description: String,
+    pub(super) checksum: Vec<u8>,
     /// False while a migration runs outside a transaction, and after it was cut off.
-    finished: bool,
+    pub(super) finished: bool,
     /// When it was applied, in UTC.
     at: String,
     /// How long it took, if that was written down.
@@ -93,9 +93,9 @@ pub(crate) async fn read(connection: &mut PgConnection, table: &HistoryTable) ->
 impl<'a> History<'a> {
     /// Compares the rows with the files.
     pub(crate) fn compare(database: &'a Database, rows: &[Applied]) -> Self {
-        let mut history = Self { pending: Vec::new(), applied: 0, differences: Vec::new() };
         let row_of = |file: &MigrationFile| rows.iter().find(|row| row.version == file.migration.version);
         let newest = rows.iter().filter(|row| row.finished).map(|row| row.version).max();
+        let mut history = Self { pending: Vec::new(), applied: 0, differences: Vec::new() };
         for file in &database.migrations {
             match (row_of(file), newest) {
                 (Some(row), _) if row.finished => {
@@ -108,8 +108,7 @@ impl<'a> History<'a> {
                     history.differences.push(Difference::Unfinished(row.version, row.description.clone()));
                 }
                 (None, Some(newest)) if file.migration.version < newest => {
-                    let later = later(database, rows, file.migration.version, newest);
-                    history.differences.push(Difference::Late(file, later));
+                    history.differences.push(Difference::Late(file, newest));
                 }
                 (None, _) => history.pending.push(file),
             }
@@ -154,18 +153,24 @@ impl<'a> History<'a> {
         })
     }
 
-    /// The problem with all differences, if there are any. Only then git is asked whose migrations are published.
-    pub(crate) fn problem(&self, target: &Target<'_>, interrupt: &Interrupt) -> Option<Problem> {
-        self.differs().then(|| differences::problem(&self.differences, target, interrupt))
+    /// The problem with all differences, if there are any. Only then git is asked whose migrations are published, and the
+    /// database what is recorded of them.
+    ///
+    /// # Errors
+    /// What is recorded can't be read.
+    pub(crate) async fn problem(
+        &self,
+        target: &Target<'_>,
+        rows: &[Applied],
+        connection: &mut PgConnection,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Problem>> {
+        if !self.differs() {
+            return Ok(None);
+        }
+        let recorded = &texts::read(connection, &target.database.history).await?;
+        Ok(Some(Seen { target, rows, recorded, interrupt, differences: &self.differences }.problem()))
     }
-}
-
-/// What was applied although the file of this version isn't.
-fn later<'a>(database: &'a Database, rows: &[Applied], version: i64, newest: i64) -> Later<'a> {
-    let applied = |file: &&MigrationFile| rows.iter().any(|row| row.version == file.migration.version);
-    let files = database.migrations.iter().filter(|file| file.migration.version > version).filter(applied).collect();
-    let before = rows.iter().map(|row| row.version).filter(|before| *before < version).max().unwrap_or(0);
-    Later { newest, before, files }
 }
 
 /// Turns hexadecimal digits into bytes. It stops at the first other character, and the result then equals no checksum.

@@ -82,7 +82,7 @@ pub(crate) fn compare(target: &Target<'_>, measured: &Measured) -> Result<Vec<Di
 }
 
 /// Names the differences between two catalogs of a database. The repairs name the URL's role.
-fn differences(target: &Target<'_>, expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
+pub(super) fn differences(target: &Target<'_>, expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
     let role = identifier(&target.url.user);
     xtask_schema::compare(expected, actual).into_iter().map(|difference| difference.for_role(&role)).collect()
 }

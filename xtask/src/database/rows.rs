@@ -66,15 +66,21 @@ AND NOT attribute.attisdropped AND attribute.attgenerated = '' \
 LEFT JOIN pg_index AS index ON index.indrelid = class.oid AND index.indisprimary \
 WHERE class.relkind = 'r' AND namespace.nspname !~ '^pg_' AND namespace.nspname <> 'information_schema'";
 
+/// The query for all tables with their columns, except for the history and the texts of the migrations.
+pub(super) fn tables(history: &HistoryTable) -> String {
+    let (schema, table) = history.parts();
+    let schema = schema.map_or_else(|| "namespace.nspname".to_owned(), literal);
+    let names = format!("{}, {}", literal(table), literal(&xtask_schema::texts_table(table)));
+    format!("{TABLES} AND NOT (class.relname IN ({names}) AND namespace.nspname = {schema})")
+}
+
 impl Rows {
     /// Reads all rows except those of the history.
     ///
     /// # Errors
     /// A query fails.
     pub(super) async fn read(connection: &mut PgConnection, history: &HistoryTable) -> Result<Self> {
-        let (schema, table) = history.parts();
-        let schema = schema.map_or_else(|| "namespace.nspname".to_owned(), literal);
-        let tables = format!("{TABLES} AND NOT (class.relname = {} AND namespace.nspname = {schema})", literal(table));
+        let tables = tables(history);
         let mut found = Self::default();
         for row in sqlx::raw_sql(AssertSqlSafe(tables)).fetch_all(&mut *connection).await? {
             let table = found.0.entry(row.try_get(0)?).or_insert(Table {

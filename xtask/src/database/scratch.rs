@@ -15,7 +15,6 @@ use futures_util::future::{Either, select};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Row};
 
-use super::history::History;
 use super::marked::{self, BITS, HALF_DROPPED, SCRATCH};
 use super::watch::{LOOK, Unseen};
 use super::{apply, create, reach};
@@ -25,6 +24,7 @@ use crate::connection::sql::{identifier, literal};
 use crate::connection::working;
 use crate::context::Context;
 use crate::env_file::Settings;
+use crate::migrations::MigrationFile;
 use crate::problem::{Code, Problem, Problems};
 use crate::report::status as report;
 use crate::target::Target;
@@ -265,11 +265,18 @@ impl<'t> Scratch<'t> {
     /// # Errors
     /// The session can't be opened, or a migration fails.
     pub(crate) async fn migrated(&self) -> Result<PgConnection> {
+        self.migrated_by(&self.target.database.migrations).await
+    }
+
+    /// Does the same with other migrations than those of the files.
+    ///
+    /// # Errors
+    /// The session can't be opened, or a migration fails.
+    pub(super) async fn migrated_by(&self, migrations: &[MigrationFile]) -> Result<PgConnection> {
         let mut connection = self.open().await?;
-        let database = self.target.database;
-        reach::refuse(&database.migrations, false)?;
-        let all = History::compare(database, &[]).pending;
-        apply::pending(&mut connection, database, &all, None, |_| {}).await.1?;
+        reach::refuse(migrations, false)?;
+        let all: Vec<_> = migrations.iter().collect();
+        apply::pending(&mut connection, self.target.database, &all, None, |_| {}).await.1?;
         Ok(connection)
     }
 

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha384};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::history::Applied;
 use crate::checkout;
 use crate::connection::sql::literal;
 use crate::migrations::MigrationFile;
@@ -42,6 +43,30 @@ impl Origin {
     pub(crate) fn of(root: &Path) -> Self {
         Self { branch: checkout::branch(root), commit: checkout::commit(root) }
     }
+}
+
+/// Returns a migration as it was applied: by the recorded texts, or else by its file, if that is still the same. Returns
+/// `None` if neither is known.
+pub(super) fn as_applied(
+    database: &Database,
+    row: &Applied,
+    recorded: &BTreeMap<i64, Recorded>,
+) -> Option<MigrationFile> {
+    let Applied { version, description, checksum, .. } = row;
+    let file = database.migrations.iter().find(|file| file.migration.version == *version);
+    let Some(Recorded { up, down, .. }) = recorded.get(version) else {
+        return file.filter(|file| *file.migration.checksum == **checksum).cloned();
+    };
+    let path = database.migrations_dir.join(stem_of(database, *version, description));
+    Some(MigrationFile::as_applied(&path, *version, description, checksum, up, down.as_deref()))
+}
+
+/// The name that the file of an applied migration had, or has.
+pub(super) fn stem_of(database: &Database, version: i64, description: &str) -> String {
+    // Files are named by hand, so a number may have zeros before it.
+    let digits = |file: &MigrationFile| file.stem().split('_').next().map_or(0, str::len);
+    let width = database.migrations.first().map_or(0, digits);
+    format!("{version:0width$}_{}", description.replace(' ', "_"))
 }
 
 /// The columns, with their types as the server shows them.
@@ -125,13 +150,15 @@ fn sum(version: i64, checksum: &[u8], up: &str, down: Option<&str>, origin: &Ori
     digest.finalize().to_vec()
 }
 
-/// Records the files that other programs have applied, as far as they are still the same. It isn't known where those came
-/// from. Only a run that has something to apply does this, because a run with nothing to do writes nothing.
+/// Makes the table if it is missing, and records the files that other programs have applied, as far as they are still the
+/// same. It isn't known where those came from. Only a run that has something to apply does this, because a run with nothing
+/// to do writes nothing.
 ///
 /// # Errors
 /// The history or the texts can't be read or written.
-pub(super) async fn catch_up(connection: &mut PgConnection, database: &Database) -> Result<()> {
+pub(super) async fn prepare(connection: &mut PgConnection, database: &Database) -> Result<()> {
     let history = &database.history;
+    make(connection, history).await?;
     let recorded = read(connection, history).await?;
     let statement = format!("SELECT version, checksum FROM {} WHERE success", history.name);
     let rows = sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch_all(&mut *connection).await?;

@@ -134,6 +134,12 @@ codes! {
     HistoryUnreadable "history-unreadable" ("database"): "The history table TABLE can't be read.",
         "A table of that name exists, and isn't the one that sqlx makes.",
         "Rename that table, or name another one in sqlx.toml; then: cargo xtask db-setup";
+    NoWayBack "no-way-back": "MIGRATION can't be taken back.",
+        "Its way down wasn't recorded when it was applied: another program applied it, somebody changed what was recorded, or it has no down file.",
+        "Restore its file as it was applied, then run the same command again";
+    MigrationPublished "migration-published": "FILE is on the main branch with another content, so others may have applied it.",
+        "A migration that others have applied can't be changed any more: their databases would differ from yours.",
+        "Put the change into a new migration: cargo xtask migrate add DATABASE NAME";
     SchemaDiffers "schema-differs" ("database"): "DATABASE drifted: it differs from the result of the migrations.",
         "Somebody changed the database by hand, or the committed schema file is stale.",
         "See each difference, and how to repair it: cargo xtask db-verify";

@@ -110,6 +110,12 @@ impl Reporter {
         self.show(&Event::Note { text });
     }
 
+    /// Whether a user sees the notes at once, and can answer a question in one.
+    pub(crate) fn can_ask(&self) -> bool {
+        let is_seen = matches!(&self.renderer, Renderer::Text(text) if text.is_live()) && !self.quiet;
+        is_seen && std::io::stdin().is_terminal()
+    }
+
     pub(crate) fn warning(&self, text: &str) {
         self.show(&Event::Warning { text });
     }

@@ -1,5 +1,6 @@
 //! The state of each migration, of the files and of the history.
 
+use super::super::texts;
 use super::differences::Difference;
 use super::{Applied, History};
 use crate::report::status::{Migration, State};
@@ -23,7 +24,7 @@ impl History<'_> {
                 Difference::Another(file, description) => (file.migration.version, description),
                 _ => continue,
             };
-            let name = database.stem_of(version, description);
+            let name = texts::stem_of(database, version, description);
             all.push(migration(version, name, State::Missing, row_of(version)));
         }
         all.sort_by(|one, other| (one.version, &one.name).cmp(&(other.version, &other.name)));
