@@ -58,10 +58,7 @@ async fn replace<'a>(
     no_snapshot: bool,
 ) -> Result<Vec<String>> {
     let Site { context, targets, claim, .. } = site;
-    let mut present = Vec::new();
-    for target in targets {
-        present.push((target, exchange.present(target).await?));
-    }
+    let present = exchange.present(targets).await?;
     let there = || present.iter().filter_map(|(target, present)| Some((*target, present.as_ref()?)));
     // They may be others than before the question.
     guard.check(there().map(|(target, present)| (target, present.stamp())))?;

@@ -44,13 +44,13 @@ async fn save<'a>(options: &DbSnapshotSave, site: Site<'a>) -> Result<Vec<String
         let present = present_all(exchange, targets).await?;
         let set = NewSet::new(name.clone(), targets);
         let (mut moves, mut steps) = (Vec::new(), Vec::new());
-        for (target, present) in targets.iter().zip(&present) {
+        for (target, present) in &present {
             let step = context.reporter.step(&target.database.name);
             step.doing(&format!("copying {}", present.name));
             exchange.make_copy(target, &present.name).await?;
             let origin = Origin { place_of: Some(&present.name), copy_of: Some(&present.name) };
             let copy = exchange.aside(target, origin).await?;
-            moves.push((target, Move::keep(claim, target, &copy, present, &set)?));
+            moves.push((*target, Move::keep(claim, target, &copy, present, &set)?));
             steps.push((step, format!("{} is kept as \"{name}\", in {}", present.name, moves[moves.len() - 1].1.to())));
         }
         exchange.swap(moves).await?;
@@ -75,10 +75,8 @@ async fn restore<'a>(options: &DbSnapshotRestore, site: Site<'a>) -> Result<Vec<
         let sets = exchange.snapshots().await?;
         let set = snapshot::find(&sets, name)?;
         warn_of_others(set, targets, context.reporter);
-        let mut present = Vec::new();
-        for target in targets.iter().filter(|target| set.of(&target.database.name).is_some()) {
-            present.push((target, exchange.present(target).await?));
-        }
+        let kept = targets.iter().filter(|target| set.of(&target.database.name).is_some());
+        let present = exchange.present(kept).await?;
         let before = NewSet::new(
             free_name(&sets, "before-restore"),
             present.iter().filter(|(_, present)| present.is_some()).map(|(target, _)| *target),
@@ -132,20 +130,22 @@ async fn drop<'a>(options: &DbSnapshotDrop, site: Site<'a>) -> Result<Vec<String
 }
 
 /// The databases, all of which have to be there.
-async fn present_all(exchange: &mut Exchange<'_>, targets: &[Target<'_>]) -> Result<Vec<Present>> {
-    let (mut present, mut problems) = (Vec::new(), Problems::default());
-    for target in targets {
-        match exchange.present(target).await {
-            Ok(Some(found)) => present.push(found),
-            Ok(None) => {
+async fn present_all<'a>(
+    exchange: &mut Exchange<'a>,
+    targets: &'a [Target<'a>],
+) -> Result<Vec<(&'a Target<'a>, Present)>> {
+    let (mut found, mut problems) = (Vec::new(), Problems::default());
+    for (target, present) in exchange.present(targets).await? {
+        match present {
+            Some(present) => found.push((target, present)),
+            None => {
                 let what = format!("{} doesn't exist, so nothing was kept.", target.url);
                 problems.0.push(Problem::unavailable(Code::DatabaseUnreachable, what));
             }
-            Err(error) => problems.0.extend(Problems::of(error).0),
         }
     }
     problems.into_result()?;
-    Ok(present)
+    Ok(found)
 }
 
 fn refuse_taken(sets: &[Set], name: &str) -> Result<(), Problem> {
@@ -190,7 +190,7 @@ async fn differences(exchange: &Exchange<'_>, target: &Target<'_>) -> Result<Opt
 
 /// A name of a snapshot that this command chooses. It begins with `why`.
 pub(super) fn free_name(sets: &[Set], why: &str) -> String {
-    let at: String = stamp::now().chars().filter(|c| c.is_ascii_digit()).take(14).collect();
+    let at: String = stamp::now().chars().filter(char::is_ascii_digit).take(14).collect();
     let names = (1..).map(|number| if number == 1 { format!("{why}-{at}") } else { format!("{why}-{at}-{number}") });
     let is_free = |name: &String| sets.iter().all(|set| set.name() != name);
     names.into_iter().find(is_free).unwrap_or_default()

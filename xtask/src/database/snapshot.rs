@@ -13,7 +13,7 @@ use super::marked::{HALF_DROPPED, SNAPSHOT};
 use crate::connection::{deadline, session};
 use crate::problem::{Code, Problem};
 use crate::report::ListedSnapshot;
-use crate::stamp::{self, Claim, Kept, Stamp, Whose, stamp_in};
+use crate::stamp::{Claim, Kept, Stamp, Whose, stamp_in};
 use crate::target::Target;
 
 /// A snapshot of a database.
@@ -81,7 +81,7 @@ impl Set {
         ListedSnapshot {
             name: self.name().to_owned(),
             branch: self.branch().map(str::to_owned),
-            at: stamp::readable(self.at()),
+            at: self.at().to_owned(),
             bytes: self.bytes(),
             databases: self.members.iter().map(|member| member.kept.database.clone()).collect(),
             missing: self.missing().into_iter().map(str::to_owned).collect(),

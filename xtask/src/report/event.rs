@@ -40,7 +40,7 @@ pub(crate) struct ListedSnapshot {
     /// The branch that its databases were made or migrated on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) branch: Option<String>,
-    /// When it was made, in UTC.
+    /// When it was made: `2026-11-28T18:44:00Z`.
     pub(crate) at: String,
     pub(crate) bytes: i64,
     /// Its databases, by their names in the repository.

@@ -100,7 +100,7 @@ fn databases_that_are_not_this_checkouts() {
 fn production() {
     let (server, workspace) = set_up();
     let env = |environment: &str| {
-        workspace.write(".env", format!("{}ENVIRONMENT={environment}\n", workspace.read(".env.ci")))
+        workspace.write(".env", format!("{}ENVIRONMENT={environment}\n", workspace.read(".env.ci")));
     };
     env("production");
     workspace.run(&["db-reset", "--yes"]).code(1).problem("production").says(["ENVIRONMENT in the settings"]);

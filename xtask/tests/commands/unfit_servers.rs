@@ -117,6 +117,12 @@ fn a_pooler_in_session_mode_can_be_used() {
     workspace.accept_schema();
     workspace.run(&["db-setup", "--server", "running", "--timeout", "20"]).code(0);
     assert_eq!(sql::applied(&server.admin("library"), LIBRARY_HISTORY), [1, 2, 3]);
+    // The pooler keeps sessions in the databases, and they are ended like anybody's.
+    sql::execute(&workspace.login("library"), "INSERT INTO authors (name) VALUES ('kept')");
+    workspace.run(&["db-snapshot", "save", "x"]).code(0);
+    workspace.run(&["db-reset", "--yes"]).code(0);
+    workspace.run(&["db-snapshot", "restore", "x"]).code(0);
+    assert_eq!(sql::query(&workspace.login("library"), "SELECT name FROM authors"), ["kept"]);
 }
 
 #[test]

@@ -27,7 +27,6 @@ use super::marked::{self, SCRATCH};
 use super::scratch::{self, Holder, Scratch};
 use super::snapshot::{self, Set};
 use crate::connection::deadline::{self, Run};
-use crate::connection::sql::identifier;
 use crate::connection::{session, working};
 use crate::context::Context;
 use crate::database_url::DatabaseUrl;
@@ -107,9 +106,7 @@ fn refuse_remote(targets: &[Target<'_>]) -> Result<(), Problems> {
 impl<'a> Exchange<'a> {
     /// Ends what killed runs have left at work, drops what they have left, and looks whether this run can do its work.
     async fn prepare(&mut self) -> Result<()> {
-        let mut others = Vec::new();
         for lock in &mut self.locks {
-            let address = lock.address().clone();
             let here: Vec<Target<'_>> = at(self.site.targets, lock).cloned().collect();
             let first = &here[0];
             let connection = lock.connection();
@@ -117,23 +114,18 @@ impl<'a> Exchange<'a> {
                 session::end_orphans(connection).await?;
                 create::check_may_rename(connection, &first.url).await?;
                 for name in scratch::sweep(connection, &here).await?.dropped {
-                    self.site
-                        .context
-                        .reporter
-                        .note(&format!("Dropped {name}, a scratch database that was left behind."));
+                    let note = format!("Dropped {name}, a scratch database that was left behind.");
+                    self.site.context.reporter.note(&note);
                 }
                 for name in snapshot::read(connection, &here, self.site.claim).await?.half_dropped {
                     marked::drop_database(connection, &name).await?;
                     self.site.context.reporter.note(&format!("Dropped what was left of the snapshot {name}."));
                 }
-                anyhow::Ok(self.site.claim.others(connection, &here, &address).await?)
+                anyhow::Ok(())
             };
-            others.extend(deadline::without_changes(first, prepared).await?);
+            deadline::without_changes(first, prepared).await?;
         }
-        if others.is_empty() {
-            return Ok(());
-        }
-        Err(stamp::refusal(&others, "use databases of this checkout's own: cargo xtask db-setup").into())
+        Ok(())
     }
 
     /// Drops what is still aside, and gives up the locks.
@@ -155,24 +147,35 @@ impl<'a> Exchange<'a> {
         &mut self.locks[found.unwrap_or_default()]
     }
 
-    /// Returns a database as it is now. `None` if there is none.
+    /// Returns databases as they are now, with `None` for one that isn't there.
     ///
     /// # Errors
-    /// It belongs to a role that this one can't act as, so that this run may not rename it. Or the connection is lost.
-    pub(crate) async fn present(&mut self, target: &Target<'_>) -> Result<Option<Present>> {
-        let connection = self.lock(target).connection();
-        let present = deadline::without_changes(target, Present::read(connection, target.url.kept_name())).await?;
-        let Some(Present { name, owner, .. }) = present.as_ref().filter(|present| !present.may_rename) else {
-            return Ok(present);
-        };
-        let (database, role) = (identifier(name), identifier(&target.url.user));
-        Err(Problem::failed(
-            Code::MayNotRename,
-            format!("{name} belongs to {owner}, so {} may neither copy it nor rename it.", target.url.user),
-        )
-        .detail("Your databases are as they were.")
-        .remedy(format!("As {owner} or a superuser: ALTER DATABASE {database} OWNER TO {role};"))
-        .into())
+    /// Some are another checkout's, or belong to a role that this one can't act as, so that this run may not rename them. Or
+    /// the connection is lost.
+    pub(crate) async fn present<'t>(
+        &mut self,
+        targets: impl IntoIterator<Item = &'t Target<'t>>,
+    ) -> Result<Vec<(&'t Target<'t>, Option<Present>)>> {
+        let (mut found, mut others, mut problems) = (Vec::new(), Vec::new(), Problems::default());
+        let claim = self.site.claim;
+        for target in targets {
+            let connection = self.lock(target).connection();
+            let look = async {
+                let present = Present::read(connection, target.url.kept_name()).await?;
+                let others = claim.others(connection, std::slice::from_ref(target), &target.url.address).await?;
+                Ok::<_, sqlx::Error>((present, others))
+            };
+            let (present, of_others) = deadline::without_changes(target, look).await?;
+            others.extend(of_others);
+            problems.0.extend(present.as_ref().and_then(|present| present.not_renamed_by(&target.url)));
+            found.push((target, present));
+        }
+        if !others.is_empty() {
+            let own_way = "use databases of this checkout's own: cargo xtask db-setup";
+            problems.0.insert(0, stamp::refusal(&others, own_way));
+        }
+        problems.into_result()?;
+        Ok(found)
     }
 
     /// Returns the snapshots of this checkout's databases, those of other checkouts as well, the newest set first.
@@ -243,6 +246,17 @@ impl<'a> Exchange<'a> {
     /// # Errors
     /// A session can't be ended, the server refuses, or the server is silent. Then nothing has changed at that server.
     pub(crate) async fn swap(&mut self, moves: Vec<(&Target<'_>, Move)>) -> Result<()> {
+        // What one server would refuse is found before another one has changed.
+        for target in self.site.targets {
+            let here = moves.iter().filter(|(other, _)| other.url.address.same_server(&target.url.address));
+            let databases: Vec<_> = here.map(|(_, one)| one.from.as_str()).collect();
+            let reporter = self.site.context.reporter;
+            if databases.is_empty() {
+                continue;
+            }
+            let connection = self.lock(target).connection();
+            Ender { connection, databases: &databases, target, reporter }.refuse_closed().await?;
+        }
         let mut done: Vec<String> = Vec::new();
         for lock in &mut self.locks {
             let holder = lock.holder();

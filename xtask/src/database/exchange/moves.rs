@@ -7,7 +7,9 @@ use sqlx::{AssertSqlSafe, Row};
 use super::super::marked::{self, SCRATCH, SNAPSHOT};
 use super::super::snapshot::Snapshot;
 use super::swap::Move;
-use crate::connection::sql::literal;
+use crate::connection::sql::{identifier, literal};
+use crate::database_url::DatabaseUrl;
+use crate::problem::{Code, Problem};
 use crate::stamp::{self, Claim, Kept, Stamp, stamp_in};
 use crate::target::Target;
 
@@ -18,8 +20,8 @@ pub(crate) struct Present {
     pub(crate) name: String,
     comment: Option<String>,
     limit: i32,
-    pub(super) owner: String,
-    pub(super) may_rename: bool,
+    owner: String,
+    may_rename: bool,
 }
 
 impl Present {
@@ -42,6 +44,18 @@ impl Present {
             })
         });
         present.transpose()
+    }
+
+    /// The problem that the role of a URL may not rename it.
+    pub(super) fn not_renamed_by(&self, url: &DatabaseUrl) -> Option<Problem> {
+        if self.may_rename {
+            return None;
+        }
+        let Self { name, owner, .. } = self;
+        let what = format!("{name} belongs to {owner}, so {} may neither copy it nor rename it.", url.user);
+        let (database, role) = (identifier(name), identifier(&url.user));
+        let remedy = format!("As {owner} or a superuser: ALTER DATABASE {database} OWNER TO {role};");
+        Some(Problem::failed(Code::MayNotRename, what).detail("Your databases are as they were.").remedy(remedy))
     }
 
     /// The stamp in its comment.

@@ -122,13 +122,19 @@ impl Ender<'_> {
         Ok(work.await?)
     }
 
-    /// Asks the sessions to end. Returns those that were there.
-    async fn end(&mut self, told: &mut BTreeSet<String>) -> Result<Vec<Occupant>> {
+    /// Returns the sessions, if the role may end all of them.
+    ///
+    /// # Errors
+    /// It may not end one, or the server is silent.
+    pub(super) async fn refuse_closed(&mut self) -> Result<Vec<Occupant>> {
         let found = self.look().await?;
         let closed: Vec<_> = found.iter().filter(|session| !session.may_end).cloned().collect();
-        if !closed.is_empty() {
-            return Err(self.in_use(&closed, None).into());
-        }
+        if closed.is_empty() { Ok(found) } else { Err(self.in_use(&closed, None).into()) }
+    }
+
+    /// Asks the sessions to end. Returns those that were there.
+    async fn end(&mut self, told: &mut BTreeSet<String>) -> Result<Vec<Occupant>> {
+        let found = self.refuse_closed().await?;
         for session in &found {
             let Occupant { process, database, user, application, is_own, .. } = session;
             let end = format!("SELECT pg_terminate_backend({process})");
