@@ -11,8 +11,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::databases::{
-    DbDiagram, DbPrepare, DbSetup, DbShell, DbStatus, DbUrl, DbVerify, Migrate, MigrateAdd, MigrateDown, MigrateRedo, Sqlx,
-    TakeBackOptions,
+    DbDiagram, DbPrepare, DbSetup, DbShell, DbStatus, DbUrl, DbVerify, Migrate, MigrateAdd, MigrateDown, MigrateRedo,
+    Sqlx, TakeBackOptions,
 };
 pub(crate) use self::exchange::{DbReset, DbSnapshot, DbSnapshotDrop, DbSnapshotRestore, DbSnapshotSave, DbStop};
 pub(crate) use self::pipeline::{Bench, Ci, Complete, Completions, Doctor, Hook, Hooks, HooksInstall, Shell};
