@@ -122,6 +122,17 @@ fn migrations_are_pending() {
     assert_eq!(brief.text().trim(), line);
 }
 
+/// People see the newest ones, and programs see all.
+#[test]
+fn many_migrations() {
+    let (_server, workspace) = set_up();
+    (3..=9).for_each(|number| workspace.add_migration("library", &format!("00{number}_more"), "SELECT 1;\n"));
+    workspace.run(&["db-setup"]).code(0);
+    assert_eq!(migrations(&state(&workspace, 0), "library").len(), 9);
+    let outcome = workspace.run(&["db-status"]).code(0).says(["applied      001_authors to 004_more (4)", "005_more"]);
+    outcome.lacks(["002_books", "003_more"]);
+}
+
 #[test]
 fn the_history_differs() {
     let (server, workspace) = server_and_workspace();
