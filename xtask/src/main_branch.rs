@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::interrupt::Interrupt;
-use crate::process::Child;
+use crate::process::{Child, Ended};
 
 /// How long git may take for a question about one branch.
 const GIT: Duration = Duration::from_secs(10);
@@ -26,6 +26,15 @@ pub(crate) fn has_another(root: &Path, file: &Path, interrupt: &Interrupt) -> Op
     Some(has(root, file, interrupt)? && !is_same()?)
 }
 
+/// Returns the names of the files that the main branch has in a folder. `None` is as for [`has`].
+pub(crate) fn files(root: &Path, folder: &Path, interrupt: &Interrupt) -> Option<Vec<String>> {
+    let git = Git { root, interrupt };
+    let folder = format!("./{}/", folder.display());
+    let listed = git.run(&["ls-tree", "--name-only", "-z", git.main_branch()?, "--", &folder])?;
+    let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    listed.status.success().then(|| listed.stdout.split_terminator('\0').filter_map(name).collect())
+}
+
 struct Git<'a> {
     root: &'a Path,
     interrupt: &'a Interrupt,
@@ -37,7 +46,10 @@ impl Git<'_> {
     }
 
     fn succeeds(&self, arguments: &[&str]) -> Option<bool> {
-        let git = Child::new("git", GIT).args(arguments.iter().copied()).dir(self.root);
-        Some(git.run(self.interrupt).ok()?.status.success())
+        Some(self.run(arguments)?.status.success())
+    }
+
+    fn run(&self, arguments: &[&str]) -> Option<Ended> {
+        Child::new("git", GIT).args(arguments.iter().copied()).dir(self.root).run(self.interrupt).ok()
     }
 }

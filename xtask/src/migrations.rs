@@ -113,6 +113,11 @@ pub(crate) fn stem(file: &Path) -> String {
     name.trim_end_matches(".sql").trim_end_matches(".up").to_owned()
 }
 
+/// The version in the name of a migration's file.
+pub(crate) fn version_of(name: &str) -> Option<i64> {
+    parse_name(name).map(|name| name.version)
+}
+
 /// Reads the migrations in `dir`, in the order of their versions. Problems with the folder or with a file are added to
 /// `problems`.
 pub(crate) fn read(root: &Path, dir: &Path, config: &ResolveConfig, problems: &mut Problems) -> Vec<MigrationFile> {

@@ -15,6 +15,7 @@ use super::packages::Packages;
 use super::reads::Reads;
 use crate::context::Context;
 use crate::interrupt::Interrupt;
+use crate::main_branch;
 use crate::process::{Child, said_by_cargo};
 #[cfg(unix)]
 use crate::server::local::Binaries;
@@ -55,6 +56,8 @@ pub(crate) struct Inputs<'a> {
     files: BTreeMap<PathBuf, File>,
     /// The versions of the programs, by name.
     programs: BTreeMap<String, String>,
+    /// The migrations that the main branch has, if a piece of work depends on that.
+    published: String,
     /// What every step depends on: the environment, settings above the checkout, and this program.
     surroundings: String,
 }
@@ -85,7 +88,11 @@ impl<'a> Inputs<'a> {
         let files = all.into_iter().map(|file| (file.clone(), File::read(&root.join(file)))).collect();
         let programs: BTreeSet<&str> = reads.iter().flat_map(|reads| &reads.programs).map(String::as_str).collect();
         let programs = versions(&programs, root, interrupt)?;
-        Ok(Some(Self { root, packages, files, programs, surroundings: surroundings(root) }))
+        let folders = workspace.databases.iter().filter(|_| reads.iter().any(|reads| reads.main_branch));
+        let published = folders.filter_map(|database| main_branch::files(root, &database.migrations_dir, interrupt));
+        let published = published.map(|files| files.join("\n")).collect::<Vec<_>>().join("\n\n");
+        interrupt.check()?;
+        Ok(Some(Self { root, packages, files, programs, published, surroundings: surroundings(root) }))
     }
 
     /// Returns the files that a piece of work reads, in their order.
@@ -115,6 +122,9 @@ impl<'a> Inputs<'a> {
             hash.update([0]);
         };
         [what, server, &self.surroundings].iter().for_each(|part| add(part.as_bytes()));
+        if reads.main_branch {
+            add(self.published.as_bytes());
+        }
         for program in &reads.programs {
             add(program.as_bytes());
             add(self.programs.get(program).map_or(&[], |version| version.as_bytes()));

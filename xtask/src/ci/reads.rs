@@ -18,6 +18,8 @@ pub(crate) struct Reads {
     pub(crate) programs: Vec<String>,
     /// Whether the version of the databases' server matters, and which of the declared roles it has.
     pub(crate) server: bool,
+    /// Whether it matters which migrations the main branch has.
+    pub(crate) main_branch: bool,
 }
 
 impl Reads {
@@ -53,6 +55,7 @@ impl Reads {
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.packages.extend(other.packages);
         self.server |= other.server;
+        self.main_branch |= other.main_branch;
         self.and_files(other.files).and_programs(other.programs)
     }
 }

@@ -173,6 +173,8 @@ pub(super) async fn take_all(
     context: Context<'_>,
 ) -> Result<Vec<SetupLock>> {
     let folder = context.workspace.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    // The sessions that write are known by "xtask migrate ", and this one isn't one of them.
+    let command = command.replace(' ', "-");
     let name: String = format!("xtask {command} {} in {folder}", std::process::id()).chars().take(60).collect();
     let mut locks = Vec::new();
     for (url, databases) in servers(targets) {

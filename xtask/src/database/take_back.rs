@@ -139,7 +139,8 @@ impl TakeBack<'_> {
         back: &[String],
     ) -> Result<String> {
         let database = target.database;
-        let newest = plan.stay.last().map_or("nothing", |stays| stays.stem.as_str());
+        let newest = plan.stay.last().map(|stays| format!("the migrations up to {}", stays.stem));
+        let newest = newest.unwrap_or_else(|| "no migration".to_owned());
         let files: Option<Vec<_>> = plan.stay.iter().map(|stays| stays.applied.clone()).collect();
         let Some(files) = files else {
             let unknown = plan.stay.iter().filter(|stays| stays.applied.is_none()).map(|stays| stays.stem.as_str());
@@ -156,10 +157,10 @@ impl TakeBack<'_> {
         });
         let differences = proof::differences(target, &fresh.await?.catalog, &live.catalog);
         if differences.is_empty() {
-            return Ok(format!("schema proven to be that of the migrations up to {newest}"));
+            return Ok(format!("schema proven to be that of {newest}"));
         }
         let (back, name) = (back.join(", "), &target.url.database);
-        let what = format!("{}: without {back}, {name} isn't what the migrations up to {newest} make.", database.name);
+        let what = format!("{}: without {back}, {name} isn't the result of {newest}.", database.name);
         Err(Problem::new(Code::SchemaDiffers, Exit::SchemaDiffers, what)
             .details(differences.iter().map(ToString::to_string))
             .detail("The recorded way down leaves it so, or somebody changed the database by hand.")

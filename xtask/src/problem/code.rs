@@ -140,6 +140,9 @@ codes! {
     MigrationPublished "migration-published": "FILE is on the main branch with another content, so others may have applied it.",
         "A migration that others have applied can't be changed any more: their databases would differ from yours.",
         "Put the change into a new migration: cargo xtask migrate add DATABASE NAME";
+    MigrationLate "migration-late": "MIGRATION would come before another one, which the main branch has.",
+        "A migration of this branch has a number that isn't higher than all of the main branch's. Who has applied those can't apply it any more.",
+        "Give its files the next number; then: cargo xtask ci --only migrations";
     SchemaDiffers "schema-differs" ("database"): "DATABASE drifted: it differs from the result of the migrations.",
         "Somebody changed the database by hand, or the committed schema file is stale.",
         "See each difference, and how to repair it: cargo xtask db-verify";

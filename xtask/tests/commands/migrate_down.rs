@@ -80,7 +80,7 @@ fn a_migration_whose_files_were_edited() {
 fn all_of_them() {
     let (server, workspace) = with_third();
     let outcome = workspace.run(&["migrate", "down", "library", "--to", "0"]).code(0);
-    outcome.says(["003_more, 002_books, 001_authors taken back", "migrations up to nothing"]);
+    outcome.says(["003_more, 002_books, 001_authors taken back", "schema proven to be that of no migration"]);
     assert_eq!(applied(&server), [0; 0]);
     assert_eq!(sql::tables(&server.admin("library")), [""; 0]);
     workspace.run(&["migrate", "down", "library"]).code(0).says(["no such migration", "Nothing was changed"]);

@@ -1,24 +1,12 @@
 //! `migrate redo`: a migration that was edited is taken back as it was applied, and applied as it is now.
 
+use crate::history::{git, publish};
 use crate::migrate_down::{add, applied, is_there, remove, with_third};
 use crate::support::run::{Invocation, whole_path};
 use crate::support::{Workspace, set_up};
 use crate::texts::{LIBRARY_TEXTS, recorded};
 
 const REDO: [&str; 3] = ["migrate", "redo", "library"];
-
-/// Runs git in the checkout.
-fn git(workspace: &Workspace, arguments: &[&str]) {
-    let who = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"];
-    Invocation::of(workspace, "git", &[&who, arguments].concat()).env("PATH", whole_path()).run().code(0);
-}
-
-/// Commits everything to the main branch.
-fn publish(workspace: &Workspace) {
-    git(workspace, &["init", "-q", "-b", "main"]);
-    git(workspace, &["add", "."]);
-    git(workspace, &["commit", "-q", "-m", "published"]);
-}
 
 /// Prepares a run that finds git.
 fn with_git<'a>(workspace: &'a Workspace, words: &[&str]) -> Invocation<'a> {

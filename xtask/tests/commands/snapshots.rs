@@ -145,6 +145,8 @@ fn help() {
         "ci",
         "sqlx",
         "migrate add",
+        "migrate down",
+        "migrate redo",
         "hooks install",
         "completions",
     ] {

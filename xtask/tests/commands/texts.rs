@@ -118,6 +118,11 @@ fn an_applied_migration_is_recorded_later_only_if_its_file_is_the_same() {
     workspace.run(&["db-setup"]).code(0);
     let down = format!("SELECT down FROM {LIBRARY_TEXTS} WHERE version = 3");
     assert_eq!(server.query("library", &down), ["SELECT 4;\n"]);
+    // An edited file isn't what was applied.
+    server.execute("library", &format!("DROP TABLE {LIBRARY_TEXTS}"));
+    workspace.write("migrations/library/002_books.up.sql", "CREATE TABLE films (id integer);\n");
+    workspace.run(&["migrate", "down", "library"]).code(0);
+    assert_eq!(recorded(&server), ["1", "3"]);
 }
 
 /// A migration outside a transaction is recorded before it begins, and forgotten if nothing of it is there.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
-use super::{Passed, Setting};
+use super::{Passed, Setting, order};
 use crate::database::accepted_rows::AcceptedRows;
 use crate::database::side_by_side::on_each;
 use crate::database::{deep, page, proof, round_trip};
@@ -19,7 +19,16 @@ use crate::workspace::Workspace;
 /// Applies, reverts and applies each migration.
 pub(super) async fn round_trips(setting: &Setting<'_>) -> Result<Passed> {
     let accepted = AcceptedRows::read(&setting.context.workspace.root)?;
-    let outcomes = on_scratch(setting, async |target, run| round_trip::run(target, run, &accepted).await).await?;
+    let mut problems = Problems(order::late(setting.context));
+    let outcomes = match on_scratch(setting, async |target, run| round_trip::run(target, run, &accepted).await).await {
+        Ok(outcomes) => outcomes,
+        Err(error) if interrupt::is_interruption(&error) => return Err(error),
+        Err(error) => {
+            problems.0.extend(Problems::of(error).0);
+            Vec::new()
+        }
+    };
+    problems.into_result()?;
     let rows: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.rows).collect();
     let reversed: usize = outcomes.iter().map(|outcome| outcome.reversed).sum();
     let irreversible: Vec<_> = outcomes.into_iter().flat_map(|outcome| outcome.irreversible).collect();

@@ -5,6 +5,7 @@ mod databases;
 mod deps;
 mod env;
 mod format;
+mod order;
 mod workflow;
 
 use anyhow::Result;

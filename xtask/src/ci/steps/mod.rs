@@ -152,9 +152,12 @@ impl Pipeline<'_> {
             ),
             "migrations" => (
                 "each migration can be applied, reverted without a trace, and applied again, on scratch databases, and keeps \
-                 the sample rows",
+                 the sample rows; new ones come after those of the main branch",
                 "applying and reverting each migration on scratch databases",
-                Work::Check(Check::Migrations, Some(Reads::databases(self.workspace).and_files([ACCEPTED]))),
+                Work::Check(
+                    Check::Migrations,
+                    Some(Reads { main_branch: true, ..Reads::databases(self.workspace).and_files([ACCEPTED]) }),
+                ),
             ),
             "schema" => (
                 "the committed schema files, and docs/schema.md if it is there, are the result of the migrations; each file belongs \

@@ -145,7 +145,8 @@ mod tests {
         let known = Known { databases: &databases, steps: &steps };
         for (line, expected) in [
             ("db-se", "db-setup"),
-            ("migrate ", "add help"),
+            ("migrate ", "add down help redo"),
+            ("migrate redo ", "journal library"),
             ("migrate add ", "journal library"),
             ("migrate add library ", ""),
             ("sqlx li", "library"),

@@ -91,6 +91,8 @@ impl Exchange<'_> {
         done: &mut Exchanged,
     ) -> Result<()> {
         let mut step = Step::Down(self.back[0]);
+        // The run may have to wait for others before it can count.
+        progress(&stem(step));
         let number = match transaction::begin(connection).await {
             Ok(number) => number,
             Err(error) => {

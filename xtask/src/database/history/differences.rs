@@ -138,7 +138,6 @@ impl Seen<'_> {
         let take_back = way.map(|Way { names, command }| {
             format!("Take {names} back as recorded, and apply what the files say now: {command}")
         });
-        let with_way = |others: Vec<String>| take_back.clone().into_iter().chain(others).collect();
         match difference {
             Difference::Modified(file) => {
                 let path = file.file.display();
@@ -146,10 +145,13 @@ impl Seen<'_> {
                 let unknown = if self.recorded.contains_key(&version) { "" } else { ", of which nothing is recorded" };
                 (
                     format!("modified: {path} differs from the file applied as version {version}{unknown}"),
-                    with_way(vec![
-                        format!("See what changed: git log -p -- {path}, and git diff HEAD -- {path}"),
-                        "Put the change into a new migration, and restore this file.".to_owned(),
-                    ]),
+                    take_back
+                        .into_iter()
+                        .chain([
+                            format!("See what changed: git log -p -- {path}, and git diff HEAD -- {path}"),
+                            "Put the change into a new migration, and restore this file.".to_owned(),
+                        ])
+                        .collect(),
                 )
             }
             Difference::LineEndings(file) => (
@@ -178,13 +180,16 @@ impl Seen<'_> {
                          migration of the same number",
                         self.origin(version)
                     ),
-                    with_way(vec![
+                    [
                         format!(
                             "See which branch \"{applied}\" comes from: git log --all --oneline -- '{}'",
                             of_version(version)
                         ),
                         owner,
-                    ]),
+                    ]
+                    .into_iter()
+                    .chain(take_back)
+                    .collect(),
                 )
             }
             Difference::Late(file, newest) => self.late(file, *newest, way),
@@ -193,11 +198,13 @@ impl Seen<'_> {
                     "missing: version {version} \"{description}\" was applied{}, but has no file",
                     self.origin(*version)
                 ),
-                with_way(vec![format!(
+                std::iter::once(format!(
                     "See which branch has it: git log --all --oneline -- '{}'. Then restore the file, or go to that \
                      branch.",
                     of_version(*version)
-                )]),
+                ))
+                .chain(take_back)
+                .collect(),
             ),
             Difference::Unfinished(version, description) => (
                 format!("unfinished: version {version} \"{description}\" was begun but not finished"),

@@ -6,6 +6,7 @@ mod databases;
 mod dependencies;
 mod diagram;
 mod interruption;
+mod order;
 mod output;
 mod overlooked;
 mod queries;
