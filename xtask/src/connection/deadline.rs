@@ -69,7 +69,12 @@ pub(crate) async fn without_changes<T, E: Into<anyhow::Error>>(
     bounded(target.limit, &target.url.address, Run::Reading, work).await
 }
 
-async fn bounded<T, E: Into<anyhow::Error>>(
+/// Does work that waits for one or a few answers of a server, which must be there within `limit`. `run` says what is known of
+/// the databases otherwise.
+///
+/// # Errors
+/// The errors of the work, the connection is lost, or the server is silent.
+pub(crate) async fn bounded<T, E: Into<anyhow::Error>>(
     limit: Duration,
     address: &Address,
     run: Run,

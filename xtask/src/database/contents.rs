@@ -33,14 +33,18 @@ impl std::fmt::Display for Contents {
 /// # Errors
 /// The connection is lost.
 pub(crate) async fn read(connection: &mut PgConnection, history: &HistoryTable) -> Result<Contents, sqlx::Error> {
+    let (schema, table) = history.parts();
+    let schema = schema.map_or_else(|| "coalesce(current_schema(), '')".to_owned(), literal);
+    // The texts of the migrations are beside their history.
+    let own = ["", "_texts"].map(|suffix| format!("({schema}, {})", literal(&format!("{table}{suffix}"))));
     let tables = format!(
         "SELECT nspname::text, relname::text, greatest(reltuples, 0)::bigint, \
          pg_size_pretty(pg_database_size(current_database())) FROM pg_class \
          JOIN pg_namespace AS schema ON schema.oid = relnamespace \
          WHERE relkind = 'r' AND nspname !~ '^pg_' AND nspname <> 'information_schema' \
-         AND pg_class.oid IS DISTINCT FROM to_regclass({0}) AND pg_class.oid IS DISTINCT FROM to_regclass({0} || '_texts') \
+         AND (nspname, relname) NOT IN ({}) \
          UNION ALL SELECT NULL, NULL, 0, pg_size_pretty(pg_database_size(current_database()))",
-        literal(&history.name)
+        own.join(", ")
     );
     let found = sqlx::raw_sql(AssertSqlSafe(tables)).fetch_all(&mut *connection).await?;
     let (mut counts, mut estimate, mut size) = (Vec::new(), 0, String::new());

@@ -203,7 +203,7 @@ fn sessions_in_the_databases() {
         scope.spawn(|| {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                 if let Ok(mut session) = Session::open(&login) {
-                    let _ = session.execute("SELECT pg_sleep(600)");
+                    let _ = session.execute("SELECT pg_sleep(1)");
                 }
             }
         });

@@ -218,9 +218,8 @@ fn an_empty_database_in_the_place_of_one_that_differs() {
     let (server, workspace) = set_up();
     let path = "migrations/library/002_books.up.sql";
     workspace.write(path, workspace.read(path) + "-- another end\n");
-    workspace.run(&["db-setup"]).code(5).says(["cargo xtask sqlx library database drop --force"]);
-    sqlx(&workspace, &["library", "database", "drop", "--force", "-y"]).run().code(0);
-    server.assert_only(&["journal"]);
+    workspace.run(&["db-setup"]).code(5).says(["cargo xtask db-reset library"]);
+    workspace.run(&["db-reset", "library", "--yes", "--no-snapshot"]).code(0);
     workspace.run(&["db-setup"]).code(0);
     assert_nothing_applied(&server);
 }

@@ -82,7 +82,7 @@ pub(crate) async fn with<'a, T>(site: Site<'a>, work: impl AsyncFnOnce(&mut Exch
     if result.as_ref().is_err_and(interrupt::is_interruption) {
         return Err(cancel(targets, run)
             .await
-            .detail("All databases were exchanged, or none was: cargo xtask db-snapshot list")
+            .detail("All databases of a server were exchanged, or none was. See the snapshots: cargo xtask db-snapshot list")
             .into());
     }
     result
@@ -209,7 +209,7 @@ impl<'a> Exchange<'a> {
         let (run, reporter) = (self.site.run, self.site.context.reporter);
         let connection = self.lock(target).connection();
         let copy = async |maintenance: &mut PgConnection, name: &str| {
-            let ender = Ender { connection, databases: &[source], target, reporter };
+            let ender = Ender { connection, databases: &[source], target, reporter, run: Run::Reading };
             ender.alone(create::copy(maintenance, source, name, &SCRATCH.limit())).await
         };
         let aside = Holder::filled(target, run, copy).await;
@@ -255,7 +255,8 @@ impl<'a> Exchange<'a> {
                 continue;
             }
             let connection = self.lock(target).connection();
-            Ender { connection, databases: &databases, target, reporter }.refuse_closed().await?;
+            let run = Run::Reading;
+            Ender { connection, databases: &databases, target, reporter, run }.refuse_closed().await?;
         }
         let mut done: Vec<String> = Vec::new();
         for lock in &mut self.locks {
@@ -275,6 +276,7 @@ impl<'a> Exchange<'a> {
                     databases: &names,
                     target,
                     reporter: self.site.context.reporter,
+                    run: Run::Exchanging,
                 };
                 ender.alone(swap::run(&mut connection, &statements)).await?;
                 session::close(connection).await;

@@ -13,7 +13,8 @@ use futures_util::future::{Either, select};
 use sqlx::postgres::{PgConnection, PgDatabaseError};
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::connection::deadline;
+use super::super::watch::LOOK;
+use crate::connection::deadline::{self, Run};
 use crate::connection::sql::literal;
 use crate::problem::{Code, Problem};
 use crate::report::Reporter;
@@ -48,7 +49,9 @@ impl fmt::Display for Occupant {
         let Self { process, database, user, application, since, is_in_transaction, .. } = self;
         let transaction = if *is_in_transaction { ", in a transaction" } else { "" };
         let name = if application.is_empty() { "a session".to_owned() } else { format!("\"{application}\"") };
-        write!(f, "{name} in {database} (role {user}, since {since}{transaction}, PostgreSQL's process {process})")
+        // The server hides the rest of another role's session.
+        let since = if since.is_empty() { String::new() } else { format!(", since {since}") };
+        write!(f, "{name} in {database} (role {user}{since}{transaction}, PostgreSQL's process {process})")
     }
 }
 
@@ -90,6 +93,8 @@ pub(super) struct Ender<'a> {
     pub(super) databases: &'a [&'a str],
     pub(super) target: &'a Target<'a>,
     pub(super) reporter: &'a Reporter,
+    /// What the statement does with the databases.
+    pub(super) run: Run,
 }
 
 impl Ender<'_> {
@@ -99,7 +104,8 @@ impl Ender<'_> {
     /// The role may not end a session, the errors of the work, or the server is silent.
     pub(super) async fn alone<T>(mut self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T> {
         let mut told = BTreeSet::new();
-        let first = self.end(&mut told).await?;
+        let first = self.refuse_closed().await?;
+        self.end(&first, &mut told).await?;
         let deadline = Instant::now() + END;
         let mut left = first.clone();
         while left.iter().any(|session| first.iter().any(|first| first.process == session.process)) {
@@ -107,16 +113,21 @@ impl Ender<'_> {
                 return Err(self.in_use(&left, None).into());
             }
             tokio::time::sleep(LOOKS.0).await;
-            left = self.end(&mut told).await?;
+            left = self.refuse_closed().await?;
+            self.end(&left, &mut told).await?;
         }
         let mut work = pin!(work);
         for looks in 0_u32.. {
-            let pause = if looks < QUICK_LOOKS { LOOKS.1 } else { super::super::watch::LOOK };
+            let pause = if looks < QUICK_LOOKS { LOOKS.1 } else { LOOK };
             let pause = pin!(tokio::time::sleep(pause));
             match select(work.as_mut(), pause).await {
                 Either::Left((Ok(done), _)) => return Ok(done),
                 Either::Left((Err(error), _)) => return Err(self.explain(error).await),
-                Either::Right(_) => drop(self.end(&mut told).await?),
+                // A session that can't be ended is the statement's to report, because it may still succeed.
+                Either::Right(_) => {
+                    let found = self.look().await?;
+                    self.end(&found, &mut told).await?;
+                }
             }
         }
         Ok(work.await?)
@@ -132,24 +143,23 @@ impl Ender<'_> {
         if closed.is_empty() { Ok(found) } else { Err(self.in_use(&closed, None).into()) }
     }
 
-    /// Asks the sessions to end. Returns those that were there.
-    async fn end(&mut self, told: &mut BTreeSet<String>) -> Result<Vec<Occupant>> {
-        let found = self.refuse_closed().await?;
-        for session in &found {
+    /// Asks the sessions to end that the role may end, and names each program once, however often it connects again.
+    async fn end(&mut self, found: &[Occupant], told: &mut BTreeSet<String>) -> Result<()> {
+        for session in found.iter().filter(|session| session.may_end) {
             let Occupant { process, database, user, application, is_own, .. } = session;
             let end = format!("SELECT pg_terminate_backend({process})");
             let end = sqlx::raw_sql(AssertSqlSafe(end)).execute(&mut *self.connection);
-            deadline::without_changes(self.target, end).await?;
-            // A program that connects again and again is named once.
+            deadline::bounded(self.target.limit, &self.target.url.address, self.run, end).await?;
             if !is_own && told.insert(format!("{database}\n{user}\n{application}")) {
                 self.reporter.note(&format!("Ended {session}."));
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     async fn look(&mut self) -> Result<Vec<Occupant>> {
-        deadline::without_changes(self.target, look(self.connection, self.databases)).await
+        let look = look(self.connection, self.databases);
+        deadline::bounded(self.target.limit, &self.target.url.address, self.run, look).await
     }
 
     async fn explain(&mut self, error: sqlx::Error) -> anyhow::Error {

@@ -25,7 +25,7 @@ pub(crate) struct Move {
 /// The statements, as one message. `holds` is an SQL condition that is true while this run holds the setup lock.
 pub(super) fn statements(moves: &[&Move], holds: &str) -> String {
     let looked_at: Vec<_> = moves.iter().map(|Move { oid, from, .. }| format!("({oid}, {})", literal(from))).collect();
-    // The division fails if another run is at work, or if somebody has renamed or dropped one of them meanwhile.
+    // A division fails if another run is at work, and the first one if somebody has renamed or dropped one of them meanwhile.
     let mut text = format!(
         "BEGIN; SELECT 1 / (CASE WHEN {holds} AND {} = (SELECT count(*) FROM pg_database JOIN (VALUES {}) \
          AS looked_at (number, name) ON oid = number AND datname = name) THEN 1 ELSE 0 END);",
@@ -40,7 +40,7 @@ pub(super) fn statements(moves: &[&Move], holds: &str) -> String {
              COMMENT ON DATABASE {to} IS {comment};"
         ));
     }
-    text.push_str(" COMMIT");
+    text.push_str(&format!(" SELECT 1 / (CASE WHEN {holds} THEN 1 ELSE 0 END); COMMIT"));
     text
 }
 

@@ -73,10 +73,9 @@ impl Seen<'_> {
             problem = problem.detail(detail);
             advice.into_iter().for_each(|text| remedies.add(text));
         }
-        // sqlx-cli takes the database from the URL, asks before it drops it, and needs no other login.
         remedies.add(format!(
-            "If you don't need the data of this database, start with an empty one: \
-             cargo xtask sqlx {} database drop --force, then cargo xtask db-setup",
+            "If you don't need the data of this database, start with an empty one (the old one is kept as a snapshot): \
+             cargo xtask db-reset {}",
             target.database.name
         ));
         remedies.0.into_iter().fold(problem, Problem::remedy)
