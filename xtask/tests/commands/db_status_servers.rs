@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::db_status::{database, state, writes_nothing};
 use crate::support::fixture::{PASSWORD, ROLE};
 use crate::support::listener::Listener;
+use crate::support::stand_in_docker::StandInDocker;
 use crate::support::{Server, Workspace, set_up, template};
 
 #[test]
@@ -65,6 +66,23 @@ fn a_server_that_is_silent() {
     let text = workspace.read(".env").replace(&workspace.port().to_string(), &listener.port.to_string());
     workspace.write(".env", text);
     assert_eq!(workspace.run(&["db-status", "--brief"]).code(6).text().trim(), "");
+}
+
+/// Docker takes longer to answer than all the rest, so it isn't asked.
+#[test]
+fn a_container() {
+    let workspace = Workspace::generic().build();
+    let docker = StandInDocker::new(&workspace, "nothing");
+    docker.run(&["db-setup", "--server", "compose"]).code(0);
+    let before = docker.asked("");
+    let running = state(&workspace, 0);
+    assert_eq!(running["servers"][0]["provider"], "compose");
+    let volume = running["servers"][0]["data"].as_str().unwrap().to_owned();
+    assert!(volume.starts_with("the volume ") && volume.ends_with("_data"), "{volume}");
+    docker.run(&["db-status"]).code(0).says(["in a container"]);
+    assert_eq!(docker.asked(""), before);
+    docker.run(&["db-stop"]).code(0);
+    docker.run(&["db-status"]).code(6).problem("data-server-stopped").says([volume.as_str(), "cargo xtask db-setup"]);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The applied migrations, compared with the repository's files: modified, missing and out-of-order migrations.
 
-use crate::sqlx::sqlx;
 use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY};
 use crate::support::run::{Invocation, whole_path};
 use crate::support::{Server, Workspace, server_and_workspace, set_up, sql};
