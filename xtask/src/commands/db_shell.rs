@@ -20,5 +20,5 @@ pub(crate) fn run(options: &DbShell, context: Context<'_>) -> Result<Ending> {
     let target = env_file::target(workspace, database)?;
     let anyway = format!("cargo xtask db-shell --allow-remote {}", database.name);
     target.refuse_remote(options.allow_remote, "psql", &anyway)?;
-    Psql::find(context)?.become_shell(&target.url, &options.args)
+    Psql::find(&target.url, context)?.become_shell(&target.url, &options.args)
 }

@@ -153,6 +153,13 @@ fn psql_of_the_container() {
     let shell = workspace.xtask(&["db-shell", "--", "--version"]).env("XTASK_PG_BINDIR", without_psql(&workspace));
     docker.show(shell).run().code(0).says(["psql (PostgreSQL)"]);
     docker.run(&["db-stop"]).code(0);
+    let shell = || docker.show(workspace.xtask(&["db-shell"]).env("XTASK_PG_BINDIR", without_psql(&workspace)));
+    shell().run().code(1).problem("no-psql").says(["start the container, which has one: cargo xtask db-setup"]);
+    // The URL leads to another machine, whose databases aren't in the container.
+    let elsewhere = workspace.read(".env").replace("127.0.0.1", "db.example.invalid");
+    workspace.write(".env", elsewhere);
+    let remote = workspace.xtask(&["db-shell", "--allow-remote"]).env("XTASK_PG_BINDIR", without_psql(&workspace));
+    docker.show(remote).run().code(1).problem("no-psql").lacks(["container"]);
 }
 
 #[test]
