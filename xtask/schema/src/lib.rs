@@ -235,7 +235,10 @@ impl Catalog {
 
     /// Returns whether the catalog has no objects. Two empty catalogs are equal, but that proves nothing.
     pub fn is_empty(&self) -> bool {
-        let text = self.without_privileges().text;
-        text.trim().is_empty() || text.trim() == HEAD.trim()
+        let head =
+            [HEAD, HEAD_WITH_PRIVILEGES].into_iter().find_map(|head| self.text.trim_start().strip_prefix(head.trim()));
+        let rest = head.unwrap_or(&self.text).trim_start();
+        // Privileges are at the end, so nothing comes before those that come first.
+        rest.is_empty() || rest.strip_prefix("-- ").is_some_and(privileges::is_header)
     }
 }

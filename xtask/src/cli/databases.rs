@@ -140,7 +140,7 @@ pub(crate) enum Migrate {
                       a migration. A changed file is refused if the main branch has it, because others may have applied it. \
                       What would be lost is said before: on a terminal the command asks, elsewhere it needs --yes. If the \
                       files allow it, all of it is one transaction, so a file that fails leaves the database as it was. \
-                      Afterwards the schema is proven as by db-setup.",
+                      Pending migrations are applied as well. Afterwards the schema is proven as by db-setup.",
         after_help = "Examples:
   cargo xtask migrate redo main --dry-run     says what would be lost, and changes nothing
   cargo xtask migrate redo main               the newest migration

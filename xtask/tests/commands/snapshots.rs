@@ -53,6 +53,21 @@ fn histories_that_differ() {
 }
 
 #[test]
+fn migrations_that_are_taken_back() {
+    let (server, workspace) = crate::migrate_down::with_third();
+    server.execute("library", "INSERT INTO more VALUES (1), (2)");
+    let redo = ["migrate", "redo", "library"];
+    assert("redo-asks.plain", &workspace, &run(&workspace, &redo, "plain"));
+    assert("redo-plan.plain", &workspace, &run(&workspace, &[&redo[..], &["--dry-run"]].concat(), "plain"));
+    for form in FORMS {
+        server.execute("library", "TRUNCATE more; INSERT INTO more VALUES (1), (2)");
+        let name = format!("redo-done.{form}");
+        assert(&name, &workspace, &run(&workspace, &[&redo[..], &["--yes"]].concat(), form));
+    }
+    assert("down-done.plain", &workspace, &run(&workspace, &["migrate", "down", "library"], "plain"));
+}
+
+#[test]
 fn schemas_that_differ() {
     let (server, workspace) = set_up();
     assert("verify-good.plain", &workspace, &run(&workspace, &["db-verify"], "plain"));

@@ -198,16 +198,22 @@ fn default_privileges_do_not_reach_the_table() {
     workspace.run(&["db-verify", "--deep"]).code(0);
 }
 
-/// The name of the history may be as long as PostgreSQL allows, and it may be on the search path.
+/// The name of the history may be as long as PostgreSQL allows, it may be on the search path, and it may need quotes.
 #[test]
-fn a_history_with_a_long_name_on_the_search_path() {
-    let (server, workspace) = server_and_workspace();
-    let name = "h".repeat(63);
-    let manifest = workspace.read("crates/library/sqlx.toml");
-    let manifest = manifest.replace("create-schemas = [\"_sqlx\"]\n", "").replace("_sqlx.migrations", &name);
-    workspace.write("crates/library/sqlx.toml", manifest);
-    workspace.run(&["db-setup"]).code(0);
-    let texts = format!("{}_texts", "h".repeat(57));
-    assert_eq!(server.query("library", &format!("SELECT version::text FROM {texts} ORDER BY 1")), ["1", "2"]);
-    is_proven(&workspace);
+fn a_history_with_an_unusual_name() {
+    let long = ("h".repeat(63), format!("{}_texts", "h".repeat(57)));
+    let quoted = (r#"\"_sqlx\".\"Applied Ones\""#.to_owned(), r#""_sqlx"."Applied Ones_texts""#.to_owned());
+    for (name, texts) in [long, quoted] {
+        let (server, workspace) = server_and_workspace();
+        let mut manifest = workspace.read("crates/library/sqlx.toml").replace("_sqlx.migrations", &name);
+        if !name.contains('.') {
+            manifest = manifest.replace("create-schemas = [\"_sqlx\"]\n", "");
+        }
+        workspace.write("crates/library/sqlx.toml", manifest);
+        workspace.run(&["db-setup"]).code(0);
+        assert_eq!(server.query("library", &format!("SELECT version::text FROM {texts} ORDER BY 1")), ["1", "2"]);
+        is_proven(&workspace);
+        workspace.run(&["migrate", "redo", "library"]).code(0);
+        is_proven(&workspace);
+    }
 }
