@@ -81,19 +81,18 @@ pub(crate) struct Bench {
 
 #[derive(Subcommand)]
 pub(crate) enum Hooks {
-    /// Make a hook in this repository. One that exists already is never changed
+    /// Make hooks in this repository. One that exists already is never changed
     #[command(after_help = "Examples:
   cargo xtask hooks install pre-push
-  cargo xtask hooks install post-checkout
-  cargo xtask hooks install post-merge")]
+  cargo xtask hooks install post-checkout post-merge")]
     Install(HooksInstall),
 }
 
 #[derive(Args)]
 pub(crate) struct HooksInstall {
-    /// The hook
-    #[arg(value_enum)]
-    pub(crate) hook: Hook,
+    /// The hooks
+    #[arg(value_enum, required = true, value_name = "HOOKS")]
+    pub(crate) hooks: Vec<Hook>,
 }
 
 /// The hooks that can be made.

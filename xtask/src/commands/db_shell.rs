@@ -8,7 +8,6 @@ use super::Ending;
 use crate::cli::DbShell;
 use crate::context::Context;
 use crate::env_file;
-use crate::problem::{Code, Problem};
 use crate::server::psql::Psql;
 
 /// Runs psql. Returns only if that isn't possible.
@@ -19,15 +18,7 @@ pub(crate) fn run(options: &DbShell, context: Context<'_>) -> Result<Ending> {
         None => workspace.databases.first().context("the workspace has no database")?,
     };
     let target = env_file::target(workspace, database)?;
-    let url = &target.url;
-    if !url.address.is_loopback() && !options.allow_remote {
-        return Err(Problem::unavailable(
-            Code::RemoteHost,
-            format!("{} ({}) isn't on this machine; psql wasn't run.", url.database, url.address),
-        )
-        .detail(format!("The host is named by {}. Nothing was asked or changed there.", url.variable))
-        .remedy(format!("If you mean that server: cargo xtask db-shell --allow-remote {}", database.name))
-        .into());
-    }
-    Psql::find(context)?.become_shell(url, &options.args)
+    let anyway = format!("cargo xtask db-shell --allow-remote {}", database.name);
+    target.refuse_remote(options.allow_remote, "psql", &anyway)?;
+    Psql::find(&target.url, context)?.become_shell(&target.url, &options.args)
 }

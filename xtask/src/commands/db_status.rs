@@ -11,7 +11,7 @@ use crate::database::snapshot::Set;
 use crate::database::status::{self, Depth};
 use crate::env_file::{CONTRACT, FILE, Settings};
 use crate::problem::Exit;
-use crate::report::status::{Server, Status};
+use crate::report::status::Status;
 use crate::runtime::wait_for;
 use crate::server::{Choice, Ladder, Provider, Record};
 
@@ -46,12 +46,12 @@ async fn read(settings: &Settings<'_>, depth: Depth, context: Context<'_>) -> Re
     let claim = |address: &_| Record::claim(root, ladder.has_cluster_at(address), None);
     let found = status::read(&targets, PATIENCE, depth, claim).await;
     let servers = found.servers.into_iter().map(|server| {
-        let status::Server { address, answers, version, started_at, data, scratch, absent, mut problems, .. } = server;
-        let provider = ladder.known(settings, &address, answers);
-        problems.extend(absent.map(|said| ladder.absent(provider, &address, &said)));
-        let data = provider.and_then(|provider| ladder.keeps(provider)).or(data);
-        let (address, provider) = (address.to_string(), provider.map(Provider::name));
-        Server { address, answers, provider, data, version, started_at, scratch, problems }
+        let status::Server { address, mut shown, absent, .. } = server;
+        let provider = ladder.known(settings, &address, shown.answers);
+        shown.provider = provider.map(Provider::name);
+        shown.data = provider.and_then(|provider| ladder.keeps(provider)).or(shown.data);
+        shown.problems.extend(absent.map(|said| ladder.absent(provider, &address, &said)));
+        shown
     });
     let is_new = settings.new_file.is_some();
     Ok(Status {

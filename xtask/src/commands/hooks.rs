@@ -1,4 +1,4 @@
-//! `cargo xtask hooks install HOOK`: makes git call this program.
+//! `cargo xtask hooks install HOOKS…`: makes git call this program.
 //!
 //! A hook that exists already belongs to the user. It is never changed, and so is no folder of hooks that other
 //! repositories share.
@@ -12,7 +12,7 @@ use anyhow::Result;
 
 use crate::cli::{Hook, HooksInstall};
 use crate::context::Context;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, Problems};
 use crate::process::{Child, quoted};
 use crate::report::Outcome;
 
@@ -21,30 +21,40 @@ const GIT: Duration = Duration::from_secs(60);
 
 /// Runs the command. Returns lines that say what to type next.
 pub(crate) fn install(options: &HooksInstall, context: Context<'_>) -> Result<Vec<String>> {
-    let step = context.reporter.step("hooks");
     let git = Repository::find(context)?;
-    let HooksInstall { hook } = *options;
-    let name = hook.name();
-    let folder = git.hooks()?;
-    let file = folder.join(name);
-    let script = script(hook, &git.workspace()?);
-    match make(&file, &script) {
-        Ok(()) => step.end(Outcome::Done, &format!("{} made", file.display())),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            if std::fs::read_to_string(&file).is_ok_and(|there| there == script) {
-                step.end(Outcome::Unchanged, &format!("{} is there", file.display()));
-            } else {
-                let what = format!("{} exists already, and wasn't changed.", file.display());
-                let problem = Problem::failed(Code::HookExists, what)
-                    .remedy(format!("Add these lines to it:\n{}", body(hook, &git.workspace()?)));
-                return Err(problem.into());
+    let (folder, workspace) = (git.hooks()?, git.workspace()?);
+    let (mut problems, mut next) = (Problems::default(), Vec::new());
+    for hook in &options.hooks {
+        let file = folder.join(hook.name());
+        match install_one(*hook, &file, &workspace, context) {
+            Ok(()) => {
+                let remove = format!("To remove it: rm {}", quoted(&file.display().to_string()));
+                next.extend([hook.says().to_owned(), remove]);
             }
-        }
-        Err(error) => {
-            return Err(Problem::unwritable(&file, &error).into());
+            Err(problem) => problems.0.push(problem),
         }
     }
-    Ok(vec![hook.says().to_owned(), format!("To remove it: rm {}", quoted(&file.display().to_string()))])
+    problems.into_result()?;
+    Ok(next)
+}
+
+/// Makes a hook, unless it is there.
+fn install_one(hook: Hook, file: &Path, workspace: &Path, context: Context<'_>) -> Result<(), Problem> {
+    let step = context.reporter.step("hooks");
+    let script = script(hook, workspace);
+    match make(file, &script) {
+        Ok(()) => step.end(Outcome::Done, &format!("{} made", file.display())),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(Problem::unwritable(file, &error)),
+        Err(_) if std::fs::read_to_string(file).is_ok_and(|there| there == script) => {
+            step.end(Outcome::Unchanged, &format!("{} is there", file.display()));
+        }
+        Err(_) => {
+            let what = format!("{} exists already, and wasn't changed.", file.display());
+            let problem = Problem::failed(Code::HookExists, what);
+            return Err(problem.remedy(format!("Add these lines to it:\n{}", body(hook, workspace))));
+        }
+    }
+    Ok(())
 }
 
 impl Hook {

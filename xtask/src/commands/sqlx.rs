@@ -78,16 +78,8 @@ fn asks_database(args: &[OsString]) -> bool {
 /// The checkout isn't set up, or the server is on another machine.
 fn usable<'w>(workspace: &'w Workspace, database: &Database, options: &Sqlx) -> Result<Target<'w>> {
     let target = env_file::target(workspace, database)?;
-    let url = &target.url;
-    if !url.address.is_loopback() && !options.allow_remote {
-        return Err(Problem::unavailable(
-            Code::RemoteHost,
-            format!("{} ({}) isn't on this machine; sqlx-cli wasn't run.", url.database, url.address),
-        )
-        .detail(format!("The host is named by {}. Nothing was asked or changed there.", url.variable))
-        .remedy(format!("If you mean that server: cargo xtask sqlx --allow-remote {} …", database.name))
-        .into());
-    }
+    let anyway = format!("cargo xtask sqlx --allow-remote {} …", database.name);
+    target.refuse_remote(options.allow_remote, "sqlx-cli", &anyway)?;
     Ok(target)
 }
 

@@ -20,7 +20,7 @@ use crate::connection::readiness::Answer;
 use crate::connection::session::{self, Opened};
 use crate::database_url::Address;
 use crate::problem::{Code, Exit, Problem, Problems};
-use crate::report::status::{BelongsTo, Database, Migration, Proof, Schema, Scratch, State, Whose};
+use crate::report::status::{self as report, BelongsTo, Database, Migration, Proof, Schema, State, Whose};
 use crate::stamp::{self, Claim, Stamp};
 use crate::target::Target;
 
@@ -36,17 +36,11 @@ pub(crate) enum Depth {
 /// A server that the URLs lead to.
 pub(crate) struct Server {
     pub(crate) address: Address,
-    /// Whether a role of the URLs may log in.
-    pub(crate) answers: bool,
-    pub(crate) version: Option<String>,
-    pub(crate) started_at: Option<String>,
-    /// The folder of its data, if it tells.
-    pub(crate) data: Option<String>,
-    pub(crate) scratch: Vec<Scratch>,
-    snapshots: Vec<Snapshot>,
+    /// What is shown of it. Its provider isn't known here.
+    pub(crate) shown: report::Server,
     /// Why nobody can log in, if nothing listens there.
     pub(crate) absent: Option<String>,
-    pub(crate) problems: Vec<Problem>,
+    snapshots: Vec<Snapshot>,
 }
 
 /// The state of the servers and of the databases, with the sets of snapshots.
@@ -79,10 +73,10 @@ pub(crate) async fn read(
             absent = absent.or(one.absent.take());
             answers |= one.database.exists.is_some();
         }
-        if depth == Depth::Proof && server.version.is_none() && answers {
+        if depth == Depth::Proof && server.shown.version.is_none() && answers {
             server.ask_elsewhere(target, targets, &claim(&target.url.address)).await;
         }
-        (server.answers, server.absent) = (answers, absent);
+        (server.shown.answers, server.absent) = (answers, absent);
         servers.push(server);
     }
     let snapshots = servers.iter_mut().flat_map(|server| std::mem::take(&mut server.snapshots)).collect();
@@ -92,10 +86,17 @@ pub(crate) async fn read(
 
 impl Server {
     fn of(address: &Address) -> Self {
-        let address = address.clone();
-        let (scratch, snapshots, problems) = (Vec::new(), Vec::new(), Vec::new());
-        let (version, started_at, data, absent) = (None, None, None, None);
-        Self { address, answers: false, version, started_at, data, scratch, snapshots, absent, problems }
+        let shown = report::Server {
+            address: address.to_string(),
+            answers: false,
+            provider: None,
+            data: None,
+            version: None,
+            started_at: None,
+            scratch: Vec::new(),
+            problems: Vec::new(),
+        };
+        Self { address: address.clone(), shown, absent: None, snapshots: Vec::new() }
     }
 
     async fn ask(&mut self, connection: &mut PgConnection, targets: &[Target<'_>], claim: &Claim) -> Result<()> {
@@ -107,9 +108,10 @@ impl Server {
              CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN current_setting('data_directory') END",
         );
         let row = facts.fetch_one(&mut *connection).await?;
-        self.scratch = scratch::list(connection, &targets).await?;
+        let shown = &mut self.shown;
+        shown.scratch = scratch::list(connection, &targets).await?;
         self.snapshots = snapshot::read(connection, &targets, claim).await?.snapshots;
-        (self.started_at, self.data, self.version) = (row.try_get(1)?, row.try_get(2)?, row.try_get(0)?);
+        (shown.version, shown.started_at, shown.data) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         Ok(())
     }
 
@@ -122,7 +124,7 @@ impl Server {
             anyhow::Ok(())
         };
         if let Err(error) = deadline::without_changes(target, ask).await {
-            self.problems = Problems::of(error).0;
+            self.shown.problems = Problems::of(error).0;
         }
     }
 }
@@ -189,7 +191,7 @@ impl<'a> Look<'a> {
             match texts::read(&mut connection, &database.history).await {
                 Ok(recorded) => came_from(&mut state.migrations, recorded),
                 Err(error) => {
-                    state.problems.extend(Problems::of(deadline::if_lost(&url.address, error, Run::Reading)).0)
+                    state.problems.extend(Problems::of(deadline::if_lost(&url.address, error, Run::Reading)).0);
                 }
             }
             state.problems.push(differs(self.target, state));

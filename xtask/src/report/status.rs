@@ -178,7 +178,7 @@ impl Status {
         for ListedSnapshot { name, branch, at, bytes, databases, other_checkout, .. } in &self.snapshots {
             let branch = branch.as_ref().map(|branch| format!("branch {branch}"));
             let other = other_checkout.as_ref().map(|other| format!("of another checkout, {other}"));
-            let facts = [Some(databases.join(" and ")), Some(size(*bytes)), Some(at.clone()), branch, other];
+            let facts = [Some(databases.join(" and ")), Some(size(*bytes)), Some(readable(at)), branch, other];
             let facts: Vec<_> = facts.into_iter().flatten().collect();
             text.push_str(&row("snapshot", &Style::new().dim(), &format!("{name}: {}", facts.join(", ")), styled));
         }

@@ -49,11 +49,11 @@ pub(crate) enum Psql {
 }
 
 impl Psql {
-    /// Finds psql: on PATH, beside the programs that run private clusters, or in the container with the databases.
+    /// Finds psql: on PATH, beside the programs that run private clusters, or in the container that is the server of the URL.
     ///
     /// # Errors
     /// There is none, or Docker doesn't answer.
-    pub(crate) fn find(context: Context<'_>) -> Result<Self> {
+    pub(crate) fn find(url: &DatabaseUrl, context: Context<'_>) -> Result<Self> {
         let root = &context.workspace.root;
         if let Ok(program) = which::which(PROGRAM) {
             return Ok(Self::OfThisMachine(program));
@@ -66,14 +66,17 @@ impl Psql {
         }
         context.interrupt.check()?;
         let record = Record::read(root);
-        if record.uses == Some(Provider::Compose)
-            && let Some(id) = container(&record.project(root), QUESTION, context.interrupt)?
-        {
-            return Ok(Self::InContainer(id));
+        let mut problem = Problem::failed(Code::NoPsql, "psql isn't installed here.")
+            .remedy(format!("Install it: {}", System::this().install_psql()));
+        if record.uses == Some(Provider::Compose) && url.address.is_loopback() {
+            // Another server may be at the URL by now, whose databases aren't in the container.
+            let published = Some(url.address.port);
+            if let Some(id) = container(&record.project(root), published, QUESTION, context.interrupt)? {
+                return Ok(Self::InContainer(id));
+            }
+            problem = problem.remedy("or start the container, which has one: cargo xtask db-setup");
         }
-        Err(Problem::failed(Code::NoPsql, "psql isn't installed here.")
-            .remedy(format!("Install it: {}", System::this().install_psql()))
-            .into())
+        Err(problem.into())
     }
 
     /// Lets psql take the place of this process. The password is in its environment only.

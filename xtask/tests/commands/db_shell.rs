@@ -8,7 +8,7 @@ use crate::support::fixture::{PASSWORD, ROLE};
 use crate::support::run::Invocation;
 use crate::support::server::binaries;
 use crate::support::stand_in_docker::StandInDocker;
-use crate::support::{DEADLINE, Server, Workspace, eventually, set_up, skip, sql};
+use crate::support::{DEADLINE, Server, Workspace, eventually, set_mode, set_up, skip, sql};
 
 /// A role with a password that is special in URLs, in shells and in SQL.
 const NAME: &str = "ann o'hara";
@@ -61,6 +61,34 @@ fn psql_gets_what_the_url_says_and_nothing_else() {
     workspace.run(&["db-shell", "--", "-Xc", "SELECT missing"]).code(1);
     workspace.run(&["db-shell", "--", "-X", "-v", "ON_ERROR_STOP=1", "-f", "/dev/null"]).code(0);
     workspace.run(&["db-shell", "--", "--no-such-option"]).code(1);
+}
+
+/// A URL without a password logs in without one, whatever `~/.pgpass` has.
+#[test]
+fn a_password_that_the_url_does_not_have() {
+    let (server, workspace) = set_up();
+    let pgpass = workspace.home().join(".pgpass");
+    std::fs::write(&pgpass, format!("*:*:*:*:{PASSWORD}\n")).unwrap();
+    set_mode(&pgpass, 0o600);
+    let url = format!("postgres://{ROLE}@127.0.0.1:{}/library", server.port);
+    let run = workspace.xtask(&["db-shell", "library", "--", "-wXc", "SELECT 1"]).env("LIBRARY_URL", url);
+    run.run().code(2).says(["no password supplied"]);
+}
+
+/// Names that SQL, a shell and a URL have to quote, as long as PostgreSQL keeps them.
+#[test]
+fn a_database_with_a_special_name() {
+    let (server, workspace) = set_up();
+    let name = format!("a \"b' c/d--{}", "é".repeat(26));
+    assert_eq!(name.len(), 63);
+    server.execute("postgres", &format!("ALTER DATABASE library RENAME TO {}", sql::identifier(&name)));
+    let encoded: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    let encoded = encoded.replace('+', "%20");
+    workspace.write(".env", workspace.read(".env").replace("/library", &format!("/{encoded}")));
+    let shell = workspace.run(&["db-shell", "library", "--", "-AtXc", "SELECT current_database()"]).code(0);
+    assert_eq!(shell.stdout.trim(), name);
+    workspace.run(&["db-status"]).code(0).says([format!("library: {name}, ").as_str(), "proven (2 tables)"]);
+    workspace.run(&["db-url", "library"]).code(0).says([encoded]);
 }
 
 /// A password on a command line would be everybody's to read.
@@ -125,6 +153,13 @@ fn psql_of_the_container() {
     let shell = workspace.xtask(&["db-shell", "--", "--version"]).env("XTASK_PG_BINDIR", without_psql(&workspace));
     docker.show(shell).run().code(0).says(["psql (PostgreSQL)"]);
     docker.run(&["db-stop"]).code(0);
+    let shell = || docker.show(workspace.xtask(&["db-shell"]).env("XTASK_PG_BINDIR", without_psql(&workspace)));
+    shell().run().code(1).problem("no-psql").says(["start the container, which has one: cargo xtask db-setup"]);
+    // The URL leads to another machine, whose databases aren't in the container.
+    let elsewhere = workspace.read(".env").replace("127.0.0.1", "db.example.invalid");
+    workspace.write(".env", elsewhere);
+    let remote = workspace.xtask(&["db-shell", "--allow-remote"]).env("XTASK_PG_BINDIR", without_psql(&workspace));
+    docker.show(remote).run().code(1).problem("no-psql").lacks(["container"]);
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, PASSWORD, ROLE};
-use crate::support::{DEADLINE, Outcome, Server, Workspace, eventually, server_and_workspace, set_up, sql, template};
+use crate::support::fixture::{JOURNAL_HISTORY, LIBRARY_HISTORY, ROLE};
+use crate::support::{DEADLINE, Outcome, Server, Workspace, eventually, server_and_workspace, set_up, sql};
 
 /// Runs the command for programs. Returns the state that it shows.
 #[track_caller]
-fn state(workspace: &Workspace, code: i32) -> Value {
+pub(crate) fn state(workspace: &Workspace, code: i32) -> Value {
     of(&workspace.run(&["db-status", "--format", "json"]).code(code))
 }
 
@@ -21,7 +21,7 @@ fn of(outcome: &Outcome) -> Value {
 
 /// A database of a state.
 #[track_caller]
-fn database<'s>(state: &'s Value, name: &str) -> &'s Value {
+pub(crate) fn database<'s>(state: &'s Value, name: &str) -> &'s Value {
     state["databases"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap()
 }
 
@@ -61,7 +61,7 @@ fn all_state(server: &Server, workspace: &Workspace) -> Vec<String> {
 
 /// Fails if the command, in any of its forms, writes anything.
 #[track_caller]
-fn writes_nothing(server: &Server, workspace: &Workspace) {
+pub(crate) fn writes_nothing(server: &Server, workspace: &Workspace) {
     let before = all_state(server, workspace);
     for options in [&["db-status"][..], &["db-status", "--brief"], &["db-status", "--format", "json"]] {
         workspace.run(options);
@@ -120,6 +120,17 @@ fn migrations_are_pending() {
     let line = "The databases differ from this checkout: 001_entries isn't applied to journal; 003_more isn't applied to \
                 library. To apply what is pending: cargo xtask db-setup";
     assert_eq!(brief.text().trim(), line);
+}
+
+/// People see the newest ones, and programs see all.
+#[test]
+fn many_migrations() {
+    let (_server, workspace) = set_up();
+    (3..=9).for_each(|number| workspace.add_migration("library", &format!("00{number}_more"), "SELECT 1;\n"));
+    workspace.run(&["db-setup"]).code(0);
+    assert_eq!(migrations(&state(&workspace, 0), "library").len(), 9);
+    let outcome = workspace.run(&["db-status"]).code(0).says(["applied      001_authors to 004_more (4)", "005_more"]);
+    outcome.lacks(["002_books", "003_more"]);
 }
 
 #[test]
@@ -193,56 +204,6 @@ fn databases_that_are_missing() {
         .says(["doesn't exist", "cargo xtask db-setup"]);
     let brief = workspace.run(&["db-status", "--brief"]).code(6);
     assert_eq!(brief.text().trim(), "");
-}
-
-#[test]
-fn a_server_that_is_stopped() {
-    let (mut server, workspace) = set_up();
-    workspace.run(&["db-setup"]).code(0);
-    server.stop();
-    let outcome = workspace.run(&["db-status"]).code(6).problem("data-server-stopped");
-    outcome.says([format!("Start the server at 127.0.0.1:{}", workspace.port())]);
-    let brief = workspace.run(&["db-status", "--brief"]).code(6);
-    assert_eq!(brief.text().trim(), "");
-    // Nobody knows of any.
-    workspace.remove(".xtask/server");
-    workspace.run(&["db-status"]).code(6).problem("database-unreachable").says(["nothing listens", "db-setup"]);
-
-    // One that db-setup has started tells where the data is.
-    let workspace = Workspace::generic().filled_cache().build();
-    workspace.run(&["db-setup"]).code(0);
-    let running = state(&workspace, 0);
-    assert_eq!(running["servers"][0]["provider"], "local");
-    let data = running["servers"][0]["data"].as_str().unwrap().to_owned();
-    assert!(std::path::Path::new(&data).join("data/PG_VERSION").exists(), "{data}");
-    workspace.run(&["db-stop"]).code(0);
-    let files = workspace.files_with_state();
-    let stopped = state(&workspace, 6);
-    assert_eq!(
-        (&stopped["servers"][0]["data"], &stopped["servers"][0]["answers"]),
-        (&data.clone().into(), &false.into())
-    );
-    workspace
-        .run(&["db-status"])
-        .code(6)
-        .problem("data-server-stopped")
-        .says([data.as_str(), "Start it: cargo xtask db-setup"]);
-    assert_eq!(workspace.files_with_state(), files);
-}
-
-#[test]
-fn a_login_that_is_refused() {
-    let (_server, workspace) = set_up();
-    let text = workspace.read(".env").replace(PASSWORD, "an0ther-one");
-    workspace.write(".env", text);
-    workspace.add_secret("an0ther-one");
-    let outcome = workspace.run(&["db-status"]).code(6).problem("database-unreachable");
-    outcome.says(["password authentication failed", "LIBRARY_URL", "JOURNAL_URL"]);
-    assert_eq!(database(&state(&workspace, 6), "library")["exists"], Value::Null);
-    assert_eq!(workspace.run(&["db-status", "--brief"]).code(6).text().trim(), "");
-    // A command that can't even begin says why.
-    workspace.write(".env", "LIBRARY_URL=mysql://me@localhost/library\n");
-    workspace.run(&["db-status"]).code(1).problem("env-missing").problem("url-unusable");
 }
 
 /// The contract names the server that would be used.
@@ -345,48 +306,4 @@ fn snapshots() {
     assert_eq!(set["name"], "before the sale");
     assert_eq!(set["databases"].as_array().unwrap().len(), 2);
     workspace.run(&["db-status"]).code(0).says(["before the sale: journal and library"]);
-}
-
-#[test]
-fn two_servers() {
-    let (server, workspace) = set_up();
-    let other = Server::start();
-    other.create_role(ROLE, PASSWORD, "CREATEDB");
-    let text = workspace.read(".env");
-    let journal = text.lines().find(|line| line.starts_with("JOURNAL_URL=")).unwrap();
-    let moved = journal.replace(&server.port.to_string(), &other.port.to_string());
-    workspace.write(".env", text.replace(journal, &moved));
-    workspace.run(&["db-setup"]).code(0);
-    writes_nothing(&other, &workspace);
-    let state = state(&workspace, 0);
-    let addresses: Vec<_> = state["servers"].as_array().unwrap().iter().map(|one| one["address"].clone()).collect();
-    let expected = [other.port, server.port].map(|port| Value::from(format!("127.0.0.1:{port}")));
-    assert_eq!(addresses, expected);
-}
-
-/// A host that isn't this machine is only read. This one doesn't exist.
-#[test]
-fn a_remote_host() {
-    let (_server, workspace) = set_up();
-    let text = workspace.read(".env").replace("127.0.0.1", "db.example.invalid");
-    workspace.write(".env", text);
-    workspace.run(&["db-status"]).code(6).problem("database-unreachable").says(["db.example.invalid"]);
-}
-
-/// A standby, a role that may only read, and a pooler are read like any other server.
-#[test]
-fn servers_that_can_only_be_read() {
-    let (server, workspace) = template::SET_UP.start_as(Server::start_standby);
-    writes_nothing(&server, &workspace);
-    state(&workspace, 0);
-
-    let (server, workspace) = set_up();
-    server.execute("postgres", &format!("ALTER ROLE {ROLE} SET default_transaction_read_only = on"));
-    state(&workspace, 0);
-    server.execute("postgres", &format!("ALTER ROLE {ROLE} RESET default_transaction_read_only"));
-    server.execute(
-        "library",
-        "REVOKE ALL ON _sqlx.migrations FROM PUBLIC; ALTER TABLE _sqlx.migrations OWNER TO test_admin",
-    );
-    workspace.run(&["db-status"]).code(1).problem("history-unreadable").says(["permission denied"]);
 }

@@ -71,6 +71,7 @@ impl<'w> Real<'w> {
             match word {
                 ID => command.arg(self.id()),
                 IMAGE => command.arg(self.value("POSTGRES_IMAGE")),
+                "publish=PORT" => command.arg(format!("publish={}", self.value("POSTGRES_PORT"))),
                 word => command.arg(word.replace(PROJECT, &project)),
             };
         }

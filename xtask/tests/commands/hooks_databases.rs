@@ -47,8 +47,9 @@ impl Checkout {
         self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
     }
 
-    fn install(&self, hook: &str) -> Outcome {
-        self.workspace.xtask(&["hooks", "install", hook]).env("PATH", whole_path()).run()
+    fn install(&self, hooks: &str) -> Outcome {
+        let words: Vec<_> = ["hooks", "install"].into_iter().chain(hooks.split(' ')).collect();
+        self.workspace.xtask(&words).env("PATH", whole_path()).run()
     }
 
     fn hook(&self, name: &str) -> PathBuf {
@@ -139,7 +140,9 @@ fn a_hook_that_exists_is_shown_the_lines_to_add() {
     std::fs::create_dir_all(checkout.hook("post-checkout").parent().unwrap()).unwrap();
     std::fs::write(checkout.hook("post-checkout"), own).unwrap();
     crate::support::set_mode(&checkout.hook("post-checkout"), 0o755);
-    let refused = checkout.install("post-checkout").code(1).problem("hook-exists");
+    // The other one is made all the same.
+    let refused = checkout.install("post-checkout post-merge").code(1).problem("hook-exists");
+    assert!(checkout.hook("post-merge").exists());
     assert_eq!(std::fs::read_to_string(checkout.hook("post-checkout")).unwrap(), own);
     // The lines of the message work, before and after others.
     let (_, lines) = refused.stderr.split_once("Add these lines to it:\n").unwrap();

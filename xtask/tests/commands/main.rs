@@ -18,6 +18,7 @@ mod db_reset;
 mod db_shell;
 mod db_snapshot;
 mod db_status;
+mod db_status_servers;
 mod db_switch;
 mod deletions;
 mod devcontainer;

@@ -165,10 +165,15 @@ fn answer(recorded: &Recorded) -> String {
     format!("{pattern})\n{}{}{then}    exit {code} ;;\n", print(stdout, ""), print(stderr, " >&2"))
 }
 
-/// Returns the pattern of a question. The image and the project may be any.
+/// Returns the pattern of a question. The image and the project may be any, but not the port.
 fn quoted_pattern(question: &str) -> String {
     let any = "'*'";
-    format!("'{}'", question.replace(ID, &id()).replace(IMAGE, any).replace(PROJECT, any))
+    // Only the port that the container publishes.
+    let published = r#"publish='"$port"'"#;
+    format!(
+        "'{}'",
+        question.replace(ID, &id()).replace("publish=PORT", published).replace(IMAGE, any).replace(PROJECT, any)
+    )
 }
 
 /// The id of the stand-in's container.

@@ -187,7 +187,7 @@ impl Compose {
 
     /// The container's state, such as `running` or `exited`. It is empty if there is no container.
     fn state(&self, interrupt: &Interrupt) -> Result<String> {
-        let Some(id) = container(&self.project, self.question, interrupt)? else { return Ok(String::new()) };
+        let Some(id) = container(&self.project, None, self.question, interrupt)? else { return Ok(String::new()) };
         let inspect = Child::new("docker", self.question).args(["inspect", "--format", "{{.State.Status}}", &id]);
         Ok(inspect.run(interrupt)?.stdout.trim().to_owned())
     }
@@ -246,16 +246,22 @@ impl Compose {
     }
 }
 
-/// The id of a project's container, if there is one.
+/// The id of a project's container, if there is one. If a port is named, it is one that runs and publishes that port.
 ///
 /// # Errors
 /// Docker fails, or doesn't answer in time.
-pub(super) fn container(project: &str, question: Duration, interrupt: &Interrupt) -> Result<Option<String>> {
+pub(super) fn container(
+    project: &str,
+    published: Option<u16>,
+    question: Duration,
+    interrupt: &Interrupt,
+) -> Result<Option<String>> {
     // Docker answers this in a tenth of the time that compose takes, and it is asked again and again during a start.
     let label = |name: &str, value: &str| format!("label=com.docker.compose.{name}={value}");
     let (project, service) = (label("project", project), label("service", SERVICE));
     let ps = ["ps", "-a", "-q", "--no-trunc", "--filter", &project, "--filter", &service];
     let ps = Child::new("docker", question).args(ps);
+    let ps = published.into_iter().fold(ps, |ps, port| ps.args(["--filter".to_owned(), format!("publish={port}")]));
     let ended = ps.run(interrupt)?;
     if !ended.status.success() {
         return Err(failed(&ps, &ended).remedy("See whether Docker answers: docker ps").into());
