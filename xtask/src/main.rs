@@ -7,7 +7,6 @@ mod ci;
 mod cli;
 mod commands;
 mod compiler;
-mod confirm;
 mod connection;
 mod context;
 mod database;

@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 13] = [
     &["database", "server"],
     &["stamp"],
     &["connection"],
-    &["confirm", "env_file", "tool"],
+    &["env_file", "tool"],
     &["context", "main_branch", "question", "target"],
     &["checkout", "process", "workspace"],
     &["account", "compiler", "database_url", "interrupt", "migrations", "report", "system"],

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::confirm;
 use super::db_snapshot::{free_name, restore_command};
 use crate::cli::DbReset;
-use crate::confirm;
 use crate::connection::session;
 use crate::context::Context;
 use crate::database::exchange::{self, Exchange, Move, NewSet, Origin, Present, Site};

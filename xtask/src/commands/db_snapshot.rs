@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::confirm;
 use crate::cli::{DbSnapshot, DbSnapshotDrop, DbSnapshotRestore, DbSnapshotSave};
-use crate::confirm;
 use crate::connection::session;
 use crate::context::Context;
 use crate::database::exchange::{self, Exchange, Move, NewSet, Origin, Present, Site};

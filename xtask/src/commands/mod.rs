@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod completions;
+mod confirm;
 mod db_diagram;
 mod db_prepare;
 mod db_reset;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::confirm;
 use crate::checkout::CheckoutLock;
-use crate::confirm;
 use crate::context::Context;
 use crate::database::guard::Guard;
 use crate::database::loss;

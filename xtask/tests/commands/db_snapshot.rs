@@ -1,7 +1,7 @@
 //! `cargo xtask db-snapshot`: databases that are kept, and brought back with every row.
 
 use crate::support::run::Invocation;
-use crate::support::sql::{Session, identifier};
+use crate::support::sql::{Session, identifier, literal};
 use crate::support::{Outcome, Server, Workspace, server_and_workspace, set_up, skip, sql};
 
 /// Writes a row into every table.
@@ -177,7 +177,13 @@ fn a_database_that_is_named_like_a_snapshot() {
         .execute("postgres", "CREATE DATABASE library_snapshot_ba9876543210 OWNER keeper CONNECTION LIMIT 1936745570");
     workspace.run(&["db-snapshot", "list"]).code(0).says(["(0 rows)"]);
     workspace.run(&["db-snapshot", "save", "x"]).code(0);
+    // With the stamp of one, it still lacks the mark.
+    let stamps = "SELECT shobj_description(oid, 'pg_database') FROM pg_database \
+                  WHERE NOT datallowconn AND datname ~ '^library_snapshot'";
+    let stamp = literal(&server.query("postgres", stamps).concat());
+    server.execute("postgres", &format!("COMMENT ON DATABASE library_snapshot_0123456789ab IS {stamp}"));
     workspace.run(&["db-snapshot", "drop", "x", "--yes"]).code(0);
+    workspace.run(&["db-snapshot", "list"]).code(0).says(["(0 rows)"]);
     let left = ["journal", "library", "library_snapshot_0123456789ab", "library_snapshot_ba9876543210"];
     server.assert_only(&left);
 }

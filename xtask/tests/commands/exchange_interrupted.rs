@@ -112,6 +112,13 @@ fn an_incomplete_set() {
     assert_eq!(snapshots(&workspace).len(), 1);
 }
 
+/// Whether a run waits for a lock.
+fn waits(server: &Server) -> bool {
+    let waits =
+        "SELECT pid::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'xtask%'";
+    !server.query("template1", waits).is_empty()
+}
+
 /// How a run ends.
 #[derive(Clone, Copy)]
 enum End {
@@ -119,23 +126,21 @@ enum End {
     Kill,
 }
 
-/// Starts a command, and ends it when its statement waits for the lock of an open transaction in the catalog.
+/// Starts a command, and ends it in the middle of its work: the first database is copied or has its new name already, and the
+/// statement waits for the second one.
 fn while_it_waits(command: &[&str], end: End) -> (Server, Workspace, Option<i32>) {
     let (server, workspace) = set_up();
     write_rows(&server, "kept");
-    // It keeps the names of databases from being changed.
     let mut session = Session::open(&server.admin("postgres")).unwrap();
-    session.execute("BEGIN; LOCK TABLE pg_database IN SHARE MODE").unwrap();
+    session.execute("BEGIN; COMMENT ON DATABASE library IS 'changing'").unwrap();
     let run = workspace.xtask(command).start();
-    let waits =
-        "SELECT pid::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'xtask%'";
-    eventually("the run waits", DEADLINE, || (!server.query("template1", waits).is_empty()).then_some(()));
+    eventually("the run waits", DEADLINE, || waits(&server).then_some(()));
     match end {
         End::CtrlC => run.interrupt(),
         End::Kill => run.kill(),
     }
     let code = run.wait().status.code();
-    session.execute("COMMIT").unwrap();
+    session.execute("ROLLBACK").unwrap();
     session.close();
     (server, workspace, code)
 }
@@ -151,14 +156,40 @@ fn ctrl_c() {
     }
 }
 
+/// Neither database has its new name then.
 #[test]
 fn killed() {
     let (server, workspace, _) = while_it_waits(&["db-reset", "--yes"], End::Kill);
+    assert_eq!(rows(&server), ["author kept", "book kept", "entry kept"]);
+    assert!(snapshots(&workspace).is_empty());
     workspace.run(&["db-reset", "--yes"]).code(0);
     assert_eq!(databases(&server), ["journal", "journal", "library", "library"]);
     let name = snapshots(&workspace).remove(0);
     workspace.run(&["db-snapshot", "restore", &name]).code(0);
     assert_eq!(rows(&server), ["author kept", "book kept", "entry kept"]);
+}
+
+/// A session that comes after the look at the sessions, and before the statement has locked the database, is ended as well.
+#[test]
+fn a_session_that_comes_late() {
+    let (server, workspace) = set_up();
+    server.execute("postgres", "CREATE ROLE gate");
+    // The new databases are made before this migration, and exchanged after it.
+    let waits_for_gate = "DO $$ BEGIN WHILE (SELECT rolconnlimit < 0 FROM pg_roles WHERE rolname = 'gate') LOOP \
+                          PERFORM pg_sleep(0.01); END LOOP; END $$;\n";
+    workspace.add_migration("library", "003_waits", waits_for_gate);
+    let run = workspace.xtask(&["db-reset", "--yes"]).start();
+    let is_migrating = || server.xtask_statements().iter().any(|statement| statement.contains("pg_sleep"));
+    eventually("the migration runs", DEADLINE, || is_migrating().then_some(()));
+    let mut catalog = Session::open(&server.admin("template1")).unwrap();
+    catalog.execute("BEGIN; LOCK TABLE pg_database IN SHARE MODE").unwrap();
+    server.execute("postgres", "ALTER ROLE gate CONNECTION LIMIT 5");
+    eventually("the exchange waits", DEADLINE, || waits(&server).then_some(()));
+    let late = Session::open(&workspace.login("library").application_name("late")).unwrap();
+    catalog.execute("COMMIT").unwrap();
+    catalog.close();
+    run.wait().code(0).says(["Ended \"late\" in library"]);
+    late.close();
 }
 
 /// Two servers have no common transaction. What one of them would refuse is found before the other one changes. If the second

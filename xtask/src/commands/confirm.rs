@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// Another name was typed, nobody can be asked, or the run was asked to end.
-pub(crate) fn by_name(context: Context<'_>, name: &str, yes: bool, command: &str) -> Result<()> {
+pub(super) fn by_name(context: Context<'_>, name: &str, yes: bool, command: &str) -> Result<()> {
     if yes {
         return Ok(());
     }
