@@ -38,7 +38,7 @@ use tokio::runtime::Runtime;
 
 use self::place::Place;
 use crate::connection::session;
-use crate::database::test_database::{self, TestDatabase};
+use crate::database::test_database::TestDatabase;
 use crate::database_url::DatabaseUrl;
 use crate::problem::{Code, Problems};
 use crate::runtime;
@@ -115,11 +115,9 @@ impl TestDatabases {
         let runtime = runtime::new()?;
         let run = session::name_of_run(SESSION);
         let targets = &place.targets;
-        let results = runtime.block_on(async {
-            // What killed tests have left only costs room.
-            drop(test_database::sweep(targets, &run).await);
-            join_all(targets.iter().map(|target| TestDatabase::make(target, &run))).await
-        });
+        let sweeps = place.is_new();
+        let made = join_all(targets.iter().map(|target| TestDatabase::make(target, &run, sweeps)));
+        let results = runtime.block_on(made);
         let mut problems = Problems::default();
         let mut set = Set { databases: Vec::new(), runtime, _place: Arc::clone(place) };
         let mut urls = Vec::new();

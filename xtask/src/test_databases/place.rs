@@ -1,5 +1,6 @@
 //! The server for the databases of tests.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -22,6 +23,7 @@ const VARIABLE: &str = "XTASK_TEST_SERVER";
 /// A server with the databases of the workspace that it can have.
 pub(super) struct Place {
     pub(super) targets: Vec<Target<'static>>,
+    is_used: AtomicBool,
     /// The server, if it is one for tests. It ends when nobody uses it.
     #[cfg(unix)]
     server: Option<TestServer>,
@@ -110,9 +112,15 @@ impl Place {
     fn of_urls(targets: Vec<Target<'static>>) -> Self {
         Self {
             targets,
+            is_used: AtomicBool::new(false),
             #[cfg(unix)]
             server: None,
         }
+    }
+
+    /// Whether this is the first use of the server by this process.
+    pub(super) fn is_new(&self) -> bool {
+        !self.is_used.swap(true, Ordering::Relaxed)
     }
 
     #[cfg(unix)]
@@ -120,8 +128,8 @@ impl Place {
         let Some(Target { root, .. }) = targets.first() else { return Ok(Self::of_urls(targets)) };
         let server =
             if alone { TestServer::start(root, &targets).await? } else { TestServer::share(root, &targets).await? };
-        let moved = targets.into_iter().map(|target| Ok(Target { url: server.url(&target.url)?, ..target }));
-        Ok(Self { targets: moved.collect::<Result<_>>()?, server: Some(server) })
+        let moved = server.move_here(&targets)?;
+        Ok(Self { server: Some(server), ..Self::of_urls(moved) })
     }
 
     #[cfg(not(unix))]
