@@ -209,10 +209,12 @@ impl Set {
 
 /// A PostgreSQL of one test, for what needs a superuser or changes what all databases of a server share. It takes about
 /// half a second to start. It has the roles of the workspace's URLs and the ones that its packages declare.
+#[cfg(unix)]
 pub struct TestServer {
     place: Arc<Place>,
 }
 
+#[cfg(unix)]
 impl TestServer {
     /// Starts a server.
     ///
@@ -238,14 +240,6 @@ impl TestServer {
     pub async fn databases(&self) -> Result<TestDatabases, Error> {
         let place = Arc::clone(&self.place);
         aside(move || on_own_thread(|| TestDatabases::make_in(&place))).await
-    }
-
-    /// The URL of a database on this server, for the role that a database of the workspace has in its URL.
-    ///
-    /// # Errors
-    /// The workspace has no database `name`.
-    pub fn url(&self, name: &str, database: &str) -> Result<String, Error> {
-        self.place.url(name, database).map_err(Error::from)
     }
 
     /// The URL of a database on this server, for its superuser.

@@ -63,6 +63,7 @@ async fn look() -> Result<Place> {
 ///
 /// # Errors
 /// There are no programs to start it with, or it doesn't start.
+#[cfg(unix)]
 pub(super) fn own() -> Result<Arc<Place>> {
     wait_for(async { Ok(Arc::new(Place::for_tests(targets()?, true).await?)) })
 }
@@ -136,17 +137,6 @@ impl Place {
     async fn for_tests(_: Vec<Target<'static>>, _: bool) -> Result<Self> {
         let what = "No PostgreSQL for tests can be started on this system.";
         Err(Problem::unavailable(Code::NoBinaries, what).remedy("cargo xtask db-setup").into())
-    }
-
-    /// The URL of a database on this server, for the role that a database of the workspace has in its URL.
-    pub(super) fn url(&self, name: &str, database: &str) -> Result<String> {
-        let found = self.targets.iter().find(|target| target.database.name == name);
-        let known = || self.targets.iter().map(|target| target.database.name.as_str()).collect::<Vec<_>>().join(", ");
-        let target = found.ok_or_else(|| {
-            let what = format!("There is no database \"{name}\" in this workspace, but: {}.", known());
-            Problem::usage(Code::UnknownDatabase, what)
-        })?;
-        Ok(target.url.of_database(database, "test"))
     }
 
     /// The URL of a database on this server, for its superuser.

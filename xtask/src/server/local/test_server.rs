@@ -57,6 +57,7 @@ const PAUSES: &str = "10";
 const PORTS: std::ops::Range<u32> = 32_000..32_768;
 
 /// The room in memory that a server needs at least, in bytes.
+#[cfg(target_os = "linux")]
 const ROOM: u64 = 2 << 30;
 
 /// The pipe, in the server's folder.
