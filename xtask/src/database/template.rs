@@ -81,16 +81,12 @@ pub(super) async fn release(connection: &mut PgConnection, template: &Name) -> R
     sqlx::query(statement).bind(template.key).execute(connection).await.map(drop)
 }
 
-/// Drops the templates of these databases that nobody needs: those that this checkout has used before its migrations
+/// Drops the templates of a target's database that nobody needs: those that this checkout has used before its migrations
 /// changed, those of checkouts that are gone, and those that were not used for a day. `needed` is kept.
-///
-/// # Errors
-/// The server refuses, or is gone.
-pub(super) async fn sweep(connection: &mut PgConnection, target: &Target<'_>, needed: &str) -> Result<()> {
+async fn sweep(connection: &mut PgConnection, target: &Target<'_>, needed: &str) -> Result<(), sqlx::Error> {
     let mut found = TEMPLATE.find(connection, std::slice::from_ref(target)).await?;
     found.retain(|found| found.is_marked && found.name != needed && is_stale(found, target.root));
-    held::sweep(connection, found, Patience::None).await?;
-    Ok(())
+    held::sweep(connection, found, Patience::None).await.map(drop)
 }
 
 fn is_stale(found: &Found, root: &Path) -> bool {
@@ -195,8 +191,12 @@ async fn make(connection: &mut PgConnection, target: &Target<'_>, template: &Nam
         drop(marked::drop_database(connection, name).await);
         return Err(error);
     }
+    // A copy would wait for the end of the session that migrated, and look only every 0.1 s.
+    session::end_in(connection, name).await?;
     sqlx::raw_sql(AssertSqlSafe(finish)).execute(&mut *connection).await?;
-    sweep(connection, target, name).await
+    // What nobody needs only takes room.
+    drop(sweep(connection, target, name).await);
+    Ok(())
 }
 
 async fn migrate(target: &Target<'_>, name: &str, run: &str) -> Result<()> {

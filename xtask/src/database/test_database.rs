@@ -3,14 +3,12 @@
 //! Its name is `<database>_test_<12 hex digits>`, and the test's process holds a lock as for a scratch database
 //! ([`super::held`]). The server gives up the lock of a process that is killed, and the next test drops the database.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
 use super::held::{self, InUse, Name, Patience};
 use super::marked::{self, TEST};
-use super::{create, lock, template};
+use super::{create, template};
 use crate::connection::{declared, session, working};
 use crate::database_url::DatabaseUrl;
 use crate::problem::{Code, Problem};
@@ -45,15 +43,21 @@ pub(crate) async fn check_server(url: &DatabaseUrl, roles: &[String], run: &str)
 
 impl TestDatabase {
     /// Makes a database with all migrations on the server of `target`, which has passed [`check_server`]. `run` is the name
-    /// of the sessions.
+    /// of the sessions. If `sweeps` is true, it also drops those that killed tests have left.
     ///
     /// # Errors
     /// A migration fails, or the server refuses something.
-    pub(crate) async fn make(target: &Target<'_>, run: &str) -> Result<Self> {
+    pub(crate) async fn make(target: &Target<'_>, run: &str, sweeps: bool) -> Result<Self> {
         let mut session = session::maintenance(&target.url, run).await?;
         working::settle(&mut session).await?;
         match Self::copy(&mut session, target, run).await {
-            Ok((name, _in_use)) => Ok(Self { name, session, _in_use }),
+            Ok((name, _in_use)) => {
+                if sweeps {
+                    // What is left only takes room.
+                    drop(sweep(&mut session, target).await);
+                }
+                Ok(Self { name, session, _in_use })
+            }
             Err(error) => {
                 session::close(session).await;
                 Err(error)
@@ -90,21 +94,8 @@ impl TestDatabase {
     }
 }
 
-/// Drops the databases that killed tests have left on the servers of these databases. Only the first call of a process does
-/// it.
-///
-/// # Errors
-/// A server refuses, or is gone.
-pub(crate) async fn sweep(targets: &[Target<'_>], run: &str) -> Result<()> {
-    static SWEPT: AtomicBool = AtomicBool::new(false);
-    if SWEPT.swap(true, Ordering::Relaxed) {
-        return Ok(());
-    }
-    for (url, _) in lock::servers(targets) {
-        let mut connection = session::maintenance(url, run).await?;
-        let found = TEST.find(&mut connection, targets).await?;
-        held::sweep(&mut connection, found, Patience::None).await?;
-        session::close(connection).await;
-    }
-    Ok(())
+/// Drops the databases that killed tests have left for the database of `target`.
+async fn sweep(session: &mut PgConnection, target: &Target<'_>) -> Result<(), sqlx::Error> {
+    let found = TEST.find(session, std::slice::from_ref(target)).await?;
+    held::sweep(session, found, Patience::None).await.map(drop)
 }

@@ -38,7 +38,7 @@ use tokio::runtime::Runtime;
 
 use self::place::Place;
 use crate::connection::session;
-use crate::database::test_database::{self, TestDatabase};
+use crate::database::test_database::TestDatabase;
 use crate::database_url::DatabaseUrl;
 use crate::problem::{Code, Problems};
 use crate::runtime;
@@ -115,11 +115,9 @@ impl TestDatabases {
         let runtime = runtime::new()?;
         let run = session::name_of_run(SESSION);
         let targets = &place.targets;
-        let results = runtime.block_on(async {
-            // What killed tests have left only costs room.
-            drop(test_database::sweep(targets, &run).await);
-            join_all(targets.iter().map(|target| TestDatabase::make(target, &run))).await
-        });
+        let sweeps = place.is_new();
+        let made = join_all(targets.iter().map(|target| TestDatabase::make(target, &run, sweeps)));
+        let results = runtime.block_on(made);
         let mut problems = Problems::default();
         let mut set = Set { databases: Vec::new(), runtime, _place: Arc::clone(place) };
         let mut urls = Vec::new();
@@ -211,10 +209,12 @@ impl Set {
 
 /// A PostgreSQL of one test, for what needs a superuser or changes what all databases of a server share. It takes about
 /// half a second to start. It has the roles of the workspace's URLs and the ones that its packages declare.
+#[cfg(unix)]
 pub struct TestServer {
     place: Arc<Place>,
 }
 
+#[cfg(unix)]
 impl TestServer {
     /// Starts a server.
     ///
@@ -240,14 +240,6 @@ impl TestServer {
     pub async fn databases(&self) -> Result<TestDatabases, Error> {
         let place = Arc::clone(&self.place);
         aside(move || on_own_thread(|| TestDatabases::make_in(&place))).await
-    }
-
-    /// The URL of a database on this server, for the role that a database of the workspace has in its URL.
-    ///
-    /// # Errors
-    /// The workspace has no database `name`.
-    pub fn url(&self, name: &str, database: &str) -> Result<String, Error> {
-        self.place.url(name, database).map_err(Error::from)
     }
 
     /// The URL of a database on this server, for its superuser.

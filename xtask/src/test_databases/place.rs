@@ -1,5 +1,6 @@
 //! The server for the databases of tests.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -22,6 +23,7 @@ const VARIABLE: &str = "XTASK_TEST_SERVER";
 /// A server with the databases of the workspace that it can have.
 pub(super) struct Place {
     pub(super) targets: Vec<Target<'static>>,
+    is_used: AtomicBool,
     /// The server, if it is one for tests. It ends when nobody uses it.
     #[cfg(unix)]
     server: Option<TestServer>,
@@ -61,6 +63,7 @@ async fn look() -> Result<Place> {
 ///
 /// # Errors
 /// There are no programs to start it with, or it doesn't start.
+#[cfg(unix)]
 pub(super) fn own() -> Result<Arc<Place>> {
     wait_for(async { Ok(Arc::new(Place::for_tests(targets()?, true).await?)) })
 }
@@ -110,9 +113,15 @@ impl Place {
     fn of_urls(targets: Vec<Target<'static>>) -> Self {
         Self {
             targets,
+            is_used: AtomicBool::new(false),
             #[cfg(unix)]
             server: None,
         }
+    }
+
+    /// Whether this is the first use of the server by this process.
+    pub(super) fn is_new(&self) -> bool {
+        !self.is_used.swap(true, Ordering::Relaxed)
     }
 
     #[cfg(unix)]
@@ -120,25 +129,14 @@ impl Place {
         let Some(Target { root, .. }) = targets.first() else { return Ok(Self::of_urls(targets)) };
         let server =
             if alone { TestServer::start(root, &targets).await? } else { TestServer::share(root, &targets).await? };
-        let moved = targets.into_iter().map(|target| Ok(Target { url: server.url(&target.url)?, ..target }));
-        Ok(Self { targets: moved.collect::<Result<_>>()?, server: Some(server) })
+        let moved = server.move_here(&targets)?;
+        Ok(Self { server: Some(server), ..Self::of_urls(moved) })
     }
 
     #[cfg(not(unix))]
     async fn for_tests(_: Vec<Target<'static>>, _: bool) -> Result<Self> {
         let what = "No PostgreSQL for tests can be started on this system.";
         Err(Problem::unavailable(Code::NoBinaries, what).remedy("cargo xtask db-setup").into())
-    }
-
-    /// The URL of a database on this server, for the role that a database of the workspace has in its URL.
-    pub(super) fn url(&self, name: &str, database: &str) -> Result<String> {
-        let found = self.targets.iter().find(|target| target.database.name == name);
-        let known = || self.targets.iter().map(|target| target.database.name.as_str()).collect::<Vec<_>>().join(", ");
-        let target = found.ok_or_else(|| {
-            let what = format!("There is no database \"{name}\" in this workspace, but: {}.", known());
-            Problem::usage(Code::UnknownDatabase, what)
-        })?;
-        Ok(target.url.of_database(database, "test"))
     }
 
     /// The URL of a database on this server, for its superuser.

@@ -87,7 +87,8 @@ impl Pipeline<'_> {
         let tested =
             self.packages.iter().filter(|package| package.has_tests && self.can_test(package)).map(|package| {
                 let needs: &[&str] = if self.tool(package).is_some() { &["tools"] } else { &["build"] };
-                let proves = format!("the tests of {} pass, on servers of their own", package.name);
+                let on = if package.tests.databases { "databases" } else { "servers" };
+                let proves = format!("the tests of {} pass, on {on} of their own", package.name);
                 test(test_of(package), proves, needs, self.run_tests(package))
             });
         let tested: Vec<_> = tested.collect();

@@ -57,6 +57,7 @@ const PAUSES: &str = "10";
 const PORTS: std::ops::Range<u32> = 32_000..32_768;
 
 /// The room in memory that a server needs at least, in bytes.
+#[cfg(target_os = "linux")]
 const ROOM: u64 = 2 << 30;
 
 /// The pipe, in the server's folder.
@@ -148,13 +149,17 @@ impl TestServer {
         Ok(server)
     }
 
-    /// The URL of a database on this server.
+    /// The same databases, with URLs that lead to this server.
     ///
     /// # Errors
-    /// The URL's names can't be used.
-    pub(crate) fn url(&self, url: &DatabaseUrl) -> Result<DatabaseUrl> {
-        let text = local_url(self.address.port, &url.user, &self.password, &url.database);
-        Ok(DatabaseUrl::parse(&url.variable, &text)?)
+    /// A URL's names can't be used.
+    pub(crate) fn move_here<'t>(&self, targets: &[Target<'t>]) -> Result<Vec<Target<'t>>> {
+        let moved = targets.iter().map(|target| {
+            let DatabaseUrl { variable, user, database, .. } = &target.url;
+            let text = local_url(self.address.port, user, &self.password, database);
+            Ok(Target { url: DatabaseUrl::parse(variable, &text)?, ..target.clone() })
+        });
+        moved.collect()
     }
 
     /// The URL of a database on this server for its superuser.
@@ -228,8 +233,7 @@ impl TestServer {
         // From here on, the keeper cleans up if anything fails.
         let mut server = Self { address, password, files, users: Some(users), keeper: Some(keeper) };
         let mut superuser = server.launch(&cluster).await?;
-        let moved = targets.iter().map(|target| Ok(Target { url: server.url(&target.url)?, ..target.clone() }));
-        let moved: Vec<Target<'_>> = moved.collect::<Result<_>>()?;
+        let moved = server.move_here(targets)?;
         cluster.refuse_superuser(moved.iter().map(|target| &target.url))?;
         roles::let_in(&mut superuser, moved.iter().map(|target| &target.url)).await?;
         roles::make_declared(&mut superuser, &moved).await?;
