@@ -47,14 +47,16 @@ pub(crate) async fn run(options: &DbReset, context: Context<'_>) -> Result<Vec<S
 
     let run = session::name_of_run(session::MIGRATOR);
     let site = Site { context, targets: &targets, claim: &claim, run: &run, command: "db-reset", patience: PATIENCE };
-    exchange::with(site, async |exchange| replace(exchange, site, &guard, *no_snapshot).await).await
+    let asked = found.len();
+    exchange::with(site, async |exchange| replace(exchange, site, &guard, asked, *no_snapshot).await).await
 }
 
-/// Makes the new databases aside, and puts them in the place of the present ones.
+/// Makes the new databases aside, and puts them in the place of the present ones, of which there were `asked` at the question.
 async fn replace<'a>(
     exchange: &mut Exchange<'a>,
     site: Site<'a>,
     guard: &Guard<'_>,
+    asked: usize,
     no_snapshot: bool,
 ) -> Result<Vec<String>> {
     let Site { context, targets, claim, .. } = site;
@@ -62,6 +64,13 @@ async fn replace<'a>(
     let there = || present.iter().filter_map(|(target, present)| Some((*target, present.as_ref()?)));
     // They may be others than before the question.
     guard.check(there().map(|(target, present)| (target, present.stamp())))?;
+    if there().count() != asked {
+        let what = "Another program has made or dropped a database since the question.";
+        return Err(Problem::failed(Code::ServerBusy, what)
+            .detail("Your databases are as they were.")
+            .remedy("See what is there now, with the same command.")
+            .into());
+    }
     for target in targets {
         exchange.make_empty(target).await?;
     }

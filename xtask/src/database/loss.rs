@@ -6,13 +6,13 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::contents::{self, Contents};
-use super::{exchange, history};
+use super::exchange;
 use crate::connection::deadline;
 use crate::connection::session::{self, Opened};
 use crate::context::Context;
 use crate::problem::Problems;
 use crate::report::Reporter;
-use crate::stamp::{Stamp, stamp_in};
+use crate::stamp::{self, COMMENT, Stamp, stamp_in};
 use crate::target::Target;
 
 /// A database that would be thrown away.
@@ -46,7 +46,8 @@ async fn look_at<'t>(target: &'t Target<'t>) -> Result<Option<Found<'t>>> {
         Opened::Missing => return Ok(None),
         Opened::Failed(answer) => return Err(session::unavailable(&target.url, &answer).into()),
     };
-    let stamp = history::read(&mut connection, &target.database.history).await?.1.stamp();
+    // The history isn't read, because one that can't be read is a reason to begin anew.
+    let stamp = stamp::Found::of(&sqlx::raw_sql(COMMENT).fetch_one(&mut connection).await?)?.stamp();
     let sessions = exchange::look(&mut connection, &[target.url.kept_name()]).await?;
     let contents = contents::read(&mut connection, &target.database.history).await?;
     session::close(connection).await;

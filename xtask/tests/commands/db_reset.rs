@@ -74,6 +74,11 @@ fn a_history_that_differs() {
     workspace.run(&["db-setup"]).code(5);
     workspace.run(&["db-reset", "--yes"]).code(0);
     workspace.run(&["db-setup"]).code(0);
+    // The same holds for one that can't be read.
+    server.execute("library", &format!("ALTER TABLE {LIBRARY_HISTORY} RENAME COLUMN checksum TO sum"));
+    workspace.run(&["db-setup"]).fails().problem("history-unreadable");
+    workspace.run(&["db-reset", "library", "--yes"]).code(0);
+    workspace.run(&["db-setup"]).code(0);
 }
 
 #[test]

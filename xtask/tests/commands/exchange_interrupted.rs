@@ -124,6 +124,8 @@ fn waits(server: &Server) -> bool {
 enum End {
     CtrlC,
     Kill,
+    /// The session with the setup lock is ended.
+    NoLock,
 }
 
 /// Starts a command, and ends it in the middle of its work: the first database is copied or has its new name already, and the
@@ -138,6 +140,10 @@ fn while_it_waits(command: &[&str], end: End) -> (Server, Workspace, Option<i32>
     match end {
         End::CtrlC => run.interrupt(),
         End::Kill => run.kill(),
+        End::NoLock => server.execute(
+            "template1",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'xtask db-reset %'",
+        ),
     }
     let code = run.wait().status.code();
     session.execute("ROLLBACK").unwrap();
@@ -167,6 +173,16 @@ fn killed() {
     let name = snapshots(&workspace).remove(0);
     workspace.run(&["db-snapshot", "restore", &name]).code(0);
     assert_eq!(rows(&server), ["author kept", "book kept", "entry kept"]);
+}
+
+/// Another run may be at work by then.
+#[test]
+fn the_lock_is_lost() {
+    let (server, workspace, code) = while_it_waits(&["db-reset", "--yes"], End::NoLock);
+    assert_eq!(code, Some(6));
+    assert_eq!(rows(&server), ["author kept", "book kept", "entry kept"]);
+    assert!(snapshots(&workspace).is_empty());
+    workspace.run(&["db-reset", "--yes"]).code(0);
 }
 
 /// A session that comes after the look at the sessions, and before the statement has locked the database, is ended as well.
