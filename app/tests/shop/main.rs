@@ -5,8 +5,10 @@
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod contention;
+mod locks;
 mod orders;
 mod payment;
+mod storm;
 mod trail;
 mod users;
 

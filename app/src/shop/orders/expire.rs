@@ -4,6 +4,7 @@ use quickcart_audit::DatabaseError;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, query_as};
 
+use super::transaction::Attempts;
 use super::{Order, units, voucher};
 use crate::shop::invoice::InvoiceId;
 use crate::shop::status::{EXPIRES_AFTER, OrderStatus, PaymentMethod};
@@ -21,12 +22,17 @@ pub const BATCH: i64 = 100;
 /// # Errors
 /// The database couldn't be reached, or it refused the change. Nothing was changed.
 pub async fn expire_overdue(connection: &mut PgConnection) -> Result<Vec<Order>, DatabaseError> {
-    let mut transaction = connection.begin().await?;
-    let result = expire_in(&mut transaction).await;
-    Ok(super::end(transaction, result).await?)
+    let mut attempts = Attempts::new();
+    loop {
+        let mut transaction = connection.begin().await?;
+        let result = expire_in(&mut transaction).await;
+        if let Some(result) = attempts.end(transaction, result).await {
+            return result;
+        }
+    }
 }
 
-async fn expire_in(connection: &mut PgConnection) -> Result<Vec<Order>, sqlx::Error> {
+async fn expire_in(connection: &mut PgConnection) -> Result<Vec<Order>, DatabaseError> {
     let orders = query_as!(
         Order,
         r#"WITH overdue AS (

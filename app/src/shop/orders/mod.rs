@@ -1,11 +1,11 @@
 //! Orders. An order is placed, and later it is paid, expired or cancelled. After that it never changes.
 //!
-//! Each step is one transaction. It locks the row of an order before its units and its voucher, and it locks older
-//! units before newer ones. So steps may wait for each other, but they never deadlock.
+//! Each step is one transaction. `transaction.rs` says in which order steps lock rows, and when a step is repeated.
 
 mod expire;
 mod place;
 mod settle;
+mod transaction;
 mod units;
 mod voucher;
 
@@ -14,11 +14,12 @@ use quickcart_audit::{DatabaseError, PaymentLog};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
-use sqlx::{Postgres, Transaction, query_as};
+use sqlx::query_as;
 
 pub use expire::{BATCH, expire_overdue};
 pub use place::{NewOrder, PlaceError, place};
 pub use settle::{SettleError, Settled, cancel, pay, pay_from_balance};
+pub use transaction::ATTEMPTS;
 pub use units::paid_units;
 pub use voucher::VoucherError;
 
@@ -63,17 +64,6 @@ impl Order {
             metadata: None,
         }
     }
-}
-
-/// Commits the transaction if its work succeeded, and rolls it back if not. A transaction that is only dropped would
-/// keep its rows locked until its connection is used again.
-async fn end<T, E: From<sqlx::Error>>(transaction: Transaction<'_, Postgres>, result: Result<T, E>) -> Result<T, E> {
-    match result {
-        Ok(_) => transaction.commit().await?,
-        // If the rollback fails, the connection is lost, and the server rolls back by itself.
-        Err(_) => drop(transaction.rollback().await),
-    }
-    result
 }
 
 /// Returns the order with this invoice id.

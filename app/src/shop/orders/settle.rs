@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, query, query_as};
 
+use super::transaction::{Attempts, StepError};
 use super::{Order, units, voucher};
 use crate::shop::invoice::InvoiceId;
 use crate::shop::status::{OrderStatus, PaymentMethod, Transition};
@@ -63,6 +64,15 @@ impl From<sqlx::Error> for SettleError {
     }
 }
 
+impl StepError for SettleError {
+    fn database(&self) -> Option<&DatabaseError> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 /// Records that the gateway has received `amount` for the order, and sells the order's units.
 ///
 /// The webhook has no signature. So `amount` must come from the gateway's own transaction detail, not from a request. A
@@ -75,9 +85,14 @@ pub async fn pay(
     invoice_id: &InvoiceId,
     amount: Decimal,
 ) -> Result<Settled, SettleError> {
-    let mut transaction = connection.begin().await?;
-    let result = pay_in(&mut transaction, invoice_id, amount).await;
-    super::end(transaction, result).await
+    let mut attempts = Attempts::new();
+    loop {
+        let mut transaction = connection.begin().await?;
+        let result = pay_in(&mut transaction, invoice_id, amount).await;
+        if let Some(result) = attempts.end(transaction, result).await {
+            return result;
+        }
+    }
 }
 
 async fn pay_in(
@@ -103,9 +118,14 @@ async fn pay_in(
 /// # Errors
 /// The order wasn't paid. [`SettleError`] names the reasons.
 pub async fn pay_from_balance(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Settled, SettleError> {
-    let mut transaction = connection.begin().await?;
-    let result = pay_from_balance_in(&mut transaction, invoice_id).await;
-    super::end(transaction, result).await
+    let mut attempts = Attempts::new();
+    loop {
+        let mut transaction = connection.begin().await?;
+        let result = pay_from_balance_in(&mut transaction, invoice_id).await;
+        if let Some(result) = attempts.end(transaction, result).await {
+            return result;
+        }
+    }
 }
 
 async fn pay_from_balance_in(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Settled, SettleError> {
@@ -134,9 +154,14 @@ async fn pay_from_balance_in(connection: &mut PgConnection, invoice_id: &Invoice
 /// # Errors
 /// The order wasn't cancelled. [`SettleError`] names the reasons.
 pub async fn cancel(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Settled, SettleError> {
-    let mut transaction = connection.begin().await?;
-    let result = cancel_in(&mut transaction, invoice_id).await;
-    super::end(transaction, result).await
+    let mut attempts = Attempts::new();
+    loop {
+        let mut transaction = connection.begin().await?;
+        let result = cancel_in(&mut transaction, invoice_id).await;
+        if let Some(result) = attempts.end(transaction, result).await {
+            return result;
+        }
+    }
 }
 
 async fn cancel_in(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Settled, SettleError> {
