@@ -2,9 +2,9 @@
 //!
 //!     cargo bench --package quickcart
 //!
-//! An order is placed for one unit and paid, in two transactions. With one product, all users want the same units. The server is a
-//! private one in memory that never waits for a disk, so the numbers show what the users make each other wait. They aren't
-//! those of a server with a disk.
+//! An order is placed for one unit and paid, in two transactions. With one product, all users want the same units. The
+//! server is a private one in memory that never waits for a disk, so the numbers show what the users make each other
+//! wait. They aren't those of a server with a disk.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -74,7 +74,7 @@ async fn orders_per_second(cluster: &Cluster, database: &str, users: i32, produc
                 };
                 for _ in 0..ORDERS / users {
                     let order = place(&mut connection, new).await.unwrap();
-                    pay(&mut connection, &order.invoice_id, order.total_bill).await.unwrap();
+                    pay(&mut connection, &order.invoice_id, order.total_bill, None).await.unwrap();
                 }
             })
         })

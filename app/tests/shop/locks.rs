@@ -1,8 +1,9 @@
 //! What a step waits for, what it keeps from others meanwhile, and when it is repeated.
 
 use quickcart::secret::Secret;
+use quickcart::shop::ATTEMPTS;
 use quickcart::shop::orders::{
-    ATTEMPTS, NewOrder, Order, PlaceError, SettleError, Settled, VoucherError, cancel, expire_overdue, pay, place,
+    NewOrder, Order, PlaceError, SettleError, Settled, VoucherError, cancel, expire_overdue, pay, place,
 };
 use quickcart_audit::DatabaseError;
 use sqlx::Connection;
@@ -46,7 +47,7 @@ fn a_buyer_who_waits_for_units_keeps_none_from_others() {
         // The two units that nobody reserves are free for others, who can also pay for them.
         let mut third = impatient(databases).await;
         let other = place(&mut third, new_order(3, 1)).await.unwrap();
-        pay(&mut third, &other.invoice_id, other.total_bill).await.unwrap();
+        pay(&mut third, &other.invoice_id, other.total_bill, None).await.unwrap();
         reserving.commit().await.unwrap();
         let error = second.await.unwrap().unwrap_err();
         assert!(matches!(error, PlaceError::NotEnough { available: 1 }), "{error}");
@@ -69,7 +70,7 @@ fn a_second_order_sees_the_cooldown_that_begins_while_it_waits_for_the_payment_o
         let order = place(&mut connection, NewOrder { voucher: Some(&one), ..new_order(1, 1) }).await.unwrap();
         let mut first = databases.main().await;
         let mut paying = first.begin().await.unwrap();
-        pay(&mut paying, &order.invoice_id, order.total_bill).await.unwrap();
+        pay(&mut paying, &order.invoice_id, order.total_bill, None).await.unwrap();
         let mut second = databases.main().await;
         let process = ask(&mut second, "pg_backend_pid()").await;
         let placing =
@@ -109,7 +110,7 @@ fn a_transaction_that_is_ended_for_the_sake_of_others_is_repeated() {
             let order = place(&mut connection, new_order(user, 1)).await.unwrap();
             assert_eq!(attempts(&mut connection).await, 3);
             fail(&mut connection, code, 2).await;
-            let settled = pay(&mut connection, &order.invoice_id, order.total_bill).await.unwrap();
+            let settled = pay(&mut connection, &order.invoice_id, order.total_bill, None).await.unwrap();
             assert!(matches!(settled, Settled::Now(_)), "{settled:?}");
             assert_eq!(attempts(&mut connection).await, 3);
         }
@@ -141,7 +142,7 @@ fn a_transaction_that_fails_every_time_is_given_up_and_has_changed_nothing() {
                         PlaceError::Database(error) => code(&error),
                         error => panic!("{error}"),
                     },
-                    1 => settle(pay(&mut connection, &invoice_id, total_bill).await.unwrap_err()),
+                    1 => settle(pay(&mut connection, &invoice_id, total_bill, None).await.unwrap_err()),
                     2 => settle(cancel(&mut connection, &invoice_id).await.unwrap_err()),
                     _ => code(&expire_overdue(&mut connection).await.unwrap_err()),
                 });

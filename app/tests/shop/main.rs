@@ -5,8 +5,10 @@
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod contention;
+mod cut;
 mod locks;
 mod orders;
+mod outbox;
 mod payment;
 mod storm;
 mod trail;

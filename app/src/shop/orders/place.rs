@@ -9,14 +9,15 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection, query, query_as, query_scalar};
 
 use super::Order;
-use super::transaction::{Attempts, StepError};
 use super::voucher::{self, VoucherError};
+use crate::outbox;
 use crate::secret::Secret;
 use crate::shop::fee::payment_fee;
 use crate::shop::invoice::InvoiceId;
 use crate::shop::price::Prices;
 use crate::shop::quantity::Quantity;
 use crate::shop::status::{MemberStatus, OrderStatus, PaymentMethod};
+use crate::shop::transaction::{Attempts, StepError};
 
 /// The number of invoice ids that are tried. Each day has two thousand million ids, so a new one is hardly ever taken.
 const ATTEMPTS: usize = 3;
@@ -85,7 +86,12 @@ impl From<VoucherError> for PlaceError {
 
 impl From<sqlx::Error> for PlaceError {
     fn from(error: sqlx::Error) -> Self {
-        let error = DatabaseError::from(error);
+        DatabaseError::from(error).into()
+    }
+}
+
+impl From<DatabaseError> for PlaceError {
+    fn from(error: DatabaseError) -> Self {
         match error.constraint() {
             Some("orders_one_pending_per_user_idx") => Self::PendingOrder,
             _ => Self::Database(error),
@@ -177,6 +183,7 @@ async fn place_in(connection: &mut PgConnection, new: NewOrder<'_>, among: Among
     if let Some((claim, code)) = &claim {
         voucher::hold(&mut *connection, claim, code, order.id).await?;
     }
+    outbox::append(connection, &[order.event(None)]).await?;
     Ok(order)
 }
 

@@ -72,8 +72,8 @@ pub(super) async fn claim(connection: &mut PgConnection, code: &Secret) -> Resul
 
 /// Refuses a voucher to a user who has used another one a short time ago.
 ///
-/// The user's order is made before this is asked. A user has one pending order, so it has waited for the payment of an earlier
-/// one, and this sees the cooldown that such a payment begins.
+/// The user's order is made before this is asked. A user has one pending order, so it has waited for the payment of an
+/// earlier one, and this sees the cooldown that such a payment begins.
 pub(super) async fn check_cooldown(connection: &mut PgConnection, user_id: i64) -> Result<(), PlaceError> {
     let cooldown = query_scalar!(
         "SELECT expires_at FROM voucher_usage_cooldown WHERE user_id = $1 AND expires_at > now()",
@@ -108,24 +108,29 @@ pub(super) async fn hold(
     Err(VoucherError::Held.into())
 }
 
-/// Marks the voucher of a paid order as used, if the order has one. The voucher counts even if it has expired since the
-/// order was placed.
-pub(super) async fn consume(connection: &mut PgConnection, order_id: i32, user_id: i64) -> Result<(), sqlx::Error> {
-    query!(
+/// Marks the voucher of a paid order as used, and returns its key, if the order has one. The voucher counts even if it has
+/// expired since the order was placed.
+pub(super) async fn consume(
+    connection: &mut PgConnection,
+    order_id: i32,
+    user_id: i64,
+) -> Result<Option<i32>, sqlx::Error> {
+    query_scalar!(
         "WITH used AS (
-             UPDATE vouchers SET is_used = true, used_by = $2, used_at = now() WHERE order_id = $1 RETURNING used_at
+             UPDATE vouchers SET is_used = true, used_by = $2, used_at = now() WHERE order_id = $1 RETURNING id, used_at
+         ), cooldown AS (
+             INSERT INTO voucher_usage_cooldown (user_id, last_voucher_used, expires_at)
+             SELECT $2, used_at, used_at + make_interval(secs => $3) FROM used
+             ON CONFLICT (user_id) DO UPDATE
+                 SET last_voucher_used = EXCLUDED.last_voucher_used, expires_at = EXCLUDED.expires_at
          )
-         INSERT INTO voucher_usage_cooldown (user_id, last_voucher_used, expires_at)
-         SELECT $2, used_at, used_at + make_interval(secs => $3) FROM used
-         ON CONFLICT (user_id) DO UPDATE
-             SET last_voucher_used = EXCLUDED.last_voucher_used, expires_at = EXCLUDED.expires_at",
+         SELECT id FROM used",
         order_id,
         user_id,
         VOUCHER_COOLDOWN.as_seconds_f64(),
     )
-    .execute(connection)
-    .await?;
-    Ok(())
+    .fetch_optional(connection)
+    .await
 }
 
 /// Releases the vouchers of expired or cancelled orders, so that they can be used again.

@@ -1,26 +1,27 @@
-//! The transaction that each step on an order is, and the order in which steps lock rows.
+//! The transaction that each step of the shop is, and the order in which steps lock rows.
 //!
 //! # The order of locks
 //!
 //! A step locks rows in this order, and the rows of one table in the order that is named here:
 //!
 //! 1. `orders`. A new order has the place of its row already while it waits for another order of the user to end.
-//! 2. `users`, for the balance.
+//! 2. `users`: a new one, or one whose balance changes.
 //! 3. `products`, by id.
 //! 4. `product_stocks`, by created_at and id.
 //! 5. `vouchers`, by id.
 //! 6. `voucher_usage_cooldown`, which has one row for a user.
+//! 7. `outbox.events`. Rows are only added to it, and those of one subject only while that is locked.
 //!
-//! A step that skips rows which are locked ([`place`](super::place) with units, the sweep with orders) doesn't wait for them,
-//! so it needs no order among them. A statement that changes several rows of a table locks them first, with
-//! `SELECT … ORDER BY … FOR NO KEY UPDATE`, because UPDATE alone takes them as it finds them. Steps may wait for each other,
-//! but never in a circle.
+//! A step that skips rows which are locked ([`place`](super::orders::place) with units, the sweep with orders) doesn't
+//! wait for them, so it needs no order among them. A statement that changes several rows of a table locks them first,
+//! with `SELECT … ORDER BY … FOR NO KEY UPDATE`, because UPDATE alone takes them as it finds them. Steps may wait for
+//! each other, but never in a circle.
 //!
 //! # Repeated transactions
 //!
-//! Statements of others, such as an admin's in psql, don't keep this order. If PostgreSQL ends a transaction because of a
-//! deadlock, or because it can't be serialized, then the whole transaction is done again, [`ATTEMPTS`] times at most. Nothing
-//! of the earlier attempt is left by then.
+//! Statements of others, such as an admin's in psql, don't keep this order. If PostgreSQL ends a transaction because of
+//! a deadlock, or because it can't be serialized, then the whole transaction is done again, [`ATTEMPTS`] times at most.
+//! Nothing of the earlier attempt is left by then.
 
 use quickcart_audit::DatabaseError;
 use sqlx::{Postgres, Transaction};
@@ -49,8 +50,8 @@ impl Attempts {
         Self(0)
     }
 
-    /// Commits the transaction if its work succeeded, and rolls it back if not. Returns `None` if PostgreSQL has ended it because
-    /// of other transactions, and it should be tried again.
+    /// Commits the transaction if its work succeeded, and rolls it back if not. Returns `None` if PostgreSQL has ended
+    /// it because of other transactions, and it should be tried again.
     ///
     /// A transaction that is only dropped would keep its rows locked until its connection is used again.
     pub(super) async fn end<T, E: StepError>(
