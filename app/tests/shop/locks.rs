@@ -10,6 +10,7 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 use crate::contention::{until_it_waits, waiting_buyer};
+use crate::storm::until_alone;
 use crate::{Databases, ask, contents, new_order, run, seeded, stock, with_databases};
 
 /// A connection on which a step fails if it has to wait.
@@ -80,6 +81,69 @@ fn a_second_order_sees_the_cooldown_that_begins_while_it_waits_for_the_payment_o
         let error = placing.await.unwrap().unwrap_err();
         assert!(matches!(error, PlaceError::Voucher(VoucherError::Cooldown { .. })), "{error}");
         assert_eq!(ask(&mut connection, "SELECT count(*) FROM vouchers WHERE order_id IS NOT NULL").await, "1");
+    });
+}
+
+#[test]
+fn an_admin_gives_a_product_another_number_while_it_is_sold() {
+    with_databases(async |databases| {
+        let mut connection = seeded(databases).await;
+        let renumber = async |product: i32, to: i32| {
+            let mut admin = databases.main().await;
+            let process = ask(&mut admin, "pg_backend_pid()").await;
+            let sql = format!("UPDATE products SET id = {to} WHERE id = {product}");
+            (process, tokio::spawn(async move { run(&mut admin, &sql).await }))
+        };
+        let mut first = databases.main().await;
+        let mut reserving = first.begin().await.unwrap();
+        let order = place(&mut reserving, new_order(1, 1)).await.unwrap();
+        let (process, renumbering) = renumber(1, 9).await;
+        until_it_waits(&mut connection, &process, &renumbering).await;
+        reserving.commit().await.unwrap();
+        renumbering.await.unwrap();
+        let mut paying = first.begin().await.unwrap();
+        pay(&mut paying, &order.invoice_id, order.total_bill, None).await.unwrap();
+        let (process, renumbering) = renumber(9, 1).await;
+        until_it_waits(&mut connection, &process, &renumbering).await;
+        paying.commit().await.unwrap();
+        renumbering.await.unwrap();
+        assert_eq!(ask(&mut connection, "SELECT sold_count FROM products WHERE id = 1").await, "1");
+
+        // A buyer who comes in the middle finds the product gone, and not a shortage of its units.
+        let mut renumbering = first.begin().await.unwrap();
+        run(&mut renumbering, "UPDATE products SET id = 9 WHERE id = 1").await;
+        let second = waiting_buyer(databases, &mut connection, 2, 1).await;
+        renumbering.commit().await.unwrap();
+        let error = second.await.unwrap().unwrap_err();
+        assert!(matches!(error, PlaceError::NoSuchProduct), "{error}");
+    });
+}
+
+/// A new number for a product changes the product first, and then its units. A payment in the middle of that keeps no unit.
+#[test]
+fn a_payment_locks_the_product_before_its_units() {
+    with_databases(async |databases| {
+        let mut connection = seeded(databases).await;
+        let order = place(&mut connection, new_order(1, 1)).await.unwrap();
+        let mut holder = databases.main().await;
+        let mut holding = holder.begin().await.unwrap();
+        run(&mut holding, "SELECT FROM product_stocks WHERE content = 'content C' FOR UPDATE").await;
+        let (mut admin, mut payer) = (databases.main().await, databases.main().await);
+        let processes = [ask(&mut admin, "pg_backend_pid()").await, ask(&mut payer, "pg_backend_pid()").await];
+        let renumbering = tokio::spawn(async move { run(&mut admin, "UPDATE products SET id = 9 WHERE id = 1").await });
+        until_it_waits(&mut connection, &processes[0], &renumbering).await;
+        let paying = tokio::spawn(async move {
+            pay(&mut payer, &order.invoice_id, order.total_bill, None).await.unwrap();
+        });
+        until_it_waits(&mut connection, &processes[1], &paying).await;
+        holding.commit().await.unwrap();
+        renumbering.await.unwrap();
+        paying.await.unwrap();
+        drop(holder);
+        until_alone(&mut connection).await;
+        let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        assert_eq!(ask(&mut connection, deadlocks).await, "0");
+        assert_eq!(ask(&mut connection, "SELECT sold_count FROM products WHERE id = 9").await, "1");
     });
 }
 
