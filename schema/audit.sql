@@ -32,10 +32,13 @@ CREATE TABLE public.admin_action_audit (
     parameters jsonb,
     result text NOT NULL,
     ip_address inet,
-    CONSTRAINT admin_action_audit_pkey PRIMARY KEY (id)
+    event_id uuid,
+    CONSTRAINT admin_action_audit_pkey PRIMARY KEY (id),
+    CONSTRAINT admin_action_audit_event_id_key UNIQUE (event_id)
 );
 COMMENT ON TABLE public.admin_action_audit IS 'Admin commands, failed ones too. Append-only: kept forever';
 COMMENT ON COLUMN public.admin_action_audit.admin_id IS 'The Telegram user id';
+COMMENT ON COLUMN public.admin_action_audit.event_id IS 'outbox.events.event_id of the main database';
 
 -- index public.admin_action_audit_admin_id_idx
 CREATE INDEX admin_action_audit_admin_id_idx ON public.admin_action_audit USING btree (admin_id);
@@ -65,12 +68,15 @@ CREATE TABLE public.audit_logs (
     after_state jsonb,
     context jsonb,
     ip_address inet,
+    event_id uuid,
     CONSTRAINT audit_logs_pkey PRIMARY KEY (id),
+    CONSTRAINT audit_logs_event_id_key UNIQUE (event_id),
     CONSTRAINT audit_logs_actor_id_check CHECK (((actor_id IS NOT NULL) OR ((actor_type)::text = 'system'::text))),
     CONSTRAINT audit_logs_actor_type_check CHECK (((actor_type)::text = ANY (ARRAY['user'::text, 'admin'::text, 'system'::text])))
 );
 COMMENT ON TABLE public.audit_logs IS 'Changes of users, balances, products, stock and vouchers. Append-only: kept forever';
 COMMENT ON COLUMN public.audit_logs.actor_id IS 'The Telegram user id; null only for the system';
+COMMENT ON COLUMN public.audit_logs.event_id IS 'outbox.events.event_id of the main database';
 
 -- index public.audit_logs_action_idx
 CREATE INDEX audit_logs_action_idx ON public.audit_logs USING btree (action);
@@ -98,7 +104,9 @@ CREATE TABLE public.payment_audit_logs (
     status character varying(20) NOT NULL,
     gateway_response jsonb,
     payment_metadata jsonb,
+    event_id uuid,
     CONSTRAINT payment_audit_logs_pkey PRIMARY KEY (id),
+    CONSTRAINT payment_audit_logs_event_id_key UNIQUE (event_id),
     CONSTRAINT payment_audit_logs_status_check CHECK (((status)::text = ANY (ARRAY['pending'::text, 'paid'::text, 'expired'::text, 'cancelled'::text, 'failed'::text])))
 );
 COMMENT ON TABLE public.payment_audit_logs IS 'Payment attempts and changes of status. Append-only: kept forever';
@@ -106,6 +114,7 @@ COMMENT ON COLUMN public.payment_audit_logs.order_id IS 'The invoice id (orders.
 COMMENT ON COLUMN public.payment_audit_logs.user_id IS 'The Telegram user id';
 COMMENT ON COLUMN public.payment_audit_logs.amount IS 'Rupiah';
 COMMENT ON COLUMN public.payment_audit_logs.gateway_response IS 'The gateway''s reply, unchanged';
+COMMENT ON COLUMN public.payment_audit_logs.event_id IS 'outbox.events.event_id of the main database';
 
 -- index public.payment_audit_logs_order_id_idx
 CREATE INDEX payment_audit_logs_order_id_idx ON public.payment_audit_logs USING btree (order_id);

@@ -4,6 +4,10 @@
 
 SET check_function_bodies = false;
 
+-- schema outbox
+CREATE SCHEMA outbox;
+COMMENT ON SCHEMA outbox IS 'Events on their way to the audit database';
+
 -- function public.update_updated_at_column()
 CREATE OR REPLACE FUNCTION public.update_updated_at_column()
  RETURNS trigger
@@ -16,6 +20,37 @@ BEGIN
 END;
 $function$;
 COMMENT ON FUNCTION public.update_updated_at_column() IS 'Trigger function: sets updated_at to the time of the transaction';
+
+-- table outbox.events
+CREATE TABLE outbox.events (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    event_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    subject character varying(50) NOT NULL,
+    destination character varying(20) NOT NULL,
+    entry jsonb NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    delivered_at timestamp with time zone,
+    refused_at timestamp with time zone,
+    refusal text,
+    CONSTRAINT events_pkey PRIMARY KEY (id),
+    CONSTRAINT events_event_id_key UNIQUE (event_id),
+    CONSTRAINT events_destination_check CHECK (((destination)::text = ANY (ARRAY['admin_action_audit'::text, 'audit_logs'::text, 'payment_audit_logs'::text]))),
+    CONSTRAINT events_entry_check CHECK ((jsonb_typeof(entry) = 'object'::text)),
+    CONSTRAINT events_refusal_check CHECK (((refused_at IS NULL) = (refusal IS NULL)))
+);
+COMMENT ON TABLE outbox.events IS 'One row for each row of the audit trail; removed 30 days after it was delivered';
+COMMENT ON COLUMN outbox.events.event_id IS 'The event in the audit database, which takes it once. Not id: a database that is restored gives the same ids again';
+COMMENT ON COLUMN outbox.events.subject IS 'What the event is about: events of one subject are delivered in the order of their ids';
+COMMENT ON COLUMN outbox.events.destination IS 'The table of the audit database';
+COMMENT ON COLUMN outbox.events.entry IS 'The columns of the row there';
+COMMENT ON COLUMN outbox.events.occurred_at IS 'The timestamp of the row there';
+COMMENT ON COLUMN outbox.events.refused_at IS 'When the audit database has last refused the row itself; it is tried again';
+
+-- index outbox.events_delivered_at_idx
+CREATE INDEX events_delivered_at_idx ON outbox.events USING btree (delivered_at) WHERE (delivered_at IS NOT NULL);
+
+-- index outbox.events_undelivered_idx
+CREATE INDEX events_undelivered_idx ON outbox.events USING btree (id) WHERE (delivered_at IS NULL);
 
 -- table public.order_items
 CREATE TABLE public.order_items (

@@ -1,11 +1,13 @@
 //! QuickCart's shop: a Telegram bot that sells digital goods and takes payment through the Pakasir gateway.
 //!
 //! This package has the settings, a command that checks them and the two databases, and the core of the shop: users,
-//! products and orders. The bot and the gateway's client don't exist yet.
+//! products and orders, with the outbox that tells the audit database what happened. The bot and the gateway's client
+//! don't exist yet.
 
 pub mod check;
 pub mod cli;
 pub mod env_file;
+pub mod outbox;
 pub mod secret;
 pub mod settings;
 pub mod shop;

@@ -14,8 +14,9 @@ OVERRIDING SYSTEM VALUE VALUES
     (2, 1003, '/price', NULL, NULL, NULL, 'failed: no product is named', NULL);
 
 INSERT INTO payment_audit_logs
-    (id, order_id, user_id, amount, payment_method, status, gateway_response, payment_metadata)
+    (id, order_id, user_id, amount, payment_method, status, gateway_response, payment_metadata, event_id)
 OVERRIDING SYSTEM VALUE VALUES
-    (1, 'TRX20260101ABC123', 1001, 10380, 'qris', 'pending', NULL, '{"attempt": 1}'),
-    (2, 'TRX20260101ABC123', 1001, 10380, 'qris', 'paid', '{"amount": 10380, "status": "completed"}', NULL),
-    (3, 'TRX20260104JKL012', 1004, 100003, 'qris', 'failed', '{"error": "timeout"}', NULL);
+    (1, 'TRX20260101ABC123', 1001, 10380, 'qris', 'pending', NULL, '{"attempt": 1}', NULL),
+    (2, 'TRX20260101ABC123', 1001, 10380, 'qris', 'paid', '{"amount": 10380, "status": "completed"}', NULL,
+        '00000000-0000-0000-0000-00000000000a'),
+    (3, 'TRX20260104JKL012', 1004, 100003, 'qris', 'failed', '{"error": "timeout"}', NULL, NULL);

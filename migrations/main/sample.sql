@@ -41,3 +41,16 @@ OVERRIDING SYSTEM VALUE VALUES
 
 INSERT INTO voucher_usage_cooldown (id, user_id, last_voucher_used, expires_at) OVERRIDING SYSTEM VALUE VALUES
     (1, 1001, '2026-01-01 10:00:00+07', '2026-01-01 10:05:00+07');
+
+-- Delivered, waiting, and refused by the audit database.
+INSERT INTO outbox.events
+    (id, event_id, subject, destination, entry, occurred_at, delivered_at, refused_at, refusal)
+OVERRIDING SYSTEM VALUE VALUES
+    (1, '00000000-0000-0000-0000-00000000000a', 'TRX20260101ABC123', 'payment_audit_logs',
+        '{"order_id": "TRX20260101ABC123", "user_id": 1001, "amount": "10380", "payment_method": "qris", "status": "paid"}',
+        '2026-01-01 10:00:00+07', '2026-01-01 10:00:01+07', NULL, NULL),
+    (2, '00000000-0000-0000-0000-00000000000b', 'TRX20260102DEF456', 'payment_audit_logs',
+        '{"order_id": "TRX20260102DEF456", "user_id": 1001, "amount": "15000", "payment_method": "account_balance", "status": "pending"}',
+        '2026-01-02 10:00:00+07', NULL, NULL, NULL),
+    (3, '00000000-0000-0000-0000-00000000000c', '1004', 'audit_logs', '{"action": "ban"}',
+        '2026-01-02 11:00:00+07', NULL, '2026-01-02 11:00:01+07', 'a column is missing');

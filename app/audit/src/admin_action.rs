@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
-use sqlx::{query, query_scalar};
+use sqlx::query;
 
+use crate::event::{Table, insert};
 use crate::{DatabaseError, Entity, Recorded};
 
 /// A command that an admin gave.
@@ -31,22 +32,20 @@ impl AdminAction {
     /// # Errors
     /// The database couldn't be reached, or it refused the row. Nothing was recorded.
     pub async fn record(&self, connection: &mut PgConnection) -> Result<i64, DatabaseError> {
-        let id = query_scalar!(
-            "INSERT INTO admin_action_audit
-                 (admin_id, command, target_entity, target_id, parameters, result, ip_address)
-             VALUES ($1, $2, $3, $4, $5, $6, $7::text::inet)
-             RETURNING id",
-            self.admin_id,
-            self.command,
-            self.target.as_ref().map(|target| target.kind.as_str()),
-            self.target.as_ref().map(|target| target.id.as_str()),
-            self.parameters,
-            self.result,
-            self.ip_address.map(|address| address.to_string()),
-        )
-        .fetch_one(connection)
-        .await?;
-        Ok(id)
+        let id = insert(connection, Table::AdminActionAudit, &self.columns(), None).await?;
+        Ok(id.ok_or(sqlx::Error::RowNotFound)?)
+    }
+
+    pub(crate) fn columns(&self) -> Value {
+        json!({
+            "admin_id": self.admin_id,
+            "command": self.command,
+            "target_entity": self.target.as_ref().map(|target| target.kind.as_str()),
+            "target_id": self.target.as_ref().map(|target| target.id.as_str()),
+            "parameters": self.parameters,
+            "result": self.result,
+            "ip_address": self.ip_address.map(|address| address.to_string()),
+        })
     }
 
     /// Returns the latest commands about `target`, at most `limit` of them, the newest first.

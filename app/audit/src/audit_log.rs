@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
-use sqlx::{query, query_scalar};
+use sqlx::query;
 
 use crate::actor::{Actor, ActorType};
+use crate::event::{Table, insert};
 use crate::{DatabaseError, Entity, Recorded};
 
 /// One change to an entity.
@@ -34,24 +35,22 @@ impl AuditLog {
     /// # Errors
     /// The database couldn't be reached, or it refused the row. Nothing was recorded.
     pub async fn record(&self, connection: &mut PgConnection) -> Result<i64, DatabaseError> {
-        let id = query_scalar!(
-            "INSERT INTO audit_logs
-                 (actor_id, actor_type, entity_type, entity_id, action, before_state, after_state, context, ip_address)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::inet)
-             RETURNING id",
-            self.actor.id(),
-            self.actor.kind().as_str(),
-            self.entity.kind.as_str(),
-            self.entity.id,
-            self.action,
-            self.before,
-            self.after,
-            self.context,
-            self.ip_address.map(|address| address.to_string()),
-        )
-        .fetch_one(connection)
-        .await?;
-        Ok(id)
+        let id = insert(connection, Table::AuditLogs, &self.columns(), None).await?;
+        Ok(id.ok_or(sqlx::Error::RowNotFound)?)
+    }
+
+    pub(crate) fn columns(&self) -> Value {
+        json!({
+            "actor_id": self.actor.id(),
+            "actor_type": self.actor.kind().as_str(),
+            "entity_type": self.entity.kind.as_str(),
+            "entity_id": self.entity.id,
+            "action": self.action,
+            "before_state": self.before,
+            "after_state": self.after,
+            "context": self.context,
+            "ip_address": self.ip_address.map(|address| address.to_string()),
+        })
     }
 
     /// Returns the latest entries about `entity`, at most `limit` of them, the newest first.

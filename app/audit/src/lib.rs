@@ -7,14 +7,17 @@
 //!
 //! The shop writes the trail as a role that may only add rows and read them: [`connect`].
 //!
-//! The trail is written after the shop's own transaction has ended. If that fails, the order is safe nevertheless. The
-//! caller gets a [`DatabaseError`] and must not ignore it.
+//! The shop writes an [`Entry`] into the outbox of its own database, in the transaction of what the entry reports. It
+//! becomes an [`Event`] there, which is recorded here afterwards, once, however often it is delivered. The functions
+//! `record` of the three types are for entries that report nothing of the main database. Their caller gets a
+//! [`DatabaseError`] and must not ignore it.
 
 mod actor;
 mod admin_action;
 mod audit_log;
 mod database_error;
 mod entity;
+mod event;
 mod inspection;
 mod payment_log;
 mod writer;
@@ -29,6 +32,7 @@ pub use admin_action::AdminAction;
 pub use audit_log::AuditLog;
 pub use database_error::DatabaseError;
 pub use entity::{Entity, EntityType};
+pub use event::{Entry, Event, Table};
 pub use inspection::{InspectError, Inspection, inspect_tables};
 pub use payment_log::{PaymentLog, PaymentStatus};
 pub use writer::{ActsAs, WRITER, connect};
@@ -47,7 +51,8 @@ pub struct Recorded<T> {
     pub entry: T,
 }
 
-/// Connects to the audit database, and compares its tables with [`TABLES`]. Also returns the role that [`connect`] writes as.
+/// Connects to the audit database, and compares its tables with [`TABLES`]. Also returns the role that [`connect`]
+/// writes as.
 ///
 /// # Errors
 /// The database couldn't be reached or refused the query, or it gave no answer within `deadline`.

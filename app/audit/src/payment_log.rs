@@ -1,10 +1,11 @@
 //! The table `payment_audit_logs`: payment attempts and changes of status, with the gateway's replies.
 
 use rust_decimal::Decimal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
-use sqlx::{query, query_scalar};
+use sqlx::query;
 
+use crate::event::{Table, insert};
 use crate::{DatabaseError, Recorded};
 
 /// A payment attempt, or a change of a payment's status.
@@ -61,22 +62,21 @@ impl PaymentLog {
     /// # Errors
     /// The database couldn't be reached, or it refused the row. Nothing was recorded.
     pub async fn record(&self, connection: &mut PgConnection) -> Result<i64, DatabaseError> {
-        let id = query_scalar!(
-            "INSERT INTO payment_audit_logs
-                 (order_id, user_id, amount, payment_method, status, gateway_response, payment_metadata)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
-             RETURNING id",
-            self.invoice_id,
-            self.user_id,
-            self.amount,
-            self.payment_method,
-            self.status.as_str(),
-            self.gateway_response,
-            self.metadata,
-        )
-        .fetch_one(connection)
-        .await?;
-        Ok(id)
+        let id = insert(connection, Table::PaymentAuditLogs, &self.columns(), None).await?;
+        Ok(id.ok_or(sqlx::Error::RowNotFound)?)
+    }
+
+    pub(crate) fn columns(&self) -> Value {
+        json!({
+            "order_id": self.invoice_id,
+            "user_id": self.user_id,
+            // As text, because a number of JSON may lose digits on its way.
+            "amount": self.amount.to_string(),
+            "payment_method": self.payment_method,
+            "status": self.status.as_str(),
+            "gateway_response": self.gateway_response,
+            "payment_metadata": self.metadata,
+        })
     }
 
     /// Returns the latest entries about the order with this invoice id, at most `limit` of them, the newest first.

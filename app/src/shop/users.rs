@@ -4,13 +4,16 @@ use std::error::Error;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use quickcart_audit::DatabaseError;
+use quickcart_audit::{Actor, AuditLog, DatabaseError, Entity, EntityType};
 use rust_decimal::Decimal;
+use serde_json::json;
 use sqlx::postgres::PgConnection;
-use sqlx::{query_as, query_scalar};
+use sqlx::{Connection, query_as, query_scalar};
 
 use super::code;
 use super::status::MemberStatus;
+use super::transaction::{Attempts, StepError};
+use crate::outbox::{self, NewEvent};
 
 /// The number of bank ids that are tried. If half of the million ids are taken, all tries fail once in a million times.
 const ATTEMPTS: usize = 20;
@@ -76,11 +79,25 @@ impl Error for RegisterError {}
 
 impl From<sqlx::Error> for RegisterError {
     fn from(error: sqlx::Error) -> Self {
-        let error = DatabaseError::from(error);
+        DatabaseError::from(error).into()
+    }
+}
+
+impl From<DatabaseError> for RegisterError {
+    fn from(error: DatabaseError) -> Self {
         match error.constraint() {
             Some("users_pkey") => Self::AlreadyRegistered,
             Some("users_username_key") => Self::UsernameTaken,
             _ => Self::Database(error),
+        }
+    }
+}
+
+impl StepError for RegisterError {
+    fn database(&self) -> Option<&DatabaseError> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
         }
     }
 }
@@ -90,6 +107,17 @@ impl From<sqlx::Error> for RegisterError {
 /// # Errors
 /// No account was made. [`RegisterError`] names the reasons.
 pub async fn register(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<User, RegisterError> {
+    let mut attempts = Attempts::new();
+    loop {
+        let mut transaction = connection.begin().await?;
+        let result = register_in(&mut transaction, new).await;
+        if let Some(result) = attempts.end(transaction, result).await {
+            return result;
+        }
+    }
+}
+
+async fn register_in(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<User, RegisterError> {
     for _ in 0..ATTEMPTS {
         let random = query_scalar!(r#"SELECT gen_random_uuid() AS "random!""#).fetch_one(&mut *connection).await?;
         let user = query_as!(
@@ -106,10 +134,26 @@ pub async fn register(connection: &mut PgConnection, new: &NewUser<'_>) -> Resul
         .fetch_optional(&mut *connection)
         .await?;
         if let Some(user) = user {
+            outbox::append(connection, &[registered(&user)]).await?;
             return Ok(user);
         }
     }
     Err(RegisterError::NoBankIdLeft)
+}
+
+/// The event for a new account. It names nobody: the trail is kept forever, and users are anonymised on request.
+fn registered(user: &User) -> NewEvent {
+    let id = user.id.to_string();
+    let entry = AuditLog {
+        actor: Actor::User(user.id),
+        entity: Entity::new(EntityType::User, &id),
+        action: "register".to_owned(),
+        before: None,
+        after: Some(json!({"bank_id": user.bank_id})),
+        context: None,
+        ip_address: None,
+    };
+    NewEvent::new(id, entry)
 }
 
 /// Returns the user with this id.

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use crate::{Databases, ask, new_order, run, seeded, stock, with_databases};
 
 /// Lets another buyer order, and returns when that buyer waits for a lock.
-async fn waiting_buyer(
+pub(crate) async fn waiting_buyer(
     databases: &Databases,
     observer: &mut PgConnection,
     user_id: i64,
@@ -53,20 +53,6 @@ fn of_two_buyers_who_want_the_last_unit_one_gets_it() {
         assert!(matches!(error, PlaceError::NotEnough { available: 0 }), "{error}");
         assert_eq!(stock(&mut connection).await, (0, 1, 0));
         assert_eq!(ask(&mut connection, "SELECT array_agg(user_id ORDER BY user_id) FROM orders").await, "{2,3}");
-    });
-}
-
-#[test]
-fn a_buyer_who_waits_for_a_unit_takes_another_one_if_there_is_one() {
-    with_databases(async |databases| {
-        let mut connection = seeded(databases).await;
-        let mut first = databases.main().await;
-        let mut transaction = first.begin().await.unwrap();
-        place(&mut transaction, new_order(1, 1)).await.unwrap();
-        let second = waiting_buyer(databases, &mut connection, 2, 2).await;
-        transaction.commit().await.unwrap();
-        second.await.unwrap().unwrap();
-        assert_eq!(stock(&mut connection).await, (0, 3, 0));
     });
 }
 

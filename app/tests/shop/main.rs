@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod contention;
+mod cut;
 #[path = "../databases/mod.rs"]
 mod databases;
+mod locks;
 mod orders;
+mod outbox;
 mod payment;
+mod storm;
 mod trail;
 mod users;
 
@@ -27,6 +31,11 @@ impl Databases {
     /// Another connection to the main database.
     async fn main(&self) -> PgConnection {
         self.0.connect("main").await.unwrap()
+    }
+
+    /// Connects to the audit database as the owner of its tables.
+    async fn owner(&self) -> PgConnection {
+        self.0.connect("audit").await.unwrap()
     }
 
     /// Connects to the audit database as the shop does.

@@ -32,13 +32,13 @@ fn an_order_is_placed_and_paid_and_a_repeated_payment_changes_nothing() {
         // A payment of another amount is refused, and an unpaid order has no units to hand out.
         let placed = contents(&mut connection).await;
         for amount in [30_000, 30_521] {
-            let error = pay(&mut connection, &order.invoice_id, amount.into()).await.unwrap_err();
+            let error = pay(&mut connection, &order.invoice_id, amount.into(), None).await.unwrap_err();
             assert!(matches!(error, SettleError::Amount { total_bill } if total_bill == 30_520.into()), "{error}");
         }
         assert!(paid_units(&mut connection, &order).await.unwrap().is_empty());
         assert_eq!(contents(&mut connection).await, placed);
 
-        let settled = pay(&mut connection, &order.invoice_id, 30_520.into()).await.unwrap();
+        let settled = pay(&mut connection, &order.invoice_id, 30_520.into(), None).await.unwrap();
         let Settled::Now(paid) = settled else { panic!("{settled:?}") };
         assert_eq!(paid.status, OrderStatus::Paid);
         assert_eq!(find(&mut connection, &order.invoice_id).await.unwrap().as_ref(), Some(&paid));
@@ -49,14 +49,14 @@ fn an_order_is_placed_and_paid_and_a_repeated_payment_changes_nothing() {
         assert_eq!(format!("{units:?}"), "[[redacted], [redacted]]");
 
         let after = contents(&mut connection).await;
-        let again = pay(&mut connection, &order.invoice_id, 30_520.into()).await.unwrap();
+        let again = pay(&mut connection, &order.invoice_id, 30_520.into(), None).await.unwrap();
         assert_eq!(again, Settled::Before(paid));
         let error = cancel(&mut connection, &order.invoice_id).await.unwrap_err();
         assert!(matches!(error, SettleError::Final(OrderStatus::Paid)), "{error}");
         assert_eq!(contents(&mut connection).await, after);
 
         let unknown: InvoiceId = "TRX20250101AAAAAA".parse().unwrap();
-        let error = pay(&mut connection, &unknown, 30_520.into()).await.unwrap_err();
+        let error = pay(&mut connection, &unknown, 30_520.into(), None).await.unwrap_err();
         assert!(matches!(error, SettleError::NoSuchOrder), "{error}");
     });
 }
@@ -77,13 +77,13 @@ fn a_second_pending_order_is_refused_until_the_first_is_cancelled() {
         assert_eq!(stock(&mut connection).await, (3, 0, 0));
         let after = contents(&mut connection).await;
         assert_eq!(cancel(&mut connection, &first.invoice_id).await.unwrap(), Settled::Before(cancelled));
-        let error = pay(&mut connection, &first.invoice_id, first.total_bill).await.unwrap_err();
+        let error = pay(&mut connection, &first.invoice_id, first.total_bill, None).await.unwrap_err();
         assert!(matches!(error, SettleError::Final(OrderStatus::Cancelled)), "{error}");
         assert_eq!(contents(&mut connection).await, after);
 
         // The next order takes the same units, and the items of the first order stay.
         let second = place(&mut connection, new_order(1, 3)).await.unwrap();
-        pay(&mut connection, &second.invoice_id, second.total_bill).await.unwrap();
+        pay(&mut connection, &second.invoice_id, second.total_bill, None).await.unwrap();
         assert_eq!(stock(&mut connection).await, (0, 0, 3));
         assert_eq!(ask(&mut connection, "SELECT count(*) FROM order_items").await, "5");
         assert_eq!(ask(&mut connection, "SELECT sold_count FROM products WHERE id = 1").await, "3");
@@ -109,7 +109,7 @@ fn an_order_that_is_not_paid_in_time_expires() {
         let mut other = databases.main().await;
         let mut paying = other.begin().await.unwrap();
         let third = orders[2].invoice_id.clone();
-        pay(&mut paying, &third, orders[2].total_bill).await.unwrap();
+        pay(&mut paying, &third, orders[2].total_bill, None).await.unwrap();
         // If the sweep waited for that transaction, it would wait forever.
         run(&mut connection, "SET lock_timeout = '20 s'").await;
         let expired = expire_overdue(&mut connection).await.unwrap();
@@ -122,7 +122,7 @@ fn an_order_that_is_not_paid_in_time_expires() {
         let after = contents(&mut connection).await;
         assert_eq!(expire_overdue(&mut connection).await.unwrap(), []);
         for error in [
-            pay(&mut connection, &orders[0].invoice_id, orders[0].total_bill).await.unwrap_err(),
+            pay(&mut connection, &orders[0].invoice_id, orders[0].total_bill, None).await.unwrap_err(),
             cancel(&mut connection, &orders[0].invoice_id).await.unwrap_err(),
         ] {
             assert!(matches!(error, SettleError::Final(OrderStatus::Expired)), "{error}");

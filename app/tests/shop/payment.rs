@@ -26,7 +26,7 @@ fn an_order_is_paid_from_the_balance_once_and_only_if_that_is_enough() {
         let error = pay_from_balance(&mut connection, &order.invoice_id).await.unwrap_err();
         assert!(matches!(error, SettleError::Balance), "{error}");
         // The gateway can't pay this order.
-        let error = pay(&mut connection, &order.invoice_id, order.total_bill).await.unwrap_err();
+        let error = pay(&mut connection, &order.invoice_id, order.total_bill, None).await.unwrap_err();
         assert!(matches!(error, SettleError::Method(PaymentMethod::AccountBalance)), "{error}");
         assert_eq!(contents(&mut connection).await, placed);
 
@@ -91,7 +91,10 @@ fn a_voucher_is_used_when_the_order_is_paid_and_not_before() {
         let order = place(&mut connection, new).await.unwrap();
         run(&mut connection, "UPDATE orders SET created_at = now() - interval '11 min'").await;
         assert_eq!(expire_overdue(&mut connection).await.unwrap().len(), 1);
-        assert!(matches!(pay(&mut connection, &order.invoice_id, 5_345.into()).await, Err(SettleError::Final(_))));
+        assert!(matches!(
+            pay(&mut connection, &order.invoice_id, 5_345.into(), None).await,
+            Err(SettleError::Final(_))
+        ));
         assert_eq!(
             ask(&mut connection, "SELECT count(*) FROM vouchers WHERE is_used OR order_id IS NOT NULL").await,
             "0"
@@ -100,11 +103,11 @@ fn a_voucher_is_used_when_the_order_is_paid_and_not_before() {
         // The order claimed the voucher in time, so a late payment still uses it.
         let order = place(&mut connection, new).await.unwrap();
         run(&mut connection, "UPDATE vouchers SET expires_at = now() - interval '1 s' WHERE code = 'TEN'").await;
-        pay(&mut connection, &order.invoice_id, 5_345.into()).await.unwrap();
+        pay(&mut connection, &order.invoice_id, 5_345.into(), None).await.unwrap();
         let used = "SELECT string_agg(code || ' ' || used_by, ', ') FROM vouchers WHERE is_used";
         assert_eq!(ask(&mut connection, used).await, "TEN 1");
         let after = contents(&mut connection).await;
-        pay(&mut connection, &order.invoice_id, 5_345.into()).await.unwrap();
+        pay(&mut connection, &order.invoice_id, 5_345.into(), None).await.unwrap();
         assert_eq!(refused(&mut connection, 2, &ten).await, VoucherError::Used);
 
         // The user has to wait for 300 seconds before the next voucher. Another user doesn't.
@@ -123,7 +126,7 @@ fn a_voucher_is_used_when_the_order_is_paid_and_not_before() {
         )
         .await;
         let next = place(&mut connection, NewOrder { voucher: Some(&more), ..new_order(1, 1) }).await.unwrap();
-        pay(&mut connection, &next.invoice_id, next.total_bill).await.unwrap();
+        pay(&mut connection, &next.invoice_id, next.total_bill, None).await.unwrap();
         assert_eq!(ask(&mut connection, "SELECT expires_at > now() FROM voucher_usage_cooldown").await, "true");
     });
 }

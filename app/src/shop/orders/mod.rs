@@ -1,7 +1,6 @@
 //! Orders. An order is placed, and later it is paid, expired or cancelled. After that it never changes.
 //!
-//! Each step is one transaction. It locks the row of an order before its units and its voucher, and it locks older
-//! units before newer ones. So steps may wait for each other, but they never deadlock.
+//! Each step is one transaction. `shop/transaction.rs` says in which order steps lock rows, and when a step is repeated.
 
 mod expire;
 mod place;
@@ -10,11 +9,11 @@ mod units;
 mod voucher;
 
 use chrono::{DateTime, Utc};
-use quickcart_audit::{DatabaseError, PaymentLog};
+use quickcart_audit::{Actor, AuditLog, DatabaseError, Entity, Entry, PaymentLog};
 use rust_decimal::Decimal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
-use sqlx::{Postgres, Transaction, query_as};
+use sqlx::query_as;
 
 pub use expire::{BATCH, expire_overdue};
 pub use place::{NewOrder, PlaceError, place};
@@ -24,6 +23,7 @@ pub use voucher::VoucherError;
 
 use super::invoice::InvoiceId;
 use super::status::{OrderStatus, PaymentMethod};
+use crate::outbox::NewEvent;
 
 /// An order.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,29 +51,36 @@ pub struct Order {
 }
 
 impl Order {
-    /// Makes the audit trail's entry for the order's current status, with the gateway's reply that led to it.
-    pub fn payment_log(&self, gateway_response: Option<Value>) -> PaymentLog {
-        PaymentLog {
+    /// The event for the order's current status, with the gateway's reply that led to it.
+    fn event(&self, gateway_response: Option<&Value>) -> NewEvent {
+        self.about(PaymentLog {
             invoice_id: self.invoice_id.to_string(),
             user_id: self.user_id,
             amount: self.total_bill,
             payment_method: self.payment_method.as_str().to_owned(),
             status: self.status.into(),
-            gateway_response,
+            gateway_response: gateway_response.cloned(),
             metadata: None,
-        }
+        })
     }
-}
 
-/// Commits the transaction if its work succeeded, and rolls it back if not. A transaction that is only dropped would
-/// keep its rows locked until its connection is used again.
-async fn end<T, E: From<sqlx::Error>>(transaction: Transaction<'_, Postgres>, result: Result<T, E>) -> Result<T, E> {
-    match result {
-        Ok(_) => transaction.commit().await?,
-        // If the rollback fails, the connection is lost, and the server rolls back by itself.
-        Err(_) => drop(transaction.rollback().await),
+    /// The event for something that the order's user has changed by paying.
+    fn change(&self, entity: Entity, action: &str, before: Value, after: Value) -> NewEvent {
+        self.about(AuditLog {
+            actor: Actor::User(self.user_id),
+            entity,
+            action: action.to_owned(),
+            before: Some(before),
+            after: Some(after),
+            context: Some(json!({"order": self.invoice_id.as_str()})),
+            ip_address: None,
+        })
     }
-    result
+
+    /// All events of an order have the order as their subject, so they arrive in the order in which they happened.
+    fn about(&self, entry: impl Into<Entry>) -> NewEvent {
+        NewEvent::new(self.invoice_id.as_str(), entry)
+    }
 }
 
 /// Returns the order with this invoice id.

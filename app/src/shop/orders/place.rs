@@ -10,12 +10,14 @@ use sqlx::{Connection, query, query_as, query_scalar};
 
 use super::Order;
 use super::voucher::{self, VoucherError};
+use crate::outbox;
 use crate::secret::Secret;
 use crate::shop::fee::payment_fee;
 use crate::shop::invoice::InvoiceId;
 use crate::shop::price::Prices;
 use crate::shop::quantity::Quantity;
 use crate::shop::status::{MemberStatus, OrderStatus, PaymentMethod};
+use crate::shop::transaction::{Attempts, StepError};
 
 /// The number of invoice ids that are tried. Each day has two thousand million ids, so a new one is hardly ever taken.
 const ATTEMPTS: usize = 3;
@@ -84,7 +86,12 @@ impl From<VoucherError> for PlaceError {
 
 impl From<sqlx::Error> for PlaceError {
     fn from(error: sqlx::Error) -> Self {
-        let error = DatabaseError::from(error);
+        DatabaseError::from(error).into()
+    }
+}
+
+impl From<DatabaseError> for PlaceError {
+    fn from(error: DatabaseError) -> Self {
         match error.constraint() {
             Some("orders_one_pending_per_user_idx") => Self::PendingOrder,
             _ => Self::Database(error),
@@ -92,19 +99,55 @@ impl From<sqlx::Error> for PlaceError {
     }
 }
 
+impl StepError for PlaceError {
+    fn database(&self) -> Option<&DatabaseError> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// How an order gets its units while others are placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Among {
+    /// Beside other orders of the product. Units that another order is reserving are left to it.
+    Others,
+    /// Alone. The other orders of the product have to end first, and new ones wait.
+    None,
+}
+
 /// Places an order, and reserves its units.
 ///
-/// If two buyers want the last unit, the second one waits until the transaction of the first one has ended.
+/// Buyers of one product don't wait for each other as long as there are units for all of them. If two buyers want the last
+/// unit, the second one waits until the transaction of the first one has ended.
 ///
 /// # Errors
 /// The order wasn't placed. [`PlaceError`] names the reasons.
 pub async fn place(connection: &mut PgConnection, new: NewOrder<'_>) -> Result<Order, PlaceError> {
-    let mut transaction = connection.begin().await?;
-    let result = place_in(&mut transaction, new).await;
-    super::end(transaction, result).await
+    let wanted: usize = new.quantity.get().into();
+    match place_among(connection, new, Among::Others).await {
+        // There are enough units, and others are reserving some of them. Those may give up in the end, so nothing is
+        // decided yet. This transaction has ended, so whoever waits from here on keeps no unit from anybody.
+        Err(PlaceError::NotEnough { available }) if available >= wanted => {
+            place_among(connection, new, Among::None).await
+        }
+        result => result,
+    }
 }
 
-async fn place_in(connection: &mut PgConnection, new: NewOrder<'_>) -> Result<Order, PlaceError> {
+async fn place_among(connection: &mut PgConnection, new: NewOrder<'_>, among: Among) -> Result<Order, PlaceError> {
+    let mut attempts = Attempts::new();
+    loop {
+        let mut transaction = connection.begin().await?;
+        let result = place_in(&mut transaction, new, among).await;
+        if let Some(result) = attempts.end(transaction, result).await {
+            return result;
+        }
+    }
+}
+
+async fn place_in(connection: &mut PgConnection, new: NewOrder<'_>, among: Among) -> Result<Order, PlaceError> {
     let user = query!(
         r#"SELECT member_status AS "member_status: MemberStatus", is_banned FROM users WHERE id = $1"#,
         new.user_id,
@@ -127,16 +170,20 @@ async fn place_in(connection: &mut PgConnection, new: NewOrder<'_>) -> Result<Or
     let subtotal = price * Decimal::from(new.quantity.get());
 
     let claim = match new.voucher {
-        Some(code) => Some(voucher::claim(&mut *connection, new.user_id, code).await?),
+        Some(code) => Some((voucher::claim(&mut *connection, code).await?, code)),
         None => None,
     };
-    let discount = claim.as_ref().map_or(Decimal::ZERO, |claim| claim.amount.min(subtotal));
+    let discount = claim.as_ref().map_or(Decimal::ZERO, |(claim, _)| claim.amount.min(subtotal));
     // The order is made before any unit is locked. So a user who has a pending order delays nobody else.
     let order = insert(&mut *connection, new, subtotal, discount).await?;
-    if let Some(claim) = &claim {
-        voucher::hold(&mut *connection, claim, order.id).await?;
+    if claim.is_some() {
+        voucher::check_cooldown(&mut *connection, new.user_id).await?;
     }
-    reserve(&mut *connection, &order, new, price).await?;
+    reserve(&mut *connection, &order, new, price, among).await?;
+    if let Some((claim, code)) = &claim {
+        voucher::hold(&mut *connection, claim, code, order.id).await?;
+    }
+    outbox::append(connection, &[order.event(None)]).await?;
     Ok(order)
 }
 
@@ -185,21 +232,27 @@ async fn reserve(
     order: &Order,
     new: NewOrder<'_>,
     price: Decimal,
+    among: Among,
 ) -> Result<(), PlaceError> {
-    // SKIP LOCKED would be wrong. Another buyer may have locked a unit and not get it in the end, because too few units
-    // are left for that order. This query waits, and then takes that unit or the next one.
+    lock_product(&mut *connection, new.product_id, among).await?;
+    // This takes no lock that it would have to wait for. With a wait, a unit that another order gets would stay locked here,
+    // and that order couldn't be paid until this transaction has ended.
     let units = query_scalar!(
         "SELECT id FROM product_stocks
          WHERE product_id = $1 AND NOT is_sold AND order_id IS NULL
          ORDER BY created_at, id LIMIT $2
-         FOR NO KEY UPDATE",
+         FOR NO KEY UPDATE SKIP LOCKED",
         new.product_id,
         i64::from(new.quantity.get()),
     )
     .fetch_all(&mut *connection)
     .await?;
     if units.len() < new.quantity.get().into() {
-        return Err(PlaceError::NotEnough { available: units.len() });
+        let available = match among {
+            Among::Others => available(connection, new.product_id).await?,
+            Among::None => units.len(),
+        };
+        return Err(PlaceError::NotEnough { available });
     }
     query!(
         "WITH reserved AS (
@@ -214,4 +267,32 @@ async fn reserve(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Locks the product: against an admin who gives it another number, and against other orders too if this one is to be alone.
+async fn lock_product(connection: &mut PgConnection, product_id: i32, among: Among) -> Result<(), PlaceError> {
+    let product = match among {
+        Among::Others => {
+            query_scalar!("SELECT id FROM products WHERE id = $1 FOR KEY SHARE", product_id)
+                .fetch_optional(connection)
+                .await?
+        }
+        Among::None => {
+            query_scalar!("SELECT id FROM products WHERE id = $1 FOR UPDATE", product_id)
+                .fetch_optional(connection)
+                .await?
+        }
+    };
+    product.map(drop).ok_or(PlaceError::NoSuchProduct)
+}
+
+/// Returns the number of units that no order has, including those that another transaction is reserving.
+async fn available(connection: &mut PgConnection, product_id: i32) -> Result<usize, PlaceError> {
+    let units = query_scalar!(
+        r#"SELECT count(*) AS "units!" FROM product_stocks WHERE product_id = $1 AND NOT is_sold AND order_id IS NULL"#,
+        product_id,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(usize::try_from(units).unwrap_or_default())
 }

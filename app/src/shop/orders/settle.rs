@@ -3,14 +3,17 @@
 use std::error::Error;
 use std::fmt;
 
-use quickcart_audit::DatabaseError;
+use quickcart_audit::{DatabaseError, Entity, EntityType, PaymentLog, PaymentStatus};
 use rust_decimal::Decimal;
+use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection, query, query_as};
+use sqlx::{Connection, query, query_as, query_scalar};
 
 use super::{Order, units, voucher};
+use crate::outbox::{self, NewEvent};
 use crate::shop::invoice::InvoiceId;
 use crate::shop::status::{OrderStatus, PaymentMethod, Transition};
+use crate::shop::transaction::{Attempts, StepError};
 
 /// The order has the status that was asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +24,7 @@ pub enum Settled {
     Before(Order),
 }
 
-/// The reason why an order wasn't settled. Nothing was changed.
+/// The reason why an order wasn't settled. The order is unchanged.
 #[derive(Debug)]
 pub enum SettleError {
     /// No order has this invoice id.
@@ -63,10 +66,26 @@ impl From<sqlx::Error> for SettleError {
     }
 }
 
+impl From<DatabaseError> for SettleError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl StepError for SettleError {
+    fn database(&self) -> Option<&DatabaseError> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 /// Records that the gateway has received `amount` for the order, and sells the order's units.
 ///
-/// The webhook has no signature. So `amount` must come from the gateway's own transaction detail, not from a request. A
-/// second call changes nothing. A late payment counts as long as the order hasn't been expired.
+/// The webhook has no signature. So `amount` must come from the gateway's own transaction detail, not from a request.
+/// `reply` is that detail, for the audit trail. A second call changes nothing. A late payment counts as long as the
+/// order hasn't been expired. A payment that is refused is in the trail too, once for each reply.
 ///
 /// # Errors
 /// The order wasn't paid. [`SettleError`] names the reasons.
@@ -74,59 +93,95 @@ pub async fn pay(
     connection: &mut PgConnection,
     invoice_id: &InvoiceId,
     amount: Decimal,
+    reply: Option<&Value>,
 ) -> Result<Settled, SettleError> {
-    let mut transaction = connection.begin().await?;
-    let result = pay_in(&mut transaction, invoice_id, amount).await;
-    super::end(transaction, result).await
+    let mut attempts = Attempts::new();
+    loop {
+        let mut transaction = connection.begin().await?;
+        let result = pay_in(&mut transaction, invoice_id, amount, reply).await;
+        if let Some(result) = attempts.end(transaction, result).await {
+            return result?;
+        }
+    }
 }
 
+/// A refusal is inside of the `Ok`, because the transaction that reports it has to be committed.
 async fn pay_in(
     connection: &mut PgConnection,
     invoice_id: &InvoiceId,
     amount: Decimal,
-) -> Result<Settled, SettleError> {
-    let order = lock(connection, invoice_id).await?;
-    if order.payment_method != PaymentMethod::Qris {
-        return Err(SettleError::Method(order.payment_method));
+    reply: Option<&Value>,
+) -> Result<Result<Settled, SettleError>, SettleError> {
+    let order = lock(&mut *connection, invoice_id).await?;
+    let checked = if order.payment_method != PaymentMethod::Qris {
+        Err(SettleError::Method(order.payment_method))
+    } else if amount != order.total_bill {
+        Err(SettleError::Amount { total_bill: order.total_bill })
+    } else {
+        is_to_become(&order, OrderStatus::Paid)
+    };
+    match checked {
+        Ok(true) => Ok(Ok(Settled::Now(sell(connection, order, reply, None).await?))),
+        Ok(false) => Ok(Ok(Settled::Before(order))),
+        Err(refusal) => {
+            let mut event = refused(&order, PaymentMethod::Qris, amount, reply, &refusal);
+            // The gateway repeats a webhook until it is answered. That is the same attempt.
+            event.key = Some(format!("{invoice_id} {amount} {refusal} {}", reply.unwrap_or(&Value::Null)));
+            outbox::append(connection, &[event]).await?;
+            Ok(Err(refusal))
+        }
     }
-    if amount != order.total_bill {
-        return Err(SettleError::Amount { total_bill: order.total_bill });
-    }
-    if !is_to_become(&order, OrderStatus::Paid)? {
-        return Ok(Settled::Before(order));
-    }
-    Ok(Settled::Now(sell(connection, order).await?))
 }
 
-/// Pays an order from the balance of its user, and sells its units. A second call changes nothing.
+/// Pays an order from the balance of its user, and sells its units. A second call changes nothing. An attempt that is
+/// refused is in the audit trail too.
 ///
 /// # Errors
 /// The order wasn't paid. [`SettleError`] names the reasons.
 pub async fn pay_from_balance(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Settled, SettleError> {
-    let mut transaction = connection.begin().await?;
-    let result = pay_from_balance_in(&mut transaction, invoice_id).await;
-    super::end(transaction, result).await
+    let mut attempts = Attempts::new();
+    loop {
+        let mut transaction = connection.begin().await?;
+        let result = pay_from_balance_in(&mut transaction, invoice_id).await;
+        if let Some(result) = attempts.end(transaction, result).await {
+            return result?;
+        }
+    }
 }
 
-async fn pay_from_balance_in(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Settled, SettleError> {
-    let order = lock(connection, invoice_id).await?;
-    if order.payment_method != PaymentMethod::AccountBalance {
-        return Err(SettleError::Method(order.payment_method));
-    }
-    if !is_to_become(&order, OrderStatus::Paid)? {
-        return Ok(Settled::Before(order));
-    }
-    let taken = query!(
-        "UPDATE users SET account_balance = account_balance - $2 WHERE id = $1 AND account_balance >= $2",
+async fn pay_from_balance_in(
+    connection: &mut PgConnection,
+    invoice_id: &InvoiceId,
+) -> Result<Result<Settled, SettleError>, SettleError> {
+    let order = lock(&mut *connection, invoice_id).await?;
+    let checked = if order.payment_method != PaymentMethod::AccountBalance {
+        Err(SettleError::Method(order.payment_method))
+    } else {
+        is_to_become(&order, OrderStatus::Paid)
+    };
+    let refusal = match checked {
+        Ok(true) => match take_from_balance(&mut *connection, &order).await? {
+            Some(left) => return Ok(Ok(Settled::Now(sell(connection, order, None, Some(left)).await?))),
+            None => SettleError::Balance,
+        },
+        Ok(false) => return Ok(Ok(Settled::Before(order))),
+        Err(refusal) => refusal,
+    };
+    let event = refused(&order, PaymentMethod::AccountBalance, order.total_bill, None, &refusal);
+    outbox::append(connection, &[event]).await?;
+    Ok(Err(refusal))
+}
+
+/// Takes the order's amount from the balance of its user, and returns what is left. Returns `None` if that isn't enough.
+async fn take_from_balance(connection: &mut PgConnection, order: &Order) -> Result<Option<Decimal>, sqlx::Error> {
+    query_scalar!(
+        "UPDATE users SET account_balance = account_balance - $2 WHERE id = $1 AND account_balance >= $2
+         RETURNING account_balance",
         order.user_id,
         order.total_bill,
     )
-    .execute(&mut *connection)
-    .await?;
-    if taken.rows_affected() == 0 {
-        return Err(SettleError::Balance);
-    }
-    Ok(Settled::Now(sell(connection, order).await?))
+    .fetch_optional(connection)
+    .await
 }
 
 /// Cancels an order. Its units are for sale again, and its voucher can be used again. A second call changes nothing.
@@ -134,19 +189,25 @@ async fn pay_from_balance_in(connection: &mut PgConnection, invoice_id: &Invoice
 /// # Errors
 /// The order wasn't cancelled. [`SettleError`] names the reasons.
 pub async fn cancel(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Settled, SettleError> {
-    let mut transaction = connection.begin().await?;
-    let result = cancel_in(&mut transaction, invoice_id).await;
-    super::end(transaction, result).await
+    let mut attempts = Attempts::new();
+    loop {
+        let mut transaction = connection.begin().await?;
+        let result = cancel_in(&mut transaction, invoice_id).await;
+        if let Some(result) = attempts.end(transaction, result).await {
+            return result;
+        }
+    }
 }
 
 async fn cancel_in(connection: &mut PgConnection, invoice_id: &InvoiceId) -> Result<Settled, SettleError> {
-    let order = lock(connection, invoice_id).await?;
+    let order = lock(&mut *connection, invoice_id).await?;
     if !is_to_become(&order, OrderStatus::Cancelled)? {
         return Ok(Settled::Before(order));
     }
-    let order = set_status(connection, order, OrderStatus::Cancelled).await?;
-    units::release(connection, &[order.id]).await?;
-    voucher::release(connection, &[order.id]).await?;
+    let order = set_status(&mut *connection, order, OrderStatus::Cancelled).await?;
+    units::release(&mut *connection, &[order.id]).await?;
+    voucher::release(&mut *connection, &[order.id]).await?;
+    outbox::append(connection, &[order.event(None)]).await?;
     Ok(Settled::Now(order))
 }
 
@@ -159,12 +220,50 @@ fn is_to_become(order: &Order, next: OrderStatus) -> Result<bool, SettleError> {
     }
 }
 
-/// Marks the order as paid, its units as sold and its voucher as used.
-async fn sell(connection: &mut PgConnection, order: Order) -> Result<Order, sqlx::Error> {
-    let order = set_status(connection, order, OrderStatus::Paid).await?;
-    units::sell(connection, order.id).await?;
-    voucher::consume(connection, order.id, order.user_id).await?;
+/// Marks the order as paid, its units as sold and its voucher as used. `balance` is what is left of the user's balance,
+/// if the order was paid from it.
+async fn sell(
+    connection: &mut PgConnection,
+    order: Order,
+    reply: Option<&Value>,
+    balance: Option<Decimal>,
+) -> Result<Order, SettleError> {
+    let order = set_status(&mut *connection, order, OrderStatus::Paid).await?;
+    let mut events = vec![order.event(reply)];
+    if let Some(left) = balance {
+        let state = |balance: Decimal| json!({"account_balance": balance.to_string()});
+        let entity = Entity::new(EntityType::Balance, order.user_id.to_string());
+        events.push(order.change(entity, "pay", state(left + order.total_bill), state(left)));
+    }
+    for unit in units::sell(&mut *connection, order.id).await? {
+        let entity = Entity::new(EntityType::Stock, unit.to_string());
+        events.push(order.change(entity, "sell", json!({"is_sold": false}), json!({"is_sold": true})));
+    }
+    if let Some(voucher) = voucher::consume(&mut *connection, order.id, order.user_id).await? {
+        let entity = Entity::new(EntityType::Voucher, voucher.to_string());
+        events.push(order.change(entity, "use", json!({"is_used": false}), json!({"is_used": true})));
+    }
+    outbox::append(connection, &events).await?;
     Ok(order)
+}
+
+/// The event for an attempt to pay that was refused. The order is unchanged.
+fn refused(
+    order: &Order,
+    method: PaymentMethod,
+    amount: Decimal,
+    reply: Option<&Value>,
+    refusal: &SettleError,
+) -> NewEvent {
+    order.about(PaymentLog {
+        invoice_id: order.invoice_id.to_string(),
+        user_id: order.user_id,
+        amount,
+        payment_method: method.as_str().to_owned(),
+        status: PaymentStatus::Failed,
+        gateway_response: reply.cloned(),
+        metadata: Some(json!({"refusal": refusal.to_string()})),
+    })
 }
 
 /// Reads the order, and locks it against other changes until the transaction ends.

@@ -1,0 +1,2 @@
+DROP TABLE outbox.events;
+DROP SCHEMA outbox;
