@@ -148,6 +148,7 @@ fn help() {
         "db-url",
         "db-stop",
         "db-reset",
+        "db-switch",
         "db-snapshot",
         "db-snapshot save",
         "db-snapshot list",
