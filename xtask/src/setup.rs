@@ -37,6 +37,24 @@ pub(crate) struct Setup<'a> {
     /// Whether a database that equals the result of the migrations is accepted, even if the committed schema file is
     /// stale.
     pub(crate) accept_stale_file: bool,
+    /// Whether another command has done its work before, so that it isn't said that there was nothing to do.
+    pub(crate) is_sequel: bool,
+}
+
+impl<'a> Setup<'a> {
+    /// The sequel of another command, on this machine's own server.
+    pub(crate) fn sequel(context: Context<'a>, patience: Duration) -> Self {
+        Self {
+            context,
+            choice: Choice::Auto,
+            patience,
+            allow_remote: false,
+            share: false,
+            offline: false,
+            accept_stale_file: false,
+            is_sequel: true,
+        }
+    }
 }
 
 impl Setup<'_> {
@@ -149,7 +167,7 @@ impl Setup<'_> {
             server_step.stop_clock();
             self.record_found(&settings).await?;
             end_settings(settings_step, Written::Nothing, &settings);
-            end_ready(server_step, &ready, &settings, reporter);
+            end_ready(server_step, &ready, &settings, reporter, self.is_sequel);
             return Ok(None);
         }
         self.refuse_remote(&settings)?;
@@ -222,10 +240,13 @@ fn end_settings(step: Step<'_>, written: Written, settings: &Settings<'_>) {
 }
 
 /// Shows that everything was set up already.
-fn end_ready(step: Step<'_>, ready: &Ready, settings: &Settings<'_>, reporter: &Reporter) {
+fn end_ready(step: Step<'_>, ready: &Ready, settings: &Settings<'_>, reporter: &Reporter, is_sequel: bool) {
     step.end(Outcome::Unchanged, &format!("{} answers", ready.server));
     ready.show(&settings.targets, reporter);
     let stamped = ready.stamped.join(" and ");
+    if is_sequel && stamped.is_empty() {
+        return;
+    }
     reporter.note(&if stamped.is_empty() {
         "There was nothing to do, and nothing was changed.".to_owned()
     } else {

@@ -14,7 +14,7 @@ use crate::database::guard::Guard;
 use crate::database::{anew, loss};
 use crate::env_file::Settings;
 use crate::problem::{Code, Problem};
-use crate::server::{Choice, Record};
+use crate::server::Record;
 use crate::setup::Setup;
 use crate::target::Target;
 
@@ -107,15 +107,6 @@ fn chosen<'w>(settings: &Settings<'w>, name: &str) -> Result<Target<'w>, Problem
 
 /// There is nothing to lose yet, so this is a first db-setup.
 async fn set_up(context: Context<'_>) -> Result<Vec<String>> {
-    let setup = Setup {
-        context,
-        choice: Choice::Auto,
-        patience: PATIENCE,
-        allow_remote: false,
-        share: false,
-        offline: false,
-        accept_stale_file: false,
-    };
-    setup.run().await?;
+    Setup::sequel(context, PATIENCE).run().await?;
     Ok(Vec::new())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::Ending;
+use crate::checkout;
 use crate::cli::DbStatus;
 use crate::context::Context;
 use crate::database::snapshot::Set;
@@ -57,6 +58,7 @@ async fn read(settings: &Settings<'_>, depth: Depth, context: Context<'_>) -> Re
     Ok(Status {
         settings: if is_new { CONTRACT } else { FILE },
         is_new,
+        branch: checkout::branch(root),
         servers: servers.collect(),
         databases: found.databases,
         snapshots: found.snapshots.iter().map(Set::listed).collect(),

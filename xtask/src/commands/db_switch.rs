@@ -18,7 +18,7 @@ use crate::database::snapshot::{self, Set};
 use crate::env_file::Settings;
 use crate::problem::{Code, Problem};
 use crate::report::Outcome;
-use crate::server::{Choice, Record};
+use crate::server::Record;
 use crate::setup::Setup;
 use crate::stamp::{self, Whose};
 use crate::target::Target;
@@ -48,7 +48,8 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Vec<String>> {
         patience: PATIENCE,
     };
     let left = exchange::with(site, async |exchange| switch(exchange, site, &branch).await).await?;
-    set_up(context).await?;
+    // Applies what is pending in databases that were taken up, and proves all of them.
+    Setup::sequel(context, PATIENCE).run().await?;
     Ok(left.map(|left| format!("Switch back: git switch {left} && cargo xtask db-switch")).into_iter().collect())
 }
 
@@ -133,18 +134,4 @@ fn refuse_shared(whose: &Whose, database: &str) -> Result<(), Problem> {
     Err(Problem::unavailable(Code::OtherCheckout, what).detail("Nothing was changed.").remedy(
         "Let this checkout have databases of its own: write another port into .env, then: cargo xtask db-setup",
     ))
-}
-
-/// Applies what is pending in databases that were taken up, and proves all of them.
-async fn set_up(context: Context<'_>) -> Result<()> {
-    let setup = Setup {
-        context,
-        choice: Choice::Auto,
-        patience: PATIENCE,
-        allow_remote: false,
-        share: false,
-        offline: false,
-        accept_stale_file: false,
-    };
-    setup.run().await
 }

@@ -44,6 +44,7 @@ pub(super) async fn take(context: Context<'_>, patience: Duration) -> Result<Vec
         share: false,
         offline: false,
         accept_stale_file: false,
+        is_sequel: false,
     };
     let outlook = match setup.outlook(&mut settings, &said.step("server")).await {
         Ok(outlook) => outlook,

@@ -27,6 +27,9 @@ pub(crate) struct Status {
     /// Whether the URLs come from the contract, because the checkout isn't set up yet.
     #[serde(skip)]
     pub(crate) is_new: bool,
+    /// The branch that is checked out.
+    #[serde(skip)]
+    pub(crate) branch: Option<String>,
     pub(crate) servers: Vec<Server>,
     pub(crate) databases: Vec<Database>,
     /// The newest first.
@@ -201,6 +204,8 @@ impl Status {
             "To make them fit: cargo xtask db-switch"
         } else if [State::Modified, State::OutOfOrder, State::Unfinished].into_iter().any(has) {
             "To see the ways out: cargo xtask db-setup"
+        } else if own.iter().any(|one| one.belongs_to.branch.is_some() && one.belongs_to.branch != self.branch) {
+            "To apply what is pending: cargo xtask db-setup. To have databases of this branch: cargo xtask db-switch"
         } else {
             "To apply what is pending: cargo xtask db-setup"
         };

@@ -62,7 +62,7 @@ impl Setup<'_> {
         }
         let server_step = reporter.step("server");
         match self.outlook(&mut settings, &server_step).await? {
-            Outlook::Ready(ready) => end_ready(server_step, &ready, &settings, reporter),
+            Outlook::Ready(ready) => end_ready(server_step, &ready, &settings, reporter, false),
             Outlook::Server(server) => {
                 end_server(server_step, &server);
                 plan::show(&settings.targets, self.patience, self.context).await?;

@@ -93,8 +93,8 @@ fn ten_switches_bring_the_rows_of_each_branch_back() {
     }
     // There is one snapshot of each database, that of the other branch.
     assert_eq!(server.databases().len(), 4, "{:?}", server.databases());
-    let again = workspace.run(&["db-switch"]).code(0);
-    again.says(["There was nothing to do, and nothing was changed."]);
+    workspace.run(&["db-switch"]).code(0);
+    assert_eq!(server.databases().len(), 4, "{:?}", server.databases());
     assert_eq!(rows(&server), of_feature);
 }
 

@@ -89,6 +89,7 @@ async fn set_up(setting: &Setting<'_>) -> Result<Passed> {
         share: false,
         offline: false,
         accept_stale_file: true,
+        is_sequel: false,
     }
     .run()
     .await?;
