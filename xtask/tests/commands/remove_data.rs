@@ -31,7 +31,7 @@ fn a_private_cluster() {
     let pid = postmaster(&workspace);
 
     workspace.run(&["db-stop", "--yes"]).code(2);
-    let asked = workspace.run(&["db-stop", "--remove-data"]).code(2).problem("not-confirmed");
+    let asked = workspace.run(&["db-stop", "--remove-data"]).code(1).problem("not-confirmed");
     asked.says(["2 rows", "the database notes (", "the snapshot \"kept\" of library", "--remove-data --yes"]);
     assert_eq!(sql::query(&workspace.login("library"), "SELECT name FROM authors ORDER BY 1"), ["a", "b"]);
 
@@ -166,7 +166,7 @@ fn a_container() {
     run(&COMMAND).code(6).problem("data-server-stopped").says(["the volume", "--server compose"]);
     run(&["db-setup"]).code(0);
     sql::execute(&workspace.login("library"), "INSERT INTO authors (name) VALUES ('a')");
-    run(&["db-stop", "--remove-data"]).code(2).says(["1 row,"]);
+    run(&["db-stop", "--remove-data"]).code(1).says(["1 row,"]);
     let removed = run(&COMMAND).code(0);
     removed.says(["the volume", "is deleted"]);
     assert!(containers(&workspace).is_empty());
