@@ -187,11 +187,12 @@ pub(super) async fn sweep(
         let mut held = Vec::new();
         for found in found {
             let Found { name, key, is_marked, .. } = &found;
+            // This process uses it. The session may hold its lock itself, and would get it a second time.
+            if InUse::all().contains(key) {
+                continue;
+            }
             if !try_lock(connection, *key).await? {
-                // Another step of this process uses it, so its lock isn't about to be given up.
-                if !InUse::all().contains(key) {
-                    held.push(found);
-                }
+                held.push(found);
                 continue;
             }
             let dropped = if *is_marked { drop_database(connection, name).await } else { Ok(()) };
