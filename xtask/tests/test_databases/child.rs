@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::{AssertSqlSafe, Connection, Row};
 use tokio::runtime::Builder;
 use xtask::test_databases::{TestDatabases, TestServer};
 
@@ -66,11 +66,17 @@ fn a_process_of_another_test() {
 fn make() -> TestDatabases {
     let databases = TestDatabases::new_blocking().unwrap_or_else(|error| panic!("no databases: {error}"));
     in_runtime(async {
-        for (name, query) in
-            [("library", "SELECT 1 / (1 - count(*)) FROM books"), ("journal", "SELECT 1 / (1 - count(*)) FROM entries")]
+        for (name, table, history) in
+            [("library", "books", "_sqlx.migrations"), ("journal", "entries", "history.applied")]
         {
             let mut connection = PgConnection::connect(databases.url(name)).await.unwrap();
-            execute(&mut connection, query).await;
+            // There are as many files for the way down.
+            let files = std::fs::read_dir(format!("migrations/{name}")).unwrap().count() / 2;
+            let query =
+                format!("SELECT (SELECT count(*) FROM {history} WHERE success), (SELECT count(*) FROM {table})");
+            let row = sqlx::query(AssertSqlSafe(query)).fetch_one(&mut connection).await.unwrap();
+            let (applied, rows): (i64, i64) = (row.try_get(0).unwrap(), row.try_get(1).unwrap());
+            assert_eq!((usize::try_from(applied).unwrap(), rows), (files, 0), "{name}");
         }
     });
     let part = |name: &str| databases.url(name).split('@').next_back().unwrap().split('?').next().unwrap().to_owned();
