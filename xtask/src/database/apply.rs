@@ -4,8 +4,8 @@
 //! Each file starts from the same state of the session, so it doesn't matter whether the files before it were applied in
 //! the same run, or in which database they are applied.
 
-mod exchange;
 mod one;
+mod replacement;
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use anyhow::Result;
 use sqlx::migrate::Migrate;
 use sqlx::postgres::PgConnection;
 
-pub(super) use self::exchange::{Exchange, Exchanged};
 use self::one::{Guard, One, Step};
+pub(super) use self::replacement::{Replaced, Replacement};
 use super::lock::Holder;
 use super::reach::Watch;
 use super::texts::{self, Origin};

@@ -32,7 +32,7 @@ pub(super) enum Whole {
     /// The file alone.
     File,
     /// Several files, some of them on their way down.
-    Exchange,
+    Replacement,
 }
 
 /// A migration that failed.
@@ -114,7 +114,7 @@ impl Failed<'_> {
         let end = statements::end_of_transaction(sql);
         let is_down = migration.migration_type == MigrationType::ReversibleDown;
         match left {
-            Left::Nothing if self.whole == Whole::Exchange => {
+            Left::Nothing if self.whole == Whole::Replacement => {
                 problem.detail("All of it was one transaction, which was rolled back, so the database is as it was.")
             }
             Left::Part | Left::Unknown if migration.no_tx && is_down => problem

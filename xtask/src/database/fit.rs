@@ -95,7 +95,7 @@ async fn fit(
         apply::pending(connection, database, &again, Some(live), |_| {}).await.1?;
         Vec::new()
     } else {
-        let change = apply::Exchange { database, live, back: back.iter().collect(), again };
+        let change = apply::Replacement { database, live, back: back.iter().collect(), again };
         let (done, result) = change.run(connection, |_| true, |_| {}).await;
         result?;
         done.lost

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
-use super::apply::{Exchange, Exchanged, Live};
+use super::apply::{Live, Replaced, Replacement};
 use super::converge::{Goal, Open};
 use super::history::{Applied, History};
 use super::lock::Holder;
@@ -79,7 +79,7 @@ impl TakeBack<'_> {
         }
 
         let origin = Origin::of(root);
-        let exchange = Exchange {
+        let replacement = Replacement {
             database,
             live: Live { holder, origin: &origin },
             back: plan.back.iter().filter_map(|file| file.down.as_ref()).collect(),
@@ -89,27 +89,27 @@ impl TakeBack<'_> {
             under_way.begin(url.kept_name(), stem);
             open.step.doing(stem);
         };
-        let (exchanged, result) = exchange.run(&mut open.connection, accepts, progress).await;
+        let (replaced, result) = replacement.run(&mut open.connection, accepts, progress).await;
         under_way.end(url.kept_name());
         if let Err(error) = result {
             let error = deadline::if_lost(&url.address, error, Run::Migrating);
-            return Err(self.stopped(error, &exchanged, &back).into());
+            return Err(self.stopped(error, &replaced, &back).into());
         }
-        if exchanged.back == 0 {
+        if replaced.back == 0 {
             session::close(open.connection).await;
-            return Ok(Ended::Refused { back, lost: exchanged.lost });
+            return Ok(Ended::Refused { back, lost: replaced.lost });
         }
         self.goal.stamp(&mut open, true).await;
-        self.prove(open, &plan, exchanged, back).await
+        self.prove(open, &plan, replaced, back).await
     }
 
     /// Proves the schema, and shows what was done.
-    async fn prove(&self, open: Open<'_>, plan: &Plan<'_>, exchanged: Exchanged, back: Vec<String>) -> Result<Ended> {
+    async fn prove(&self, open: Open<'_>, plan: &Plan<'_>, replaced: Replaced, back: Vec<String>) -> Result<Ended> {
         let Open { target, mut connection, step, .. } = open;
         let reporter = self.goal.context.reporter;
         let name = &target.url.database;
         let mut what = format!("{name}: {} taken back", back.join(", "));
-        let applied: Vec<_> = exchanged.applied.iter().map(|done| done.stem.as_str()).collect();
+        let applied: Vec<_> = replaced.applied.iter().map(|done| done.stem.as_str()).collect();
         if !applied.is_empty() {
             what.push_str(&format!(", {} applied", applied.join(", ")));
         }
@@ -123,7 +123,7 @@ impl TakeBack<'_> {
             Ok(proven) => step.end(Outcome::Done, &format!("{what}, {proven}")),
             Err(_) => step.end(Outcome::Failed, &format!("{what}, but the schema isn't proven")),
         }
-        exchanged.lost.iter().for_each(|lost| reporter.note(&format!("         lost: {lost}")));
+        replaced.lost.iter().for_each(|lost| reporter.note(&format!("         lost: {lost}")));
         proven?;
         let is_here = |stem: &&String| target.database.migrations.iter().any(|file| file.stem() == **stem);
         let pending = if self.again { Vec::new() } else { back.iter().filter(is_here).rev().cloned().collect() };
@@ -170,16 +170,16 @@ impl TakeBack<'_> {
     }
 
     /// The problem of a file that failed, with the state and the next command.
-    fn stopped(&self, error: anyhow::Error, exchanged: &Exchanged, back: &[String]) -> Problems {
+    fn stopped(&self, error: anyhow::Error, replaced: &Replaced, back: &[String]) -> Problems {
         let mut problems = Problems::of(error);
         let database = self.goal.targets[0].database;
         let Some(last) = problems.0.last_mut().filter(|problem| problem.exit == Exit::Failed) else { return problems };
-        if exchanged.back > 0 {
-            last.details.push(format!("Before that, {} was taken back.", back[..exchanged.back].join(", ")));
+        if replaced.back > 0 {
+            last.details.push(format!("Before that, {} was taken back.", back[..replaced.back].join(", ")));
         }
-        if exchanged.back == back.len() {
+        if replaced.back == back.len() {
             last.remedies.push("Correct the migration, then run: cargo xtask db-setup".into());
-        } else if exchanged.is_up_at_fault {
+        } else if replaced.is_up_at_fault {
             last.remedies.push(format!("Correct the migration, then run: {}", self.line()));
         } else {
             // The text was recorded, so it may not be that of the file.

@@ -1,6 +1,6 @@
 //! `cargo xtask db-switch`: each branch has databases with rows of its own.
 
-use crate::exchange_interrupted::{run_over_wire, snapshots};
+use crate::exchange_interrupted::{End, run_over_wire, snapshots, while_it_waits};
 use crate::support::sql::Session;
 use crate::support::{Server, Workspace, server_and_workspace};
 
@@ -214,6 +214,27 @@ fn a_switch_that_is_cut() {
         assert_eq!(rows(&server), of_feature, "after message {last} of {whole}");
         assert_eq!(server.databases().len(), 4, "{:?}", server.databases());
     }
+}
+
+/// Once while the present databases are copied, and once while the names are exchanged.
+#[test]
+fn interrupted_and_killed() {
+    let (server, workspace) = on_main();
+    let of_main = rows(&server);
+    with_column(&workspace, "feature", "phone");
+    assert_eq!(while_it_waits(&server, &workspace, &["db-switch"], End::CtrlC), Some(130));
+    assert_eq!(rows(&server), of_main);
+    server.assert_only(&["journal", "library"]);
+    workspace.run(&["db-switch"]).code(0);
+    let of_feature = rows(&server);
+
+    without_column(&workspace, "main");
+    while_it_waits(&server, &workspace, &["db-switch"], End::Kill);
+    workspace.run(&["db-switch"]).code(0);
+    assert_eq!(rows(&server), of_main);
+    with_column(&workspace, "feature", "phone");
+    workspace.run(&["db-switch"]).code(0);
+    assert_eq!(rows(&server), of_feature);
 }
 
 #[test]

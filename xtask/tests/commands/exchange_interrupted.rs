@@ -121,7 +121,7 @@ fn waits(server: &Server) -> bool {
 
 /// How a run ends.
 #[derive(Clone, Copy)]
-enum End {
+pub(crate) enum End {
     CtrlC,
     Kill,
     /// The session with the setup lock is ended.
@@ -129,14 +129,12 @@ enum End {
 }
 
 /// Starts a command, and ends it in the middle of its work: the first database is copied or has its new name already, and the
-/// statement waits for the second one.
-fn while_it_waits(command: &[&str], end: End) -> (Server, Workspace, Option<i32>) {
-    let (server, workspace) = set_up();
-    write_rows(&server, "kept");
+/// statement waits for the second one. Returns the exit code.
+pub(crate) fn while_it_waits(server: &Server, workspace: &Workspace, command: &[&str], end: End) -> Option<i32> {
     let mut session = Session::open(&server.admin("postgres")).unwrap();
     session.execute("BEGIN; COMMENT ON DATABASE library IS 'changing'").unwrap();
     let run = workspace.xtask(command).start();
-    eventually("the run waits", DEADLINE, || waits(&server).then_some(()));
+    eventually("the run waits", DEADLINE, || waits(server).then_some(()));
     match end {
         End::CtrlC => run.interrupt(),
         End::Kill => run.kill(),
@@ -148,14 +146,20 @@ fn while_it_waits(command: &[&str], end: End) -> (Server, Workspace, Option<i32>
     let code = run.wait().status.code();
     session.execute("ROLLBACK").unwrap();
     session.close();
-    (server, workspace, code)
+    code
+}
+
+fn with_rows() -> (Server, Workspace) {
+    let (server, workspace) = set_up();
+    write_rows(&server, "kept");
+    (server, workspace)
 }
 
 #[test]
 fn ctrl_c() {
     for command in [&["db-reset", "--yes"][..], &["db-snapshot", "save", "x"]] {
-        let (server, workspace, code) = while_it_waits(command, End::CtrlC);
-        assert_eq!(code, Some(130));
+        let (server, workspace) = with_rows();
+        assert_eq!(while_it_waits(&server, &workspace, command, End::CtrlC), Some(130));
         assert_eq!(rows(&server), ["author kept", "book kept", "entry kept"]);
         server.assert_only(&["journal", "library"]);
         workspace.run(command).code(0);
@@ -165,7 +169,8 @@ fn ctrl_c() {
 /// Neither database has its new name then.
 #[test]
 fn killed() {
-    let (server, workspace, _) = while_it_waits(&["db-reset", "--yes"], End::Kill);
+    let (server, workspace) = with_rows();
+    while_it_waits(&server, &workspace, &["db-reset", "--yes"], End::Kill);
     assert_eq!(rows(&server), ["author kept", "book kept", "entry kept"]);
     assert!(snapshots(&workspace).is_empty());
     workspace.run(&["db-reset", "--yes"]).code(0);
@@ -178,7 +183,8 @@ fn killed() {
 /// Another run may be at work by then.
 #[test]
 fn the_lock_is_lost() {
-    let (server, workspace, code) = while_it_waits(&["db-reset", "--yes"], End::NoLock);
+    let (server, workspace) = with_rows();
+    let code = while_it_waits(&server, &workspace, &["db-reset", "--yes"], End::NoLock);
     assert_eq!(code, Some(6));
     assert_eq!(rows(&server), ["author kept", "book kept", "entry kept"]);
     assert!(snapshots(&workspace).is_empty());

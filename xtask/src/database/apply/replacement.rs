@@ -20,7 +20,7 @@ use crate::workspace::Database;
 const NOT_COUNTED: &str = "what would be lost couldn't be counted";
 
 /// Migrations to take back, and others to apply then.
-pub(crate) struct Exchange<'a> {
+pub(crate) struct Replacement<'a> {
     pub(crate) database: &'a Database,
     pub(crate) live: Live<'a>,
     /// The ways down, the newest first. There is at least one.
@@ -31,7 +31,7 @@ pub(crate) struct Exchange<'a> {
 
 /// What was done.
 #[derive(Default)]
-pub(crate) struct Exchanged {
+pub(crate) struct Replaced {
     /// What is lost, or would be if nothing was taken back.
     pub(crate) lost: Vec<String>,
     /// How many migrations are taken back.
@@ -41,7 +41,7 @@ pub(crate) struct Exchanged {
     pub(crate) is_up_at_fault: bool,
 }
 
-impl Exchange<'_> {
+impl Replacement<'_> {
     /// Does it, if `accepts` says so of what would be lost. That is counted in the transaction that loses it. `progress` is
     /// called with each file before the file is run.
     ///
@@ -52,8 +52,8 @@ impl Exchange<'_> {
         connection: &mut PgConnection,
         accepts: impl Fn(&[String]) -> bool,
         mut progress: impl FnMut(&str),
-    ) -> (Exchanged, Result<()>) {
-        let mut done = Exchanged::default();
+    ) -> (Replaced, Result<()>) {
+        let mut done = Replaced::default();
         let is_whole = self.again.iter().all(|file| Step::Up(file).is_whole());
         let together: &[&MigrationFile] = if is_whole { &self.again } else { &[] };
         let result = if self.back.iter().all(|down| Step::Down(down).is_whole()) {
@@ -88,7 +88,7 @@ impl Exchange<'_> {
         again: &[&MigrationFile],
         accepts: impl Fn(&[String]) -> bool,
         progress: &mut impl FnMut(&str),
-        done: &mut Exchanged,
+        done: &mut Replaced,
     ) -> Result<()> {
         let mut step = Step::Down(self.back[0]);
         // The run may have to wait for others before it can count.
@@ -99,7 +99,7 @@ impl Exchange<'_> {
                 let failure = Failure::InOwn { what: NO_TRANSACTION, error };
                 return Err(self
                     .one(connection, step)
-                    .failed(failure, Left::Unknown, Whole::Exchange)
+                    .failed(failure, Left::Unknown, Whole::Replacement)
                     .problem()
                     .into());
             }
@@ -134,7 +134,7 @@ impl Exchange<'_> {
         if let Err(failure) = result.await {
             let left = transaction::after_failure(connection, number).await;
             done.is_up_at_fault = matches!(step, Step::Up(_));
-            return Err(self.one(connection, step).failed(failure, left, Whole::Exchange).problem().into());
+            return Err(self.one(connection, step).failed(failure, left, Whole::Replacement).problem().into());
         }
         Ok(working::start_anew(connection).await?)
     }
@@ -145,7 +145,7 @@ impl Exchange<'_> {
         connection: &mut PgConnection,
         accepts: impl Fn(&[String]) -> bool,
         progress: &mut impl FnMut(&str),
-        done: &mut Exchanged,
+        done: &mut Replaced,
     ) -> Result<()> {
         let apart = self.back.iter().map(|down| Step::Down(down)).filter(|step| !step.is_whole());
         let unknown =
