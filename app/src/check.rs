@@ -11,7 +11,7 @@ use std::time::Duration;
 use quickcart_audit::{ActsAs, InspectError, Inspection};
 use xtask_env::DatabaseUrl;
 
-use crate::TABLES;
+use crate::EXPECTED;
 use crate::cli::CheckArguments;
 use crate::settings::{Problems, Settings};
 
@@ -113,7 +113,7 @@ fn inspect_both(settings: &Settings, deadline: Duration) -> io::Result<(InspectR
     let main = settings.database_url.options(SESSION);
     let audit = settings.audit_database_url.options(SESSION);
     let both = runtime.block_on(async {
-        let main = tokio::spawn(async move { quickcart_audit::inspect_tables(main, &TABLES, deadline).await });
+        let main = tokio::spawn(async move { quickcart_audit::inspect_database(main, EXPECTED, deadline).await });
         let audit = tokio::spawn(quickcart_audit::inspect(audit, deadline));
         Ok((main.await?, audit.await?))
     });
@@ -134,7 +134,7 @@ impl Finding<'_> {
     fn outcome(&self) -> Outcome {
         match &self.result {
             Ok(inspection) if inspection.is_as_expected() => Outcome::Fine,
-            Ok(_) => Outcome::Wrong,
+            Ok(_) | Err(InspectError::Catalog(_)) => Outcome::Wrong,
             Err(_) => Outcome::Unreachable,
         }
     }
@@ -151,6 +151,7 @@ impl fmt::Display for Finding<'_> {
                 let hint = match error {
                     InspectError::LoginRefused(_) => format!("Correct the user and password in {variable}."),
                     InspectError::NoSuchDatabase(_) => "`cargo xtask db-setup` makes it.".to_owned(),
+                    InspectError::Catalog(_) => "Run it again when nobody changes the database.".to_owned(),
                     InspectError::Deadline(_) | InspectError::Other(_) => {
                         "Is PostgreSQL running there? `cargo xtask db-setup` starts one on this machine.".to_owned()
                     }
@@ -158,7 +159,7 @@ impl fmt::Display for Finding<'_> {
                 return write!(f, "can't be reached: {error}. {hint}");
             }
         };
-        let Inspection { server_version, tables, missing, unexpected } = inspection;
+        let Inspection { server_version, tables, missing, unexpected, differences } = inspection;
         let plural = if tables.len() == 1 { "" } else { "s" };
         write!(f, "is reachable (PostgreSQL {server_version}), {} table{plural}", tables.len())?;
         if missing.is_empty() {
@@ -169,12 +170,19 @@ impl fmt::Display for Finding<'_> {
         if !unexpected.is_empty() {
             write!(f, ", not expected: {}", unexpected.join(", "))?;
         }
+        if missing.is_empty() && unexpected.is_empty() {
+            match differences.len() {
+                0 => f.write_str(", every object as in its schema file")?,
+                1 => write!(f, ", but one object isn't as in its schema file: {}", differences[0])?,
+                more => write!(f, ", but {more} objects aren't as in its schema file, such as: {}", differences[0])?,
+            }
+        }
         f.write_str(".")?;
         if !missing.is_empty() {
             f.write_str(" `cargo xtask db-setup` applies the migrations that make them.")?;
         }
-        if !unexpected.is_empty() {
-            f.write_str(" `cargo xtask db-verify` says more of what doesn't belong there.")?;
+        if missing.is_empty() && !inspection.is_as_expected() {
+            f.write_str(" `cargo xtask db-verify` says more of what differs.")?;
         }
         if let Some(acts_as) = acts_as.filter(|_| inspection.is_as_expected()) {
             write!(f, " {acts_as}")?;

@@ -15,3 +15,7 @@ pub mod shop;
 /// The tables of the main database, in alphabetical order. `migrations/main` makes these tables and no others.
 pub const TABLES: [&str; 7] =
     ["order_items", "orders", "product_stocks", "products", "users", "voucher_usage_cooldown", "vouchers"];
+
+/// What the main database has to have.
+pub const EXPECTED: quickcart_audit::Expected<'_> =
+    quickcart_audit::Expected { tables: &TABLES, schema: include_str!("../../schema/main.sql") };

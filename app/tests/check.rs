@@ -308,9 +308,9 @@ fn migrated_databases_are_fine_and_missing_or_additional_tables_are_named() {
             .success()
             .stdout(no_secret())
             .stderr("")
-            .stdout(contains(" is reachable (PostgreSQL ").and(contains("), 7 tables, none missing.\n")))
+            .stdout(contains(" is reachable (PostgreSQL ").and(contains("), 7 tables, none missing, every object as in its schema file.\n")))
             .stdout(contains(" is reachable (PostgreSQL ").and(contains(
-                "), 3 tables, none missing. The audit trail is written as the URL's role, because \
+                "), 3 tables, none missing, every object as in its schema file. The audit trail is written as the URL's role, because \
                      quickcart_audit_writer is missing on this server. `cargo xtask db-setup` says more.\n",
             )));
 
@@ -319,8 +319,17 @@ fn migrated_databases_are_fine_and_missing_or_additional_tables_are_named() {
             [("PGHOST", "x"), ("PGPORT", "1"), ("PGUSER", "nobody"), ("PGPASSWORD", "x"), ("PGDATABASE", "x")];
         check(folder.path()).envs(elsewhere).env("PGSSLMODE", "verify-full").assert().success();
 
-        // A schema that isn't on the search path doesn't concern the check.
-        databases::run_at(made.url("main"), "CREATE SCHEMA aside; CREATE TABLE aside.history ()").await;
+        // The names of the tables say nothing about what is in them.
+        databases::run_at(made.url("main"), "ALTER TABLE orders DISABLE TRIGGER USER").await;
+        databases::run_at(made.url("audit"), "CREATE SCHEMA aside; CREATE TABLE aside.history ()").await;
+        check(folder.path())
+            .assert()
+            .code(1)
+            .stdout(contains("7 tables, none missing, but "))
+            .stdout(contains("3 tables, none missing, but 2 objects aren't as in its schema file, such as: "))
+            .stdout(contains("`cargo xtask db-verify` says more of what differs."));
+        databases::run_at(made.url("main"), "ALTER TABLE orders ENABLE TRIGGER USER").await;
+        databases::run_at(made.url("audit"), "DROP SCHEMA aside CASCADE").await;
         check(folder.path()).assert().success();
 
         databases::run_at(made.url("main"), "DROP TABLE voucher_usage_cooldown").await;

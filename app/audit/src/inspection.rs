@@ -1,4 +1,4 @@
-//! Compares the tables of a database with the expected ones.
+//! Compares a database with its schema file, in `schema/` of the repository.
 //!
 //! The shop's package does this with the main database. It depends on this package, so the code is here.
 
@@ -8,8 +8,21 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, query_scalar};
+use xtask_schema::{Catalog, History, ReadError, compare};
 
 use crate::database_error::DatabaseError;
+
+/// The history of the migrations, which is the same in both databases and isn't a part of the schema.
+const HISTORY: History<'_> = History { schema: Some("_sqlx"), table: "migrations" };
+
+/// What a database has to have.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// Every table that psql's `\dt` should list.
+    pub tables: &'a [&'a str],
+    /// The text of the schema file.
+    pub schema: &'a str,
+}
 
 /// The result of an inspection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,25 +36,38 @@ pub struct Inspection {
     /// The tables that exist and aren't expected. A check for the expected names alone would accept a database that
     /// has the tables of another database as well.
     pub unexpected: Vec<String>,
+    /// Every object that isn't as the schema file has it, in words. Owners and privileges aren't compared: `cargo xtask
+    /// db-verify` does that.
+    pub differences: Vec<String>,
 }
 
 impl Inspection {
-    /// Returns whether the database has the expected tables and no others.
+    /// Returns whether the database has the expected tables and no others, and every object is as the schema file has it.
     pub fn is_as_expected(&self) -> bool {
-        self.missing.is_empty() && self.unexpected.is_empty()
+        self.missing.is_empty() && self.unexpected.is_empty() && self.differences.is_empty()
     }
 
-    fn new(server_version: &str, tables: Vec<String>, expected: &[&str]) -> Self {
+    fn new(Answer { server_version, tables, catalog }: Answer, expected: Expected<'_>) -> Self {
         let missing = expected
+            .tables
             .iter()
             .filter(|name| !tables.iter().any(|table| table == *name))
             .map(ToString::to_string)
             .collect();
-        let unexpected = tables.iter().filter(|table| !expected.contains(&table.as_str())).cloned().collect();
+        let unexpected = tables.iter().filter(|table| !expected.tables.contains(&table.as_str())).cloned().collect();
+        let schema = Catalog::parse(expected.schema).without_privileges();
+        let differences = compare(&schema, &catalog).iter().map(ToString::to_string).collect();
         // Distributions append their own version: "15.8 (Debian 15.8-0+deb12u1)".
         let server_version = server_version.split_whitespace().next().unwrap_or("unknown").to_owned();
-        Self { server_version, tables, missing, unexpected }
+        Self { server_version, tables, missing, unexpected, differences }
     }
+}
+
+/// What the server has told.
+struct Answer {
+    server_version: String,
+    tables: Vec<String>,
+    catalog: Catalog,
 }
 
 /// The reason why a database couldn't be inspected. The message contains no part of the password.
@@ -54,6 +80,8 @@ pub enum InspectError {
     LoginRefused(DatabaseError),
     /// The server has no database with this name.
     NoSuchDatabase(DatabaseError),
+    /// The catalog of the database couldn't be read, for example because somebody was changing it.
+    Catalog(ReadError),
     /// Any other error: no server listens at the address, the connection was cut, or the query failed.
     Other(DatabaseError),
 }
@@ -62,6 +90,7 @@ impl fmt::Display for InspectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deadline(deadline) => write!(f, "the server gave no answer within {} s", deadline.as_secs_f64()),
+            Self::Catalog(error) => write!(f, "{error}"),
             Self::LoginRefused(error) | Self::NoSuchDatabase(error) | Self::Other(error) => write!(f, "{error}"),
         }
     }
@@ -81,63 +110,72 @@ impl From<sqlx::Error> for InspectError {
     }
 }
 
-/// Connects, and compares the tables that psql's `\dt` would list with `expected`.
+impl From<ReadError> for InspectError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Query(error) => error.into(),
+            other => Self::Catalog(other),
+        }
+    }
+}
+
+/// Connects, and compares the database with what is expected.
 ///
 /// # Errors
-/// The database couldn't be reached or refused the query, or it gave no answer within `deadline`.
-pub async fn inspect_tables(
+/// The database couldn't be reached or refused a query, or it gave no answer within `deadline`.
+pub async fn inspect_database(
     options: PgConnectOptions,
-    expected: &[&str],
+    expected: Expected<'_>,
     deadline: Duration,
 ) -> Result<Inspection, InspectError> {
     // The deadline includes the queries, because a server may accept a connection and then never answer.
     let answer = tokio::time::timeout(deadline, ask(options)).await;
-    let (server_version, tables) = answer.map_err(|_| InspectError::Deadline(deadline))??;
-    Ok(Inspection::new(&server_version, tables, expected))
+    Ok(Inspection::new(answer.map_err(|_| InspectError::Deadline(deadline))??, expected))
 }
 
-async fn ask(options: PgConnectOptions) -> Result<(String, Vec<String>), sqlx::Error> {
+async fn ask(options: PgConnectOptions) -> Result<Answer, InspectError> {
     let mut connection: PgConnection = options.connect().await?;
-    let version =
+    let server_version =
         query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#).fetch_one(&mut connection).await?;
-    // This is the query of `\dt`: the tables that are found without the name of their schema. The macro checks it
-    // against one database only. It works in both, because it reads nothing but the catalog.
-    let tables = query_scalar!(
-        r#"SELECT c.relname::text AS "name!"
-           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-           WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-             AND n.nspname !~ '^pg_toast' AND pg_catalog.pg_table_is_visible(c.oid)
-           ORDER BY c.relname"#,
-    )
-    .fetch_all(&mut connection)
-    .await?;
+    let (catalog, tables) = Catalog::read(&mut connection, &HISTORY).await?;
     // The answer has arrived, so an error of the closing connection doesn't matter.
     let _ = connection.close().await;
-    Ok((version, tables))
+    Ok(Answer { server_version, tables: tables.into_iter().map(|table| table.name).collect(), catalog })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tables(names: &[&str]) -> Vec<String> {
-        names.iter().map(ToString::to_string).collect()
+    const SCHEMA: &str = "-- table public.a\nCREATE TABLE public.a (\n    id bigint\n);\n";
+
+    fn inspect(server_version: &str, tables: &[&str], schema: &str, expected: &[&str]) -> Inspection {
+        let tables = tables.iter().map(ToString::to_string).collect();
+        let answer = Answer { server_version: server_version.to_owned(), tables, catalog: Catalog::parse(schema) };
+        Inspection::new(answer, Expected { tables: expected, schema: SCHEMA })
     }
 
     #[test]
-    fn a_database_with_exactly_the_expected_tables_is_as_expected() {
-        let inspection = Inspection::new("15.8 (Debian 15.8-0+deb12u1)", tables(&["a", "b"]), &["a", "b"]);
+    fn a_database_with_exactly_the_expected_objects_is_as_expected() {
+        let inspection = inspect("15.8 (Debian 15.8-0+deb12u1)", &["a", "b"], SCHEMA, &["a", "b"]);
         assert!(inspection.is_as_expected());
         assert_eq!(inspection.server_version, "15.8");
     }
 
     #[test]
     fn missing_and_unexpected_tables_are_named() {
-        let inspection = Inspection::new("18.0", tables(&["a", "x"]), &["a", "b"]);
+        let inspection = inspect("18.0", &["a", "x"], SCHEMA, &["a", "b"]);
         assert_eq!(
             (inspection.missing.as_slice(), inspection.unexpected.as_slice()),
-            (&tables(&["b"])[..], &tables(&["x"])[..])
+            (&["b".into()][..], &["x".into()][..])
         );
         assert!(!inspection.is_as_expected());
+    }
+
+    #[test]
+    fn an_object_that_differs_is_named() {
+        let inspection = inspect("18.0", &["a"], &SCHEMA.replace("bigint", "integer"), &["a"]);
+        assert!(!inspection.is_as_expected());
+        assert!(inspection.differences.concat().contains("column public.a.id"), "{:?}", inspection.differences);
     }
 }

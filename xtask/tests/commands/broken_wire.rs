@@ -79,9 +79,17 @@ fn a_proof_over_a_wire_that_fails() {
     let whole = wire.messages();
     let points =
         [(Failure::Stall, 2), (Failure::Stall, 6), (Failure::StallOne, 5), (Failure::StallOne, 8), (Failure::Cut, 7)];
-    let runs: Vec<_> = points.map(|(failure, tenths)| start(failure, whole * tenths / 10)).into();
-    for (_wire, run) in runs {
-        let outcome = run.wait().code(6);
+    let runs = points.map(|(failure, tenths)| (whole * tenths / 10, start(failure, whole * tenths / 10)));
+    let mut failed = 0;
+    for (last, (wire, run)) in runs {
+        let outcome = run.wait();
+        // On a busy machine, a run asks more often how its statements get on, so another one may end with fewer messages.
+        if wire.messages() < last {
+            outcome.code(0);
+            continue;
+        }
+        failed += 1;
+        let outcome = outcome.code(6);
         let outcome = outcome.mentions_one_of(&["run the same command once more", "See which program listens there"]);
         let outcome = outcome.mentions_one_of(&[
             "stopped answering",
@@ -92,6 +100,7 @@ fn a_proof_over_a_wire_that_fails() {
         ]);
         outcome.lacks(["Correct the migration", "drifted", "cargo xtask db-setup"]);
     }
+    assert!(failed > 1, "{failed} of {} runs were cut", points.len());
     workspace.run(&["db-verify", "--deep"]).code(0);
     server.assert_only(&["journal", "library"]);
 }
