@@ -140,7 +140,7 @@ pub(crate) fn while_it_waits(server: &Server, workspace: &Workspace, command: &[
         End::Kill => run.kill(),
         End::NoLock => server.execute(
             "template1",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'xtask db-reset %'",
+            "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE application_name LIKE 'xtask db-reset %'",
         ),
     }
     let code = run.wait().status.code();

@@ -113,7 +113,7 @@ fn the_setup_lock_is_lost() {
     let (server, workspace, session) = waiting();
     let run = workspace.xtask(&DOWN).start();
     eventually("the way down waits", DEADLINE, || waits(&server).then_some(()));
-    let end = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE datname = 'postgres' AND \
+    let end = "SELECT pg_terminate_backend(pid, 20000)::text FROM pg_stat_activity WHERE datname = 'postgres' AND \
                application_name LIKE 'xtask migrate-down %'";
     assert_eq!(server.query("postgres", end), ["true"]);
     session.close();

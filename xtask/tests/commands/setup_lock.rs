@@ -45,8 +45,9 @@ fn a_run_that_has_lost_the_lock_commits_nothing() {
     let (server, workspace, session) = waiting();
     let run = workspace.xtask(&["db-setup"]).start();
     eventually("the migration waits", DEADLINE, || waits(&server).then_some(()));
-    let end =
-        "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE application_name LIKE 'xtask db-setup%'";
+    // It returns when the session has ended, so that its lock is free.
+    let end = "SELECT pg_terminate_backend(pid, 20000)::text FROM pg_stat_activity \
+               WHERE application_name LIKE 'xtask db-setup%'";
     assert_eq!(server.query("postgres", end), ["true"]);
     session.close();
     run.wait().code(6).says(["setup lock", "cargo xtask db-setup"]).lacks(["Correct the migration"]);
