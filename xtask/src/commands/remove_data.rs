@@ -177,6 +177,7 @@ impl<'a> Removal<'a> {
         if Record::read(self.root()).has_project() {
             self.remove(Provider::Compose).await?;
         }
-        Ok(())
+        // The run may have been killed between the data and the record of it.
+        Ok(Record::forget(self.root(), Provider::Local)?)
     }
 }

@@ -141,6 +141,18 @@ fn killed_at_any_time() {
     }
 }
 
+/// A run that was killed between the two has deleted the data, and not the record of it.
+#[test]
+fn a_record_without_data() {
+    let workspace = Workspace::generic().build();
+    workspace.run(&["db-setup"]).code(0);
+    let record = workspace.read(".xtask/server");
+    workspace.run(&COMMAND).code(0);
+    workspace.write(".xtask/server", record);
+    workspace.run(&COMMAND).code(0);
+    assert_nothing_left(&workspace);
+}
+
 /// A folder that the record names is not emptied of what isn't the cluster's.
 #[test]
 fn files_that_are_not_the_clusters() {
