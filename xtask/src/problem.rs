@@ -148,6 +148,18 @@ impl Problems {
         if self.0.is_empty() { Ok(()) } else { Err(self) }
     }
 
+    /// Separates what succeeded from the problems of what failed.
+    pub(crate) fn split<T>(results: impl IntoIterator<Item = anyhow::Result<T>>) -> (Vec<T>, Self) {
+        let (mut done, mut problems) = (Vec::new(), Self::default());
+        for result in results {
+            match result {
+                Ok(one) => done.push(one),
+                Err(error) => problems.0.extend(Self::of(error).0),
+            }
+        }
+        (done, problems)
+    }
+
     /// Returns the problems in an error, or the error itself as one problem.
     pub(crate) fn of(error: anyhow::Error) -> Self {
         match error.downcast::<Self>() {

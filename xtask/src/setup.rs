@@ -42,8 +42,8 @@ pub(crate) struct Setup<'a> {
 }
 
 impl<'a> Setup<'a> {
-    /// The sequel of another command, on this machine's own server.
-    pub(crate) fn sequel(context: Context<'a>, patience: Duration) -> Self {
+    /// What db-setup does without options.
+    pub(crate) fn new(context: Context<'a>, patience: Duration) -> Self {
         Self {
             context,
             choice: Choice::Auto,
@@ -52,8 +52,13 @@ impl<'a> Setup<'a> {
             share: false,
             offline: false,
             accept_stale_file: false,
-            is_sequel: true,
+            is_sequel: false,
         }
+    }
+
+    /// The sequel of another command.
+    pub(crate) fn sequel(context: Context<'a>, patience: Duration) -> Self {
+        Self { is_sequel: true, ..Self::new(context, patience) }
     }
 }
 

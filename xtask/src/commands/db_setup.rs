@@ -9,8 +9,7 @@ use crate::setup::Setup;
 /// Runs the command. Returns lines that say what to type next.
 pub(crate) async fn run(options: &DbSetup, context: Context<'_>) -> Result<Vec<String>> {
     let DbSetup { server: choice, timeout: patience, allow_remote, share, offline, dry_run } = *options;
-    let setup =
-        Setup { context, choice, patience, allow_remote, share, offline, accept_stale_file: false, is_sequel: false };
+    let setup = Setup { choice, allow_remote, share, offline, ..Setup::new(context, patience) };
     if dry_run {
         setup.plan().await?;
         return Ok(vec!["Nothing was done: this was a dry run.".into()]);

@@ -62,8 +62,9 @@ async fn switch<'a>(exchange: &mut Exchange<'a>, site: Site<'a>, branch: &str) -
     let (mut moves, mut steps, mut left) = (Vec::new(), Vec::new(), None);
     for (target, present) in exchange.present(targets).await? {
         let Some(present) = present else { continue };
-        refuse_shared(&claim.whose(present.stamp(), &target.url.address), &present.name)?;
-        let before = present.stamp().and_then(|stamp| stamp.branch);
+        let stamp = present.stamp();
+        refuse_shared(&claim.whose(stamp.clone(), &target.url.address), &present.name)?;
+        let before = stamp.and_then(|stamp| stamp.branch);
         let is_of_branch = before.as_deref() == Some(branch);
         if is_of_branch && fit::fits(target, site.run).await? {
             continue;

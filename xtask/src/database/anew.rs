@@ -22,13 +22,8 @@ use crate::target::Target;
 /// # Errors
 /// All problems of all databases.
 pub(crate) async fn all(exchange: &mut Exchange<'_>, context: Context<'_>) -> Result<Ready> {
-    let (mut databases, mut problems) = (Vec::new(), Problems::default());
-    for result in join_all(exchange.asides.iter_mut().map(|aside| one(aside, context))).await {
-        match result {
-            Ok(proven) => databases.push(proven),
-            Err(error) => problems.0.extend(Problems::of(error).0),
-        }
-    }
+    let made = join_all(exchange.asides.iter_mut().map(|aside| one(aside, context))).await;
+    let (databases, mut problems) = Problems::split(made);
     if let Some(last) = problems.0.last_mut() {
         last.details.push("Your databases are as they were.".into());
     }

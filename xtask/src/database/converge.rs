@@ -136,14 +136,8 @@ impl<'a> Goal<'a> {
     }
 
     async fn reach_locked(&self, holders: &[Holder], under_way: &UnderWay) -> Result<Ready> {
-        let mut opened = Vec::new();
-        let mut problems = Problems::default();
-        for result in join_all(self.targets.iter().map(|target| self.open(target, true))).await {
-            match result {
-                Ok(open) => opened.push(open),
-                Err(error) => problems.0.extend(Problems::of(error).0),
-            }
-        }
+        let opened = join_all(self.targets.iter().map(|target| self.open(target, true))).await;
+        let (mut opened, mut problems) = Problems::split(opened);
         // No migration is applied to any database before every history is known to be good.
         for Open { target, rows, connection, .. } in &mut opened {
             let history = History::compare(target.database, rows);
@@ -157,18 +151,9 @@ impl<'a> Goal<'a> {
         }))
         .await;
 
-        let mut databases = Vec::new();
-        let mut problems = Problems::default();
-        let mut states = Vec::new();
-        for (state, result) in
-            join_all(opened.into_iter().map(|open| self.migrate_and_prove(open, holders, under_way))).await
-        {
-            states.push(state);
-            match result {
-                Ok(proven) => databases.push(proven),
-                Err(error) => problems.0.extend(Problems::of(error).0),
-            }
-        }
+        let ended = join_all(opened.into_iter().map(|open| self.migrate_and_prove(open, holders, under_way))).await;
+        let (states, results): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
+        let (databases, mut problems) = Problems::split(results);
         if let Some(last) = problems.0.last_mut() {
             last.details.push("The databases now:".into());
             last.details.extend(states.into_iter().map(|state| format!("  {state}")));

@@ -29,15 +29,9 @@ pub(crate) struct Found<'t> {
 /// A database can't be reached, or is silent.
 pub(crate) async fn look<'t>(context: Context<'_>, targets: &'t [Target<'t>]) -> Result<Vec<Found<'t>>> {
     let each = join_all(targets.iter().map(|target| deadline::without_changes(target, look_at(target))));
-    let (mut found, mut problems) = (Vec::new(), Problems::default());
-    for result in context.interrupt.guard(async { Ok(each.await) }).await? {
-        match result {
-            Ok(one) => found.extend(one),
-            Err(error) => problems.0.extend(Problems::of(error).0),
-        }
-    }
+    let (found, problems) = Problems::split(context.interrupt.guard(async { Ok(each.await) }).await?);
     problems.into_result()?;
-    Ok(found)
+    Ok(found.into_iter().flatten().collect())
 }
 
 async fn look_at<'t>(target: &'t Target<'t>) -> Result<Option<Found<'t>>> {

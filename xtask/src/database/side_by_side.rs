@@ -29,13 +29,7 @@ pub(crate) async fn on_each<T>(
     if result.as_ref().is_err_and(interrupt::is_interruption) {
         return Err(cancel(&targets, &run).await.into());
     }
-    let (mut done, mut problems) = (Vec::new(), Problems::default());
-    for result in result? {
-        match result {
-            Ok(one) => done.push(one),
-            Err(error) => problems.0.extend(Problems::of(error).0),
-        }
-    }
+    let (done, problems) = Problems::split(result?);
     problems.into_result()?;
     Ok(done)
 }

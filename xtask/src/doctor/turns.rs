@@ -13,7 +13,6 @@ use crate::database::plan;
 use crate::env_file::{CONTRACT, FILE, Settings};
 use crate::problem::{Code, Problem, Problems};
 use crate::report::{Reporter, count};
-use crate::server::Choice;
 use crate::setup::{Outlook, Setup};
 
 /// Takes the way as far as it goes.
@@ -36,16 +35,7 @@ pub(super) async fn take(context: Context<'_>, patience: Duration) -> Result<Vec
     // What db-setup would say on its way is a part of what was found.
     let said = Reporter::keeping();
     let context = Context { reporter: &said, ..context };
-    let setup = Setup {
-        context,
-        choice: Choice::Auto,
-        patience,
-        allow_remote: false,
-        share: false,
-        offline: false,
-        accept_stale_file: false,
-        is_sequel: false,
-    };
+    let setup = Setup::new(context, patience);
     let outlook = match setup.outlook(&mut settings, &said.step("server")).await {
         Ok(outlook) => outlook,
         Err(error) => {

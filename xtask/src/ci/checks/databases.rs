@@ -71,22 +71,17 @@ pub(super) async fn schema_files(setting: &Setting<'_>, live: bool) -> Result<Pa
         let file = compared.map(|()| format!("{}{without}", database.schema_file.display()));
         Ok((file, outline.map(|outline| (database.name.clone(), outline))))
     };
-    let (mut files, mut problems) = (Vec::new(), Problems::default());
-    match on_scratch(setting, check).await {
+    let (files, mut problems) = match on_scratch(setting, check).await {
         Ok(checked) => {
             let (compared, outlines): (Vec<_>, Vec<_>) = checked.into_iter().unzip();
-            for file in compared {
-                match file {
-                    Ok(file) => files.push(file),
-                    Err(error) => problems.0.extend(Problems::of(error).0),
-                }
-            }
+            let (files, mut problems) = Problems::split(compared);
             let outlines: Vec<_> = outlines.into_iter().flatten().collect();
             problems.0.extend(page.as_ref().and_then(|page| page::compare(page, &page::of(&outlines)).err()));
+            (files, problems)
         }
         Err(error) if interrupt::is_interruption(&error) => return Err(error),
-        Err(error) => problems = Problems::of(error),
-    }
+        Err(error) => (Vec::new(), Problems::of(error)),
+    };
     problems.0.extend(strays(workspace));
     problems.into_result()?;
     let are = if files.len() == 1 { "is" } else { "are" };

@@ -19,7 +19,6 @@ use super::setting::Setting;
 use crate::problem::{Code, Problem};
 use crate::queries;
 use crate::runtime::wait_for;
-use crate::server::Choice;
 use crate::setup::Setup;
 
 /// The checks.
@@ -81,18 +80,7 @@ async fn set_up(setting: &Setting<'_>) -> Result<Passed> {
     let Setting { context, allow_remote, .. } = *setting;
     let patience = std::time::Duration::from_secs(180);
     // Only the step `schema` reports a stale schema file.
-    Setup {
-        context,
-        choice: Choice::Auto,
-        patience,
-        allow_remote,
-        share: false,
-        offline: false,
-        accept_stale_file: true,
-        is_sequel: false,
-    }
-    .run()
-    .await?;
+    Setup { allow_remote, accept_stale_file: true, ..Setup::new(context, patience) }.run().await?;
     let names: Vec<_> = context.workspace.databases.iter().map(|database| database.name.as_str()).collect();
     Ok(Passed::With(format!("{} migrated and proven", names.join(" and "))))
 }
